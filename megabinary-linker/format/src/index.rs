@@ -25,8 +25,10 @@ pub struct Index {
     pub trees: Vec<FileTree>,
     /// What programs may do.
     pub policy: Policy,
-    /// Ranges that tile the file from offset 0 to the start of the index, in order; empty in the
-    /// portable form's index.
+    /// Executable form: ranges that tile the file from offset 0 to the start of the tail, in the
+    /// order launcher, code (one for each module), memory, files, headers; memory and files only
+    /// when there are any. Portable form: the memory and files sections' contents, each with
+    /// offset 0, so that the signature covers them.
     pub segments: Vec<Segment>,
 }
 
@@ -50,7 +52,9 @@ pub struct Module {
     pub digest: Digest,
     /// Where its compiled code is; `None` in the portable form.
     pub code: Option<FileRange>,
-    /// Memory and globals right after instantiation (active data applied).
+    /// Memory right after instantiation (active data applied); no globals, since the module's own
+    /// initialisers set them. In the portable form its runs are empty: modules there still carry
+    /// their data segments.
     pub cold: MemoryImage,
     /// Memory and globals at the snapshot point, if it has one.
     pub warm: Option<MemoryImage>,
@@ -209,7 +213,7 @@ pub struct Policy {
     pub hidden: Vec<String>,
 }
 
-/// A range of the executable form's file.
+/// A range of the executable form's file, or a section of the portable form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
     /// What it holds.
@@ -260,6 +264,6 @@ impl Index {
     /// The entry to which a file with this digest is routed.
     pub fn route(&self, file: &Digest) -> Option<&Entry> {
         let at = self.routes.binary_search_by(|r| r.file.cmp(file)).ok()?;
-        self.entries.get(self.routes[at].entry as usize)
+        self.entries.get(self.routes.get(at)?.entry as usize)
     }
 }

@@ -11,9 +11,25 @@
 //! and never an allocation larger than the input justifies. A reader refuses every version, flag
 //! or kind that it does not know. `FORMAT.md` beside this crate has the byte diagrams.
 
+mod base64;
+mod check;
+mod cursor;
+mod decode;
 mod digest;
+mod dump;
+mod encode;
+mod error;
 mod index;
+mod layout;
+pub mod sections;
+mod signature;
 pub mod stub;
+pub mod tail;
 
+pub use check::{PAGE, WASM_PAGE, WASM_PAGES_MAX, is_absolute, is_relative};
 pub use digest::{Digest, DigestError};
+pub use dump::{SnapshotDump, write_dump};
+pub use error::FormatError;
 pub use index::*;
+pub use signature::{COMMENT_MAX, KeyId, PublicKey, PublicKeyError, Signature, SignatureError};
+pub use tail::{PT_VKERNEL, Tail};

@@ -71,7 +71,7 @@ mod tests {
             assert!(parse(&bad).is_err(), "flipped byte {i}");
         }
         assert!(parse(b"").is_err());
-        assert!(parse(good[..good.len() - 1].as_bytes()).is_err());
+        assert!(parse(&good.as_bytes()[..good.len() - 1]).is_err());
         assert!(parse(format!("{good} ").as_bytes()).is_err());
     }
 }

@@ -1,0 +1,51 @@
+//! Numbers of the index's binary layout, version 1.0; `FORMAT.md` draws them.
+
+pub(crate) const MAGIC: &[u8; 8] = b"VKMBIDX\0";
+pub(crate) const MAJOR: u16 = 1;
+
+/// Size of the header in bytes.
+pub(crate) const HEADER: u64 = 128;
+
+// Sizes of one record of each table in bytes, in the order of the tables.
+pub(crate) const MODULE: u64 = 96;
+pub(crate) const RUN: u64 = 24;
+pub(crate) const GLOBAL: u64 = 16;
+pub(crate) const ENTRY: u64 = 48;
+pub(crate) const PROGRAM: u64 = 4;
+pub(crate) const ROUTE: u64 = 36;
+pub(crate) const TREE: u64 = 4;
+pub(crate) const NODE: u64 = 20;
+pub(crate) const SEGMENT: u64 = 56;
+pub(crate) const STRING: u64 = 4;
+
+pub(crate) const TARGET_PORTABLE: u32 = 1;
+pub(crate) const TARGET_X86_64: u32 = 2;
+pub(crate) const TARGET_PULLEY64: u32 = 3;
+
+pub(crate) const MODULE_HAS_CODE: u32 = 1;
+pub(crate) const MODULE_HAS_WARM: u32 = 2;
+
+// A global's type, as the WebAssembly binary format numbers value types (core spec 5.3.1).
+pub(crate) const GLOBAL_I32: u32 = 0x7f;
+pub(crate) const GLOBAL_I64: u32 = 0x7e;
+pub(crate) const GLOBAL_F32: u32 = 0x7d;
+pub(crate) const GLOBAL_F64: u32 = 0x7c;
+
+pub(crate) const ENTRY_MODULE: u32 = 1;
+pub(crate) const ENTRY_ENV: u32 = 2;
+
+pub(crate) const NODE_DIRECTORY: u32 = 1;
+pub(crate) const NODE_FILE: u32 = 2;
+pub(crate) const NODE_EXECUTABLE: u32 = 3;
+pub(crate) const NODE_SYMLINK: u32 = 4;
+
+pub(crate) const SEGMENT_LAUNCHER: u32 = 1;
+pub(crate) const SEGMENT_CODE: u32 = 2;
+pub(crate) const SEGMENT_MEMORY: u32 = 3;
+pub(crate) const SEGMENT_FILES: u32 = 4;
+pub(crate) const SEGMENT_HEADERS: u32 = 5;
+
+pub(crate) const POLICY_MEMORY: u32 = 1;
+pub(crate) const POLICY_OPEN_FILES: u32 = 2;
+pub(crate) const POLICY_WALL_TIME: u32 = 4;
+pub(crate) const POLICY_READ_ONLY_ROOT: u32 = 8;
