@@ -1,1 +1,39 @@
-//! placeholder
+//! The recipe model: `recipe.toml` as it is written, what it means, and `recipe.lock`.
+//!
+//! Two types for one input. [`RecipeFile`] mirrors the TOML; [`Recipe`] is what the file means
+//! after inheritance, composition and every check, and is the only one that the rest of the
+//! project reads. The JSON schema and the reference page are generated from the first
+//! ([`json_schema`], [`reference_page`]).
+//!
+//! What this crate does not do: fetch, build, or write anything but a lock file; it reads recipes
+//! and the local files that they name, and no environment.
+//!
+//! Invariant: [`load`] is total. Any bytes in a recipe give a [`Recipe`] whose references all
+//! resolve, or a [`RecipeError`] that shows each wrong place; never a panic.
+
+mod canonical;
+mod error;
+mod keys;
+mod local;
+mod lock;
+mod nearest;
+mod place;
+mod recipe;
+mod reference;
+mod resolve;
+mod sha256;
+mod url;
+mod value;
+pub mod written;
+
+pub use error::{Problem, ProblemKind, RecipeError};
+pub use local::{LocalError, digest_path};
+pub use lock::{Lock, LockError, LockStatus, LockedInput, LockedLocal, StaleReason};
+pub use place::Place;
+pub use recipe::*;
+pub use reference::{json_schema, reference_page};
+pub use resolve::load;
+pub use sha256::{Sha256, Sha256Error};
+pub use url::{PypiKind, SourceUrl, UrlError};
+pub use value::{image_name, image_tag};
+pub use written::RecipeFile;

@@ -1,0 +1,341 @@
+//! `recipe.lock`: what every input was when it was last resolved.
+//!
+//! Invariant: a lock file names no host, so that it means the same behind every mirror.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::{LocalError, Recipe, Sha256, digest_path};
+
+/// Version of the format that this release reads and writes.
+const VERSION: u32 = 1;
+
+const HEADER: &str = "# Written by `polybuild lock`; do not edit.\n\n";
+
+/// The content of a lock file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    /// Version of the format: 1.
+    pub version: u32,
+    /// Digest of the resolved recipe.
+    pub recipe: Sha256,
+    /// Every fetched source, in the order of the recipe.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "input")]
+    pub inputs: Vec<LockedInput>,
+    /// Every local file or folder that the recipe names, sorted by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "local")]
+    pub locals: Vec<LockedLocal>,
+}
+
+/// One fetched source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedInput {
+    /// Id in the recipe.
+    pub id: String,
+    /// Address, without host: see [`crate::SourceUrl::lock_form`].
+    pub url: String,
+    /// The exact version that was taken; empty where there is no such thing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// Digest of the file.
+    #[serde(serialize_with = "hex_digits")]
+    pub sha256: Sha256,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// One local file or folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedLocal {
+    /// Path relative to the recipe's folder.
+    pub path: String,
+    /// Its digest: see [`crate::digest_path`].
+    #[serde(serialize_with = "hex_digits")]
+    pub sha256: Sha256,
+    /// Size in bytes of the file, or of all files in the folder.
+    pub size: u64,
+}
+
+fn hex_digits<S: Serializer>(digest: &Sha256, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&digest.hex())
+}
+
+/// Why a lock file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// It cannot be read.
+    #[error("cannot read the lock file {}: {error}", .path.display())]
+    Read {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+    /// It is not a lock file.
+    #[error(
+        "{} is not a lock file: {message}; delete it and run `polybuild lock RECIPE`",
+        .path.display()
+    )]
+    Malformed {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// It was written by another release.
+    #[error(
+        "{} has version {found} of the lock file's format and this release knows {VERSION}; use \
+         the release that wrote it, or run `polybuild lock RECIPE`",
+        .path.display()
+    )]
+    Version {
+        /// Its path.
+        path: PathBuf,
+        /// The version in it.
+        found: u32,
+    },
+    /// It cannot be written.
+    #[error("cannot write the lock file {}: {error}", .path.display())]
+    Write {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+    /// A local input cannot be read.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+}
+
+/// Whether a lock file belongs to a recipe as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LockStatus {
+    /// It does.
+    Fresh,
+    /// It does not; at least one reason.
+    Stale(Vec<StaleReason>),
+}
+
+/// Why a lock file does not belong to a recipe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StaleReason {
+    /// The recipe has a source that the lock has not.
+    Added(String),
+    /// The lock has a source that the recipe has not.
+    Removed(String),
+    /// A source has another address now.
+    Address {
+        /// Id of the source.
+        id: String,
+        /// Address in the lock.
+        locked: String,
+        /// Address in the recipe.
+        now: String,
+    },
+    /// The recipe demands another digest than the locked one.
+    Digest {
+        /// Id of the source.
+        id: String,
+        /// Digest in the lock.
+        locked: Sha256,
+        /// Digest in the recipe.
+        now: Sha256,
+    },
+    /// A local file or folder has changed, is new, or is not named any more.
+    Local(String),
+    /// Something else in the recipe has changed.
+    Recipe,
+}
+
+impl fmt::Display for StaleReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StaleReason::Added(id) => write!(f, "source `{id}` is new"),
+            StaleReason::Removed(id) => write!(f, "source `{id}` is gone"),
+            StaleReason::Address { id, locked, now } => {
+                write!(f, "source `{id}` was {locked} and is {now}")
+            }
+            StaleReason::Digest { id, locked, now } => {
+                write!(
+                    f,
+                    "source `{id}` was locked as {locked} and has to be {now}"
+                )
+            }
+            StaleReason::Local(path) => write!(f, "{path} has changed"),
+            StaleReason::Recipe => f.write_str("the recipe has changed"),
+        }
+    }
+}
+
+impl LockStatus {
+    /// What to tell the user about a stale lock: what changed and how to refresh it. `None` if it
+    /// is fresh.
+    pub fn message(&self, recipe: &Path) -> Option<String> {
+        let LockStatus::Stale(reasons) = self else {
+            return None;
+        };
+        let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
+        Some(format!(
+            "the lock file is stale: {}; run `polybuild lock {}` to refresh it",
+            reasons.join("; "),
+            recipe.display()
+        ))
+    }
+}
+
+impl Lock {
+    /// A lock of `recipe` with these fetched inputs; local inputs are hashed here.
+    pub fn new(recipe: &Recipe, inputs: Vec<LockedInput>) -> Result<Lock, LockError> {
+        Ok(Lock {
+            version: VERSION,
+            recipe: recipe.digest(),
+            inputs,
+            locals: locals(recipe)?,
+        })
+    }
+
+    /// Reads a lock file; `None` if there is none.
+    pub fn read(path: &Path) -> Result<Option<Lock>, LockError> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(LockError::Read {
+                    path: path.into(),
+                    error,
+                });
+            }
+        };
+        Lock::parse(&text, path).map(Some)
+    }
+
+    /// Parses the text of a lock file; `path` is for messages.
+    pub fn parse(text: &str, path: &Path) -> Result<Lock, LockError> {
+        /// The version alone, so that another release's file is known as such.
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let malformed = |e: toml::de::Error| LockError::Malformed {
+            path: path.into(),
+            message: e.message().to_owned(),
+        };
+        let Version { version } = toml::from_str(text).map_err(malformed)?;
+        if version != VERSION {
+            return Err(LockError::Version {
+                path: path.into(),
+                found: version,
+            });
+        }
+        toml::from_str(text).map_err(malformed)
+    }
+
+    /// The file's text.
+    pub fn text(&self) -> String {
+        // Strings, integers and lists of tables are always TOML.
+        let body = toml::to_string(self).unwrap_or_default();
+        format!("{HEADER}{body}")
+    }
+
+    /// Writes a lock file: whole, or not at all.
+    pub fn write(&self, path: &Path) -> Result<(), LockError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = path.with_file_name(format!(".{name}.{}", std::process::id()));
+        let write = || -> io::Result<()> {
+            let mut file = fs::File::create(&temporary)?;
+            file.write_all(self.text().as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&temporary, path)
+        };
+        write().map_err(|error| {
+            let _ = fs::remove_file(&temporary);
+            LockError::Write {
+                path: path.into(),
+                error,
+            }
+        })
+    }
+
+    /// The locked input with this id.
+    pub fn input(&self, id: &str) -> Option<&LockedInput> {
+        self.inputs.iter().find(|i| i.id == id)
+    }
+
+    /// Compares the lock with the recipe as it is now, local files included.
+    pub fn check(&self, recipe: &Recipe) -> Result<LockStatus, LockError> {
+        let mut reasons = Vec::new();
+        for source in recipe.sources.iter().filter(|s| s.local.is_none()) {
+            let now = source.url.lock_form();
+            match self.input(&source.id) {
+                None => reasons.push(StaleReason::Added(source.id.clone())),
+                Some(input) if input.url != now => reasons.push(StaleReason::Address {
+                    id: source.id.clone(),
+                    locked: input.url.clone(),
+                    now,
+                }),
+                Some(input) => {
+                    if let Some(now) = source.sha256.filter(|now| *now != input.sha256) {
+                        reasons.push(StaleReason::Digest {
+                            id: source.id.clone(),
+                            locked: input.sha256,
+                            now,
+                        });
+                    }
+                }
+            }
+        }
+        for input in &self.inputs {
+            if recipe.source(&input.id).is_none_or(|s| s.local.is_some()) {
+                reasons.push(StaleReason::Removed(input.id.clone()));
+            }
+        }
+        let changed = {
+            let was: BTreeMap<_, _> = self.locals.iter().map(|l| (&l.path, l)).collect();
+            let now = locals(recipe)?;
+            let is: BTreeMap<_, _> = now.iter().map(|l| (&l.path, l)).collect();
+            let mut paths: Vec<String> = was
+                .keys()
+                .chain(is.keys())
+                .filter(|path| was.get(*path) != is.get(*path))
+                .map(|path| (*path).clone())
+                .collect();
+            paths.sort();
+            paths.dedup();
+            paths
+        };
+        reasons.extend(changed.into_iter().map(StaleReason::Local));
+        // What changes an input changes the recipe's digest too: say it only if nothing else
+        // explains it.
+        if reasons.is_empty() && self.recipe != recipe.digest() {
+            reasons.push(StaleReason::Recipe);
+        }
+        Ok(match reasons.is_empty() {
+            true => LockStatus::Fresh,
+            false => LockStatus::Stale(reasons),
+        })
+    }
+}
+
+/// The recipe's local inputs as they are now.
+fn locals(recipe: &Recipe) -> Result<Vec<LockedLocal>, LockError> {
+    let mut found = BTreeMap::new();
+    for local in recipe.local_paths() {
+        if !found.contains_key(&local.name) {
+            let (sha256, size) = digest_path(&local.path)?;
+            let path = local.name.clone();
+            found.insert(path.clone(), LockedLocal { path, sha256, size });
+        }
+    }
+    Ok(found.into_values().collect())
+}

@@ -1,0 +1,210 @@
+//! The whole recipe: references that lead somewhere, paths that are taken once, steps in order.
+
+use std::collections::BTreeMap;
+
+use super::layer::{Item, Layer, Named, Target};
+use crate::{
+    Build, Image, Kind, Place, Policy, Recipe, Ref, Source,
+    error::{Problem, ProblemKind},
+    nearest::nearest,
+};
+
+/// The recipe, or `None` and at least one problem.
+pub(super) fn check(layer: Layer, problems: &mut Vec<Problem>) -> Option<Recipe> {
+    let before = problems.len();
+    follow_links(&layer, problems);
+    let whole = matches!(layer.kind, Kind::Image | Kind::App);
+    if whole && layer.programs.is_empty() {
+        let message =
+            "an image or app has one program at least; inherit some with `from` or `uses`";
+        problems.push(Problem {
+            kind: ProblemKind::Keys { message },
+            place: Some(layer.place.clone()),
+        });
+    }
+    let builds = in_order(layer.builds, problems);
+    if problems.len() > before {
+        return None;
+    }
+    let image = layer.image;
+    let policy = layer.policy;
+    Some(Recipe {
+        path: Default::default(),
+        files: Vec::new(),
+        image: Image {
+            name: image.name.unwrap_or_else(|| layer.name.clone()),
+            tag: image.tag.unwrap_or_else(|| layer.version.clone()),
+            env: image.env.into_iter().map(|(k, (v, _))| (k, v)).collect(),
+            entrypoint: image.entrypoint,
+            cmd: image.cmd,
+            user: image.user,
+            workdir: image.workdir,
+            labels: image.labels,
+            expose: image.expose,
+            volumes: image.volumes,
+            stop_signal: image.stop_signal,
+        },
+        name: layer.name,
+        version: layer.version,
+        description: layer.description,
+        kind: layer.kind,
+        sources: values(layer.sources),
+        builds,
+        modules: values(layer.modules),
+        programs: values(layer.programs),
+        image_files: values(layer.files),
+        trees: values(layer.trees),
+        policy: Policy {
+            memory_max: policy.memory_max,
+            open_files_max: policy.open_files_max,
+            wall_time_max_ms: policy.wall_time_max_ms,
+            read_only_root: policy.read_only_root.unwrap_or(false),
+            read_only: policy.read_only,
+            hidden: policy.hidden,
+        },
+        components: values(layer.components),
+    })
+}
+
+fn values<T>(items: Vec<Item<T>>) -> Vec<T> {
+    items.into_iter().map(|i| i.value).collect()
+}
+
+fn follow_links(layer: &Layer, problems: &mut Vec<Problem>) {
+    let mut follow = Follow {
+        sources: &layer.sources,
+        builds: &layer.builds,
+        modules: layer.modules.iter().map(|m| m.value.name()).collect(),
+        taken: BTreeMap::new(),
+        problems,
+    };
+    follow.items(&layer.builds);
+    follow.items(&layer.modules);
+    follow.items(&layer.programs);
+    follow.items(&layer.files);
+    follow.items(&layer.trees);
+}
+
+struct Follow<'a> {
+    sources: &'a [Item<Source>],
+    builds: &'a [Item<Build>],
+    modules: Vec<&'a str>,
+    /// Path in the image → what is there.
+    taken: BTreeMap<&'a str, (String, &'a Place)>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl<'a> Follow<'a> {
+    fn items<T: Named>(&mut self, items: &'a [Item<T>]) {
+        for item in items {
+            for link in &item.links {
+                let kind = match &link.target {
+                    Target::Source { id, inside } => self.source(id, *inside),
+                    Target::Build { step, output } => self.output(step, output),
+                    Target::Module(name) => unknown("module", name, self.modules.clone()),
+                    Target::Path(path) => {
+                        let what = format!("{} `{}`", T::WHAT, item.value.name());
+                        self.take(path, what, &link.place)
+                    }
+                };
+                self.problems.extend(kind.map(|kind| Problem {
+                    kind,
+                    place: Some(link.place.clone()),
+                }));
+            }
+        }
+    }
+
+    fn source(&self, id: &str, inside: bool) -> Option<ProblemKind> {
+        let Some(source) = self.sources.iter().find(|s| s.value.id == id) else {
+            let known = self.sources.iter().map(|s| s.value.id.as_str()).collect();
+            return unknown("source", id, known);
+        };
+        (inside && !source.value.extract).then_some(ProblemKind::Keys {
+            message: "a path in a source that is not unpacked: set `extract = true` there",
+        })
+    }
+
+    fn output(&self, step: &str, output: &str) -> Option<ProblemKind> {
+        match self.builds.iter().find(|b| b.value.id == step) {
+            Some(build) => {
+                let outputs = build.value.outputs.iter().map(String::as_str).collect();
+                unknown("output", output, outputs)
+            }
+            None => {
+                let steps = self.builds.iter().map(|b| b.value.id.as_str()).collect();
+                unknown("build step", step, steps)
+            }
+        }
+    }
+
+    fn take(&mut self, path: &'a str, what: String, place: &'a Place) -> Option<ProblemKind> {
+        if let Some((other, first)) = self.taken.get(path) {
+            return Some(ProblemKind::PathClash {
+                path: path.to_owned(),
+                what,
+                other: other.clone(),
+                first: (*first).clone(),
+            });
+        }
+        self.taken.insert(path, (what, place));
+        None
+    }
+}
+
+fn unknown(what: &'static str, name: &str, known: Vec<&str>) -> Option<ProblemKind> {
+    (!known.contains(&name)).then(|| ProblemKind::UnknownReference {
+        what,
+        name: name.to_owned(),
+        nearest: nearest(name, known.iter().copied()),
+        known: known.into_iter().map(Into::into).collect(),
+    })
+}
+
+/// Build steps, each after those whose outputs it reads.
+fn in_order(mut left: Vec<Item<Build>>, problems: &mut Vec<Problem>) -> Vec<Build> {
+    let mut done: Vec<Build> = Vec::new();
+    while !left.is_empty() {
+        let ready = left.iter().position(|item| {
+            let waits = |r: &Ref| {
+                matches!(r, Ref::Build { step, .. }
+                if left.iter().any(|other| other.value.id == *step))
+            };
+            !item.value.inputs.values().any(waits)
+        });
+        match ready {
+            Some(at) => done.push(left.remove(at).value),
+            None => {
+                problems.push(circle(&left));
+                return done;
+            }
+        }
+    }
+    done
+}
+
+/// Describes a circle among steps that all wait for one another.
+fn circle(left: &[Item<Build>]) -> Problem {
+    let next = |item: &Item<Build>| {
+        item.value.inputs.values().find_map(|r| match r {
+            Ref::Build { step, .. } => left.iter().find(|other| other.value.id == *step),
+            _ => None,
+        })
+    };
+    let mut chain: Vec<&Item<Build>> = left.first().into_iter().collect();
+    while let Some(item) = chain.last().copied().and_then(next) {
+        let seen = chain.iter().position(|i| i.value.id == item.value.id);
+        chain.push(item);
+        if let Some(start) = seen {
+            chain.drain(..start);
+            break;
+        }
+    }
+    let names: Vec<_> = chain.iter().map(|i| i.value.id.as_str()).collect();
+    Problem {
+        kind: ProblemKind::BuildCycle {
+            chain: names.join(" → "),
+        },
+        place: chain.first().map(|i| i.place.clone()),
+    }
+}

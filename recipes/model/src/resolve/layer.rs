@@ -1,0 +1,145 @@
+//! One recipe file, lowered: values that mean something by themselves, each with its place, whose
+//! references to each other are not followed yet.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Build, Component, ImageFile, Kind, Module, Place, Program, Source, Tree,
+    error::{Problem, ProblemKind},
+};
+
+/// A lowered recipe, or several merged.
+#[derive(Clone, Debug)]
+pub(super) struct Layer {
+    pub(super) place: Place,
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) description: Option<String>,
+    pub(super) kind: Kind,
+    pub(super) sources: Vec<Item<Source>>,
+    pub(super) builds: Vec<Item<Build>>,
+    pub(super) modules: Vec<Item<Module>>,
+    pub(super) programs: Vec<Item<Program>>,
+    pub(super) files: Vec<Item<ImageFile>>,
+    pub(super) trees: Vec<Item<Tree>>,
+    pub(super) components: Vec<Item<Component>>,
+    pub(super) image: ImageLayer,
+    pub(super) policy: PolicyLayer,
+}
+
+/// Something declared by name.
+#[derive(Clone, Debug)]
+pub(super) struct Item<T> {
+    pub(super) value: T,
+    pub(super) place: Place,
+    /// What it needs or takes; followed by `check`.
+    pub(super) links: Vec<Link>,
+}
+
+/// A use of something that is declared elsewhere, or a place in the image that is taken.
+#[derive(Clone, Debug)]
+pub(super) struct Link {
+    pub(super) place: Place,
+    pub(super) target: Target,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Target {
+    /// A source; `inside` if a path in it is meant, so that it must be unpacked.
+    Source { id: String, inside: bool },
+    /// An output of a build step.
+    Build { step: String, output: String },
+    /// A module.
+    Module(String),
+    /// A path in the image.
+    Path(String),
+}
+
+/// Image settings that one layer makes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ImageLayer {
+    pub(super) name: Option<String>,
+    pub(super) tag: Option<String>,
+    pub(super) env: BTreeMap<String, (String, Place)>,
+    pub(super) entrypoint: Option<Vec<String>>,
+    pub(super) cmd: Option<Vec<String>>,
+    pub(super) user: Option<String>,
+    pub(super) workdir: Option<String>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) expose: Vec<String>,
+    pub(super) volumes: Vec<String>,
+    pub(super) stop_signal: Option<String>,
+}
+
+/// Policy that one layer makes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PolicyLayer {
+    pub(super) memory_max: Option<u64>,
+    pub(super) open_files_max: Option<u32>,
+    pub(super) wall_time_max_ms: Option<u64>,
+    pub(super) read_only_root: Option<bool>,
+    pub(super) read_only: Vec<String>,
+    pub(super) hidden: Vec<String>,
+}
+
+/// What is declared by a name that must be unique.
+pub(super) trait Named {
+    /// What people call it.
+    const WHAT: &'static str;
+    fn name(&self) -> &str;
+}
+
+macro_rules! named {
+    ($($type:ident $field:ident $what:literal;)*) => { $(
+        impl Named for $type {
+            const WHAT: &'static str = $what;
+            fn name(&self) -> &str { &self.$field }
+        }
+    )* };
+}
+
+named! {
+    Source id "source";
+    Build id "build step";
+    Module name "module";
+    Program name "program";
+    ImageFile path "file";
+    Tree mount "tree";
+    Component name "component";
+}
+
+/// Adds items beside others: a name that is taken is a problem, unless it is the very same
+/// declaration, met twice because two recipes use a third.
+pub(super) fn add<T: Named>(
+    to: &mut Vec<Item<T>>,
+    items: Vec<Item<T>>,
+    problems: &mut Vec<Problem>,
+) {
+    for item in items {
+        match to.iter().find(|i| i.value.name() == item.value.name()) {
+            None => to.push(item),
+            Some(first) if first.place == item.place => {}
+            Some(first) => problems.push(Problem {
+                kind: ProblemKind::Duplicate {
+                    what: T::WHAT,
+                    name: item.value.name().to_owned(),
+                    first: first.place.clone(),
+                },
+                place: Some(item.place),
+            }),
+        }
+    }
+}
+
+/// Puts items over others: one with a name that is taken replaces the other, in its position.
+pub(super) fn replace<T: Named>(under: &mut Vec<Item<T>>, items: Vec<Item<T>>) {
+    for item in items {
+        match under
+            .iter_mut()
+            .find(|i| i.value.name() == item.value.name())
+        {
+            Some(slot) => *slot = item,
+            None => under.push(item),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! From TOML to meaning, in passes:
+//!
+//! 1. *parse* (`parse`): text → [`RecipeFile`](crate::RecipeFile); unknown keys, wrong types.
+//! 2. *lower* (`lower`): each value by itself → a `Layer`; bad paths, sizes, addresses.
+//! 3. *inherit* (`inherit`): the layers of `from` and `uses` → one `Layer`; duplicates, circles.
+//! 4. *check* (`check`): the whole → [`Recipe`]; unknown references, two things at one path.
+//!
+//! A pass reports everything it finds; the next one runs only on what is sound.
+
+mod check;
+mod content;
+mod find;
+mod inherit;
+mod layer;
+mod lower;
+mod parse;
+
+use std::path::Path;
+
+use crate::{Recipe, RecipeError};
+
+/// Loads a recipe and all that it inherits and uses. Reads files, writes none.
+pub fn load(path: &Path) -> Result<Recipe, RecipeError> {
+    let mut loader = inherit::Loader::new(path);
+    let recipe = loader
+        .layer(path, None)
+        .and_then(|layer| check::check(layer, &mut loader.problems));
+    match recipe {
+        Some(mut recipe) if loader.problems.is_empty() => {
+            recipe.path = path.into();
+            recipe.files = loader.files;
+            Ok(recipe)
+        }
+        _ => Err(RecipeError {
+            recipe: path.into(),
+            problems: loader.problems,
+        }),
+    }
+}

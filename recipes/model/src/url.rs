@@ -1,0 +1,400 @@
+//! Source addresses: where an input comes from, without saying from which host.
+//!
+//! `npm:NAME[@VERSION]`, `pypi:NAME[@VERSION][?…]`, `crates:NAME[@VERSION]`,
+//! `debian:PACKAGE[@VERSION]?suite=SUITE[&arch=ARCH]`,
+//! `debian-source:PACKAGE[@VERSION]?suite=SUITE`, `path:PATH`, `https://…`.
+//!
+//! Names and versions are checked strictly: they become arguments of other programs, so none may
+//! begin like an option or hold a space.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::{Serialize, Serializer};
+
+use crate::nearest::nearest;
+
+/// A parsed source address. `Display` writes it in its normal form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceUrl {
+    /// A package of the npm registry.
+    Npm {
+        /// `name` or `@scope/name`.
+        name: String,
+        /// A version, range or tag; `None`: the latest.
+        version: Option<String>,
+    },
+    /// A project of the Python package index.
+    Pypi {
+        /// Its name.
+        name: String,
+        /// An exact version; `None`: the latest.
+        version: Option<String>,
+        /// Which of its files.
+        file: PypiKind,
+    },
+    /// A Rust crate.
+    Crate {
+        /// Its name.
+        name: String,
+        /// An exact version, or a requirement if it begins with one of `^~=<>*`; `None`: the
+        /// latest.
+        version: Option<String>,
+    },
+    /// A Debian binary package.
+    Debian {
+        /// Its name.
+        name: String,
+        /// Its version; `None`: the suite's.
+        version: Option<String>,
+        /// `trixie`, `trixie-security`, …
+        suite: String,
+        /// Debian's name of the architecture.
+        arch: String,
+    },
+    /// A Debian source package: its `.orig` archive.
+    DebianSource {
+        /// Its name.
+        name: String,
+        /// Its version; `None`: the suite's.
+        version: Option<String>,
+        /// `trixie`, `trixie-security`, …
+        suite: String,
+    },
+    /// A file by HTTPS.
+    Https {
+        /// The address, `https://` included.
+        url: String,
+    },
+    /// A file beside the recipe.
+    Path {
+        /// As written.
+        path: String,
+    },
+}
+
+/// Which file of a Python project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PypiKind {
+    /// A wheel for this Python version and platform tag; the platform `any` means pure Python.
+    Wheel {
+        /// `3.12`.
+        python: String,
+        /// `any`, `manylinux2014_x86_64`, …
+        platform: String,
+    },
+    /// The source distribution.
+    Sdist,
+}
+
+/// Why a text is not a source address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// No scheme, or one that does not exist.
+    #[error("`{scheme}` is not a kind of source")]
+    Scheme {
+        /// What stands before the first colon.
+        scheme: String,
+        /// What was probably meant.
+        nearest: Option<String>,
+    },
+    /// `http:`.
+    #[error("`http:` is not supported, even with a digest")]
+    Http,
+    /// A name that no package can have.
+    #[error("`{0}` cannot be the name of a package")]
+    Name(String),
+    /// A version with letters that versions do not have.
+    #[error("`{0}` cannot be a version")]
+    Version(String),
+    /// An option that this kind does not have.
+    #[error("unknown option `{0}`")]
+    Option(String),
+    /// An option with a value that it cannot have.
+    #[error("`{1}` is no value for the option `{0}`")]
+    OptionValue(&'static str, String),
+    /// Debian without a suite.
+    #[error("the suite is missing")]
+    Suite,
+    /// A place that is not a path or web address.
+    #[error("it names no file")]
+    Empty,
+    /// A user name, password, space or control character in a web address.
+    #[error("a web address here holds no credentials, spaces or fragments")]
+    WebAddress,
+}
+
+impl UrlError {
+    /// What to do about it.
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            UrlError::Scheme {
+                nearest: Some(n), ..
+            } => format!("did you mean `{n}:`?"),
+            UrlError::Scheme { .. } => format!("there are: {}", SCHEMES.join(", ")),
+            UrlError::Http => "use `https:`".into(),
+            UrlError::Suite => "add the suite: `debian:zlib1g@1:1.2.13?suite=trixie`".into(),
+            UrlError::WebAddress => "credentials belong in ~/.netrc, which curl reads".into(),
+            _ => return None,
+        })
+    }
+}
+
+const SCHEMES: &[&str] = &[
+    "npm",
+    "pypi",
+    "crates",
+    "debian",
+    "debian-source",
+    "https",
+    "path",
+];
+
+impl FromStr for SourceUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<SourceUrl, UrlError> {
+        let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
+        match scheme {
+            "npm" => npm(rest),
+            "pypi" => pypi(rest),
+            "crates" => {
+                let (name, version) = package(rest)?;
+                Ok(SourceUrl::Crate { name, version })
+            }
+            "debian" => debian(rest, true),
+            "debian-source" => debian(rest, false),
+            "https" => https(text),
+            "http" => Err(UrlError::Http),
+            "path" if rest.is_empty() => Err(UrlError::Empty),
+            "path" => Ok(SourceUrl::Path { path: rest.into() }),
+            _ => Err(UrlError::Scheme {
+                scheme: scheme.into(),
+                nearest: nearest(scheme, SCHEMES.iter().copied()),
+            }),
+        }
+    }
+}
+
+/// `NAME[@VERSION]`.
+fn package(text: &str) -> Result<(String, Option<String>), UrlError> {
+    let (name, version) = match text.split_once('@') {
+        Some((name, version)) => (name, Some(version)),
+        None => (text, None),
+    };
+    let name_ok = name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._+-".contains(c));
+    if !name_ok {
+        return Err(UrlError::Name(name.into()));
+    }
+    Ok((name.into(), version.map(self::version).transpose()?))
+}
+
+fn version(text: &str) -> Result<String, UrlError> {
+    // Requirements of npm and cargo begin with an operator; none begins with a hyphen.
+    let ok = text.starts_with(|c: char| c.is_ascii_alphanumeric() || "^~=<>*".contains(c))
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || ".:+~^-=<>*".contains(c));
+    ok.then(|| text.to_owned())
+        .ok_or_else(|| UrlError::Version(text.into()))
+}
+
+fn npm(rest: &str) -> Result<SourceUrl, UrlError> {
+    let (scope, local) = match rest.strip_prefix('@') {
+        Some(scoped) => {
+            let (scope, local) = scoped
+                .split_once('/')
+                .ok_or_else(|| UrlError::Name(rest.into()))?;
+            let (scope, None) = package(scope)? else {
+                return Err(UrlError::Name(rest.into()));
+            };
+            (Some(scope), local)
+        }
+        None => (None, rest),
+    };
+    let (name, version) = package(local)?;
+    let name = match scope {
+        Some(scope) => format!("@{scope}/{name}"),
+        None => name,
+    };
+    Ok(SourceUrl::Npm { name, version })
+}
+
+/// Splits off `?key=value&…`; every key must be known and every value a plain word.
+fn options<'a>(
+    rest: &'a str,
+    known: &[&'static str],
+) -> Result<(&'a str, BTreeMap<&'static str, String>), UrlError> {
+    let Some((package, query)) = rest.split_once('?') else {
+        return Ok((rest, BTreeMap::new()));
+    };
+    let mut options = BTreeMap::new();
+    for pair in query.split('&') {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let Some(key) = known.iter().copied().find(|k| *k == key) else {
+            return Err(UrlError::Option(key.into()));
+        };
+        let plain = value.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && value
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        if !plain || options.insert(key, value.to_owned()).is_some() {
+            return Err(UrlError::OptionValue(key, value.into()));
+        }
+    }
+    Ok((package, options))
+}
+
+/// Python whose wheels are meant when the address does not say: the newest curated runtime's.
+const DEFAULT_PYTHON: &str = "3.12";
+
+fn pypi(rest: &str) -> Result<SourceUrl, UrlError> {
+    let (rest, mut options) = options(rest, &["dist", "python", "platform"])?;
+    let (name, version) = package(rest)?;
+    let dist = options.remove("dist");
+    let file = match dist.as_deref() {
+        None | Some("wheel") => {
+            let python = options.remove("python").unwrap_or(DEFAULT_PYTHON.into());
+            if !python.chars().all(|c| c.is_ascii_digit() || c == '.') {
+                return Err(UrlError::OptionValue("python", python));
+            }
+            PypiKind::Wheel {
+                python,
+                platform: options.remove("platform").unwrap_or("any".into()),
+            }
+        }
+        Some("sdist") => PypiKind::Sdist,
+        Some(other) => return Err(UrlError::OptionValue("dist", other.into())),
+    };
+    match options.keys().next() {
+        // A source distribution has no platform.
+        Some(key) => Err(UrlError::Option((*key).into())),
+        None => Ok(SourceUrl::Pypi {
+            name,
+            version,
+            file,
+        }),
+    }
+}
+
+fn debian(rest: &str, binary: bool) -> Result<SourceUrl, UrlError> {
+    let known: &[&str] = if binary {
+        &["suite", "arch"]
+    } else {
+        &["suite"]
+    };
+    let (rest, mut options) = options(rest, known)?;
+    let (name, version) = package(rest)?;
+    let suite = options.remove("suite").ok_or(UrlError::Suite)?;
+    Ok(if binary {
+        SourceUrl::Debian {
+            name,
+            version,
+            suite,
+            arch: options.remove("arch").unwrap_or("amd64".into()),
+        }
+    } else {
+        SourceUrl::DebianSource {
+            name,
+            version,
+            suite,
+        }
+    })
+}
+
+fn https(text: &str) -> Result<SourceUrl, UrlError> {
+    let after = text.strip_prefix("https://").ok_or(UrlError::Empty)?;
+    let (authority, path) = after.split_once('/').ok_or(UrlError::Empty)?;
+    if authority.is_empty() || path.is_empty() || path.ends_with('/') {
+        return Err(UrlError::Empty);
+    }
+    let odd = |c: char| c.is_whitespace() || c.is_control() || c == '#' || c == '"';
+    if authority.contains('@') || text.contains(odd) {
+        return Err(UrlError::WebAddress);
+    }
+    Ok(SourceUrl::Https { url: text.into() })
+}
+
+impl fmt::Display for SourceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = |v: &Option<String>| v.as_ref().map_or(String::new(), |v| format!("@{v}"));
+        match self {
+            SourceUrl::Npm { name, version } => write!(f, "npm:{name}{}", at(version)),
+            SourceUrl::Pypi {
+                name,
+                version,
+                file,
+            } => {
+                write!(f, "pypi:{name}{}", at(version))?;
+                match file {
+                    PypiKind::Wheel { python, platform } => {
+                        write!(f, "?platform={platform}&python={python}")
+                    }
+                    PypiKind::Sdist => f.write_str("?dist=sdist"),
+                }
+            }
+            SourceUrl::Crate { name, version } => write!(f, "crates:{name}{}", at(version)),
+            SourceUrl::Debian {
+                name,
+                version,
+                suite,
+                arch,
+            } => write!(f, "debian:{name}{}?arch={arch}&suite={suite}", at(version)),
+            SourceUrl::DebianSource {
+                name,
+                version,
+                suite,
+            } => write!(f, "debian-source:{name}{}?suite={suite}", at(version)),
+            SourceUrl::Https { url } => f.write_str(url),
+            SourceUrl::Path { path } => write!(f, "path:{path}"),
+        }
+    }
+}
+
+impl Serialize for SourceUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl SourceUrl {
+    /// The address as the lock file records it. It names no host, so of an `https:` address only
+    /// the name of the file stays; the recipe's own digest pins the rest.
+    pub fn lock_form(&self) -> String {
+        match self {
+            SourceUrl::Https { .. } => format!("https:{}", self.file_name().unwrap_or_default()),
+            other => other.to_string(),
+        }
+    }
+
+    /// Name of the file that the address ends in, for `https:` and `path:`.
+    pub fn file_name(&self) -> Option<&str> {
+        match self {
+            SourceUrl::Https { url } => url.split('?').next()?.rsplit('/').next(),
+            SourceUrl::Path { path } => path.rsplit('/').next(),
+            _ => None,
+        }
+    }
+
+    /// Whether the source is unpacked unless the recipe says otherwise.
+    pub(crate) fn extract_by_default(&self) -> bool {
+        const ARCHIVES: &[&str] = &[
+            ".tar.gz", ".tgz", ".tar.xz", ".tar.zst", ".zip", ".whl", ".crate", ".deb",
+        ];
+        match self.file_name() {
+            Some(name) => ARCHIVES.iter().any(|end| name.ends_with(end)),
+            None => true,
+        }
+    }
+
+    /// Leading folders to remove unless the recipe says otherwise.
+    pub(crate) fn strip_by_default(&self) -> u32 {
+        match self {
+            SourceUrl::Npm { .. } | SourceUrl::Crate { .. } | SourceUrl::DebianSource { .. } => 1,
+            SourceUrl::Pypi { file, .. } => u32::from(*file == PypiKind::Sdist),
+            _ => 0,
+        }
+    }
+}

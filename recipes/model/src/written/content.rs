@@ -1,0 +1,52 @@
+//! `[[file]]` and `[[tree]]`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::At;
+
+/// One file, folder or symbolic link in the layers of the image, owned by root. Exactly one of
+/// `source`, `text`, `link` and `directory` says what it is.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FileTable {
+    /// Absolute path in the image.
+    pub path: At<String>,
+    /// The file's content: a reference to one file.
+    pub source: Option<At<String>>,
+    /// The file's content, as text.
+    pub text: Option<String>,
+    /// Makes a symbolic link with this target.
+    pub link: Option<At<String>>,
+    /// Makes a folder, when `true`.
+    #[serde(default)]
+    pub directory: bool,
+    /// Permissions in octal. Default: `"0644"` for a file, `"0755"` for a folder.
+    pub mode: Option<At<String>>,
+}
+
+/// A read-only file tree inside the megabinary, which programs see and the layers do not contain.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TreeTable {
+    /// Absolute path at which programs see it.
+    pub mount: At<String>,
+    /// What is in it. A later entry may add files to a folder of an earlier one, but not replace
+    /// a file.
+    pub entry: Vec<At<EntryTable>>,
+}
+
+/// Files for a tree.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct EntryTable {
+    /// A reference to a file, or to a folder whose contents are taken.
+    pub source: At<String>,
+    /// Where it goes, relative to the mount. Default: a file keeps its name, the contents of a
+    /// folder go to the mount itself.
+    pub to: Option<At<String>>,
+    /// Files and folders to leave out: a pattern is compared with every name in a path, and `*`
+    /// stands for any letters: `"*.so"`, `"tests"`.
+    #[serde(default)]
+    pub exclude: Vec<At<String>>,
+}

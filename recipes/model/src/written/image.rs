@@ -1,0 +1,76 @@
+//! `[image]`, `[policy]` and `[[component]]`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::At;
+
+/// Settings of the image, as in the OCI image configuration. A recipe of kind `runtime`,
+/// `library` or `tool` may set `env` alone.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ImageTable {
+    /// Name without tag, `vkernel/python`. Default: the recipe's name.
+    pub name: Option<At<String>>,
+    /// Tag, `3.12`. Default: the recipe's version.
+    pub tag: Option<At<String>>,
+    /// Environment of the programs.
+    #[serde(default)]
+    pub env: BTreeMap<At<String>, String>,
+    /// The command that a container runs, before `cmd`.
+    pub entrypoint: Option<Vec<String>>,
+    /// Default arguments, which the command line of `docker run` replaces.
+    pub cmd: Option<Vec<String>>,
+    /// User and group: `UID`, `UID:GID` or a name.
+    pub user: Option<At<String>>,
+    /// Working directory, an absolute path.
+    pub workdir: Option<At<String>>,
+    /// Labels.
+    #[serde(default)]
+    pub labels: BTreeMap<At<String>, String>,
+    /// Ports that programs listen on: `"8080/tcp"`; `/tcp` may be left out.
+    #[serde(default)]
+    pub expose: Vec<At<String>>,
+    /// Paths at which an engine puts volumes.
+    #[serde(default)]
+    pub volumes: Vec<At<String>>,
+    /// Signal that ends a container, `SIGTERM`.
+    pub stop_signal: Option<At<String>>,
+}
+
+/// What the programs may do; for recipes of kind `image` and `app`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PolicyTable {
+    /// Largest linear memory of a program: `"256MiB"`; units `KiB`, `MiB`, `GiB`. Default: 4 GiB,
+    /// the most that WebAssembly can address.
+    pub memory_max: Option<At<String>>,
+    /// Most files open at once in a process. Default: the host's limit.
+    pub open_files_max: Option<At<u32>>,
+    /// Longest time a program may run: `"30s"`; units `ms`, `s`, `m`, `h`. Default: no limit.
+    pub wall_time_max: Option<At<String>>,
+    /// Whether programs may write nowhere at all. Default: `false`.
+    pub read_only_root: Option<bool>,
+    /// Absolute paths below which programs may not write.
+    #[serde(default)]
+    pub read_only: Vec<At<String>>,
+    /// Absolute paths that do not exist for programs.
+    #[serde(default)]
+    pub hidden: Vec<At<String>>,
+}
+
+/// Something that the image contains, for its bill of materials (SBOM).
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ComponentTable {
+    /// Name, `cpython`.
+    pub name: At<String>,
+    /// Version, `3.12.0`.
+    pub version: String,
+    /// Package URL, `pkg:npm/%40antonz/python-wasi@3.12.0`.
+    pub purl: Option<At<String>>,
+    /// SPDX licence expression, `PSF-2.0`.
+    pub license: Option<String>,
+}

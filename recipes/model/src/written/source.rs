@@ -1,0 +1,33 @@
+//! `[[source]]`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::At;
+
+/// Something to fetch. Packages come through their own package manager's client (npm, pip, cargo,
+/// apt), so that your mirrors, proxies and credentials apply.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SourceTable {
+    /// Name by which the rest of the recipe refers to it. Letters, digits and `._+-`; `path` and
+    /// `build` are taken.
+    pub id: At<String>,
+    /// Address of the source; see "Source addresses".
+    pub url: At<String>,
+    /// SHA-256 digest of the file, 64 hexadecimal digits. Needed for `https:`; elsewhere optional,
+    /// because `recipe.lock` pins it.
+    pub sha256: Option<At<String>>,
+    /// Whether to unpack it. Default: yes for `npm:`, `pypi:`, `crates:` and `debian:`, and for
+    /// other addresses whose name ends in `.tar.gz`, `.tgz`, `.tar.xz`, `.tar.zst`, `.zip`,
+    /// `.whl`, `.crate` or `.deb`.
+    pub extract: Option<bool>,
+    /// How many leading folders to remove from the paths in the archive. Default: 1 for `npm:`,
+    /// `crates:`, `debian-source:` and source distributions of `pypi:`, whose archives hold one
+    /// folder; else 0.
+    pub strip_components: Option<u32>,
+    /// Unified diffs to apply after unpacking, in this order: `path:` references. They must apply
+    /// exactly.
+    #[serde(default)]
+    pub patches: Vec<At<String>>,
+}
