@@ -1,0 +1,162 @@
+//! The tables behind the seccomp filter: system calls of x86-64 and what they get.
+//!
+//! Facts only. A call belongs into [`RUNTIME`] if the launcher, the standard library, glibc or
+//! wasmtime's runtime may make it whatever the guest does; calls that only serve a personality's
+//! functions are listed with those functions and passed by the caller.
+
+use libc::*;
+
+use super::bpf::{Action, Rule};
+
+/// Host calls that every process of the vkernel may make after confinement.
+pub const RUNTIME: &[i64] = &[
+    // Memory: wasmtime's linear memories and stacks, malloc. mmap and mprotect are in `CHECKED`.
+    SYS_munmap,
+    SYS_mremap,
+    SYS_madvise,
+    SYS_brk,
+    // Threads. clone is in `CHECKED`.
+    SYS_futex,
+    SYS_set_robust_list,
+    SYS_rseq,
+    SYS_gettid,
+    SYS_getpid,
+    SYS_sched_yield,
+    SYS_sched_getaffinity,
+    SYS_restart_syscall,
+    SYS_membarrier,
+    // Ends.
+    SYS_exit,
+    SYS_exit_group,
+    // Signals: wasmtime's trap handler, `signals`, abort(3).
+    SYS_rt_sigaction,
+    SYS_rt_sigprocmask,
+    SYS_rt_sigreturn,
+    SYS_sigaltstack,
+    SYS_tgkill,
+    // Clocks, for hosts whose vDSO does not serve them.
+    SYS_clock_gettime,
+    SYS_clock_getres,
+    SYS_clock_nanosleep,
+    SYS_nanosleep,
+    SYS_gettimeofday,
+    // Hash seeds of the standard library.
+    SYS_getrandom,
+    // Descriptors that are open already: messages, audit events, the megabinary.
+    SYS_read,
+    SYS_write,
+    SYS_readv,
+    SYS_writev,
+    SYS_pread64,
+    SYS_close,
+    SYS_fstat,
+    SYS_newfstatat,
+    SYS_lseek,
+    SYS_fcntl,
+    SYS_poll,
+];
+
+/// Calls that end the process: ways to make memory executable or to have a host file executed, to
+/// write another process's memory, and interfaces whose misuse is the usual next step.
+pub(super) const FATAL: &[i64] = &[
+    SYS_execve,
+    SYS_execveat,
+    SYS_memfd_create,
+    SYS_memfd_secret,
+    SYS_ptrace,
+    SYS_process_vm_writev,
+    SYS_userfaultfd,
+    SYS_io_uring_setup,
+    SYS_bpf,
+    SYS_kexec_load,
+    SYS_kexec_file_load,
+    SYS_modify_ldt,
+    SYS_remap_file_pages,
+];
+
+const PROT: Rule = Rule::WithoutBits {
+    argument: 2,
+    bits: PROT_EXEC as u32,
+    otherwise: Action::Kill,
+};
+
+/// SHM_EXEC of `<linux/shm.h>`.
+const SHM_EXEC: u32 = 0o100000;
+
+/// All CLONE_NEW* flags that clone(2) takes: a new namespace gives capabilities in it.
+const NAMESPACES: u32 = (CLONE_NEWNS
+    | CLONE_NEWCGROUP
+    | CLONE_NEWUTS
+    | CLONE_NEWIPC
+    | CLONE_NEWUSER
+    | CLONE_NEWPID
+    | CLONE_NEWNET) as u32;
+
+const EPERM: Action = Action::Errno(libc::EPERM as u16);
+
+/// Calls whose answer depends on an argument. They are decided here whether or not a caller lists
+/// them.
+pub(super) const CHECKED: &[(i64, Rule)] = &[
+    (SYS_mmap, PROT),
+    (SYS_mprotect, PROT),
+    (SYS_pkey_mprotect, PROT),
+    (
+        SYS_shmat,
+        Rule::WithoutBits {
+            argument: 2,
+            bits: SHM_EXEC,
+            otherwise: Action::Kill,
+        },
+    ),
+    // Asking is harmless; setting could bring READ_IMPLIES_EXEC back.
+    (
+        SYS_personality,
+        Rule::OneOf {
+            argument: 0,
+            values: &[0xffff_ffff],
+            otherwise: Action::Kill,
+        },
+    ),
+    (
+        SYS_clone,
+        Rule::WithoutBits {
+            argument: 0,
+            bits: NAMESPACES,
+            otherwise: EPERM,
+        },
+    ),
+    // Its flags are in memory, where a filter cannot look; glibc falls back to clone.
+    (SYS_clone3, Rule::Always(Action::Errno(ENOSYS as u16))),
+    // Limits may be read, not changed.
+    (
+        SYS_prlimit64,
+        Rule::IfNull {
+            argument: 2,
+            otherwise: EPERM,
+        },
+    ),
+    // Names of threads (std) and of mappings (glibc's malloc).
+    (
+        SYS_prctl,
+        Rule::OneOf {
+            argument: 0,
+            values: &[PR_SET_NAME as u32, PR_GET_NAME as u32, PR_SET_VMA as u32],
+            otherwise: EPERM,
+        },
+    ),
+    // isatty(3), terminal size, and what reads and writes need. Above all not TIOCSTI, which
+    // types into the terminal outside the container.
+    (
+        SYS_ioctl,
+        Rule::OneOf {
+            argument: 1,
+            values: &[
+                TCGETS as u32,
+                TIOCGWINSZ as u32,
+                FIONREAD as u32,
+                FIONBIO as u32,
+            ],
+            otherwise: EPERM,
+        },
+    ),
+];

@@ -1,0 +1,232 @@
+//! The seccomp filter: which host calls the vkernel may make, and which end it.
+//!
+//! Three answers. **Killed**: calls that a program without run-time code never makes, so that
+//! making one means somebody took it over; nothing is left running to try another. **EPERM**: all
+//! other calls outside the list; they are no attack (a library probes for something optional, a
+//! path that this image does not use), the caller copes, and a guest that is merely unlucky is not
+//! shot. **ENOSYS**: calls newer than this list, and `clone3`, so that libraries fall back to the
+//! older call that the list knows.
+//!
+//! Invariants: an allow-list can never lift a kill or a check of arguments; the filter does not
+//! depend on the order of the lists.
+
+use std::collections::BTreeMap;
+
+use super::{
+    bpf::{self, Action, Instruction, Rule},
+    calls::{CHECKED, FATAL, RUNTIME},
+};
+
+/// The first system call number that did not exist when [`super::calls`] was written:
+/// `mseal` is 462 (`arch/x86/entry/syscalls/syscall_64.tbl`).
+pub(super) const FIRST_UNKNOWN: u32 = 463;
+
+/// Bit of the x32 ABI in a system call number (`__X32_SYSCALL_BIT`).
+const X32: u32 = 0x4000_0000;
+
+/// A compiled filter.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    program: Vec<Instruction>,
+}
+
+/// Why a list of host calls makes no filter.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FilterError {
+    /// The list holds a call that always ends the process.
+    #[error("host call {0} cannot be allowed: it always ends the process; remove it from the list")]
+    Fatal(i64),
+    /// The list holds a number that is no system call of this list's time.
+    #[error("{0} is not a known x86-64 system call number")]
+    Unknown(i64),
+}
+
+impl Filter {
+    /// The filter that allows [`RUNTIME`] and `calls`.
+    pub fn build(calls: &[&[i64]]) -> Result<Filter, FilterError> {
+        let mut rules = BTreeMap::new();
+        for &call in calls.iter().copied().chain([RUNTIME]).flatten() {
+            let number = u32::try_from(call)
+                .ok()
+                .filter(|n| *n < FIRST_UNKNOWN)
+                .ok_or(FilterError::Unknown(call))?;
+            if FATAL.contains(&call) {
+                return Err(FilterError::Fatal(call));
+            }
+            rules.insert(number, Rule::Always(Action::Allow));
+        }
+        // After the lists, so that these have the last word.
+        for &(call, rule) in CHECKED {
+            rules.insert(call as u32, rule);
+        }
+        for &call in FATAL {
+            rules.insert(call as u32, Rule::Always(Action::Kill));
+        }
+        Ok(Filter {
+            program: bpf::compile(&ranges(&rules)),
+        })
+    }
+
+    pub(super) fn program(&self) -> &[Instruction] {
+        &self.program
+    }
+}
+
+/// The whole number space as sorted ranges, neighbours with the same rule joined.
+fn ranges(rules: &BTreeMap<u32, Rule>) -> Vec<(u32, Rule)> {
+    let refused = Rule::Always(Action::Errno(libc::EPERM as u16));
+    let mut out: Vec<(u32, Rule)> = Vec::with_capacity(2 * rules.len() + 3);
+    let mut add = |from: u32, rule: Rule| {
+        if out.last().is_none_or(|(_, last)| *last != rule) {
+            out.push((from, rule));
+        }
+    };
+    let mut next = 0;
+    for (&number, &rule) in rules {
+        if number > next {
+            add(next, refused);
+        }
+        add(number, rule);
+        next = number + 1;
+    }
+    if next < FIRST_UNKNOWN {
+        add(next, refused);
+    }
+    add(
+        FIRST_UNKNOWN,
+        Rule::Always(Action::Errno(libc::ENOSYS as u16)),
+    );
+    add(X32, Rule::Always(Action::Kill));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(filter: &Filter, number: i64, argument: (usize, u64), expected: Action) {
+        let mut arguments = [0; 6];
+        arguments[argument.0] = argument.1;
+        let got = bpf::run(filter.program(), bpf::X86_64, number as u32, arguments);
+        assert_eq!(got, expected.value(), "call {number} with {argument:x?}");
+    }
+
+    const NONE: (usize, u64) = (0, 0);
+    const EPERM: Action = Action::Errno(libc::EPERM as u16);
+    const ENOSYS: Action = Action::Errno(libc::ENOSYS as u16);
+
+    #[test]
+    fn every_number_gets_its_rule() {
+        let extra = [libc::SYS_openat, libc::SYS_openat2, libc::SYS_mmap];
+        let filter = Filter::build(&[&extra]).unwrap();
+        for number in 0..1000_i64 {
+            if CHECKED.iter().any(|(call, _)| *call == number) {
+                continue;
+            }
+            let expected = if FATAL.contains(&number) {
+                Action::Kill
+            } else if RUNTIME.contains(&number) || extra.contains(&number) {
+                Action::Allow
+            } else if number < i64::from(FIRST_UNKNOWN) {
+                EPERM
+            } else {
+                ENOSYS
+            };
+            check(&filter, number, NONE, expected);
+        }
+        for number in 0..1000 {
+            check(&filter, number | i64::from(X32), NONE, Action::Kill);
+        }
+        check(&filter, 0xffff_ffff, NONE, Action::Kill);
+    }
+
+    #[test]
+    fn arguments() {
+        let filter = Filter::build(&[]).unwrap();
+        for (call, prot) in [
+            (libc::SYS_mmap, 2),
+            (libc::SYS_mprotect, 2),
+            (libc::SYS_pkey_mprotect, 2),
+        ] {
+            check(&filter, call, (prot, 3), Action::Allow);
+            for exec in [4, 5, 7, 0xff_0000_0004] {
+                check(&filter, call, (prot, exec), Action::Kill);
+            }
+        }
+        check(&filter, libc::SYS_shmat, (2, 0o100000), Action::Kill);
+        check(
+            &filter,
+            libc::SYS_personality,
+            (0, 0xffff_ffff),
+            Action::Allow,
+        );
+        check(
+            &filter,
+            libc::SYS_personality,
+            (0, 0x0040_0000),
+            Action::Kill,
+        );
+        check(&filter, libc::SYS_clone, (0, 0x003d_0f00), Action::Allow);
+        check(
+            &filter,
+            libc::SYS_clone,
+            (0, libc::CLONE_NEWUSER as u64),
+            EPERM,
+        );
+        check(&filter, libc::SYS_clone3, NONE, ENOSYS);
+        check(&filter, libc::SYS_prlimit64, NONE, Action::Allow);
+        for pointer in [1, 1 << 32, u64::MAX] {
+            check(&filter, libc::SYS_prlimit64, (2, pointer), EPERM);
+        }
+        check(&filter, libc::SYS_ioctl, (1, libc::TCGETS), Action::Allow);
+        check(&filter, libc::SYS_ioctl, (1, libc::TIOCSTI), EPERM);
+        check(
+            &filter,
+            libc::SYS_prctl,
+            (0, libc::PR_SET_NAME as u64),
+            Action::Allow,
+        );
+        check(
+            &filter,
+            libc::SYS_prctl,
+            (0, libc::PR_SET_SECCOMP as u64),
+            EPERM,
+        );
+    }
+
+    #[test]
+    fn other_architectures_die() {
+        let filter = Filter::build(&[]).unwrap();
+        for arch in [0, 0x4000_0003, 0xc000_00b7] {
+            for number in 0..500 {
+                let got = bpf::run(filter.program(), arch, number, [0; 6]);
+                assert_eq!(got, Action::Kill.value());
+            }
+        }
+    }
+
+    #[test]
+    fn long_jumps() {
+        // Every second call: the largest tree that there can be.
+        let every_second: Vec<i64> = (0..i64::from(FIRST_UNKNOWN))
+            .step_by(2)
+            .filter(|n| !FATAL.contains(n))
+            .collect();
+        let filter = Filter::build(&[&every_second]).unwrap();
+        assert!(filter.program().len() > 512 && filter.program().len() < 4096);
+        for &number in &every_second {
+            if !CHECKED.iter().any(|(call, _)| *call == number) {
+                check(&filter, number, NONE, Action::Allow);
+            }
+        }
+    }
+
+    #[test]
+    fn lists_that_make_no_sense() {
+        let build = |call| Filter::build(&[&[call]]).map(|_| ());
+        assert_eq!(build(libc::SYS_execve), Err(FilterError::Fatal(59)));
+        assert_eq!(build(-1), Err(FilterError::Unknown(-1)));
+        assert_eq!(build(463), Err(FilterError::Unknown(463)));
+        assert_eq!(build(1 << 40), Err(FilterError::Unknown(1 << 40)));
+    }
+}

@@ -1,0 +1,71 @@
+//! The host calls of confinement, each wrapped once.
+
+#![allow(unsafe_code)]
+
+use std::io;
+
+use super::bpf::Instruction;
+
+fn check(result: libc::c_long) -> io::Result<()> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// `prctl(PR_SET_NO_NEW_PRIVS)`: no set-user-ID, no file capabilities, ever (`prctl(2)`).
+pub(super) fn set_no_new_privs() -> io::Result<()> {
+    // SAFETY: takes integers only and changes one flag of the calling thread.
+    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.into())
+}
+
+/// `prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN)`: memory that is not executable cannot become so,
+/// and memory cannot be mapped writable and executable. Linux 6.3; EINVAL before.
+pub(super) fn set_mdwe() -> io::Result<()> {
+    let zero: libc::c_ulong = 0;
+    let refuse = libc::c_ulong::from(libc::PR_MDWE_REFUSE_EXEC_GAIN);
+    // SAFETY: takes integers only and changes one flag of the address space.
+    check(unsafe { libc::prctl(libc::PR_SET_MDWE, refuse, zero, zero, zero) }.into())
+}
+
+/// Clears READ_IMPLIES_EXEC, with which `PROT_READ` alone would map executable pages and no filter
+/// on `PROT_EXEC` could see it (`personality(2)`).
+pub(super) fn clear_read_implies_exec() -> io::Result<()> {
+    // SAFETY: 0xffff_ffff only asks for the current value.
+    let current = unsafe { libc::personality(0xffff_ffff) };
+    if current < 0 || current & libc::READ_IMPLIES_EXEC == 0 {
+        // An error here is a host filter that refuses the question: a container's, which also
+        // refuses to set the flag.
+        return Ok(());
+    }
+    let cleared = (current & !libc::READ_IMPLIES_EXEC) as libc::c_ulong;
+    // SAFETY: the current value with one bit less; affects mappings made from now on.
+    check(unsafe { libc::personality(cleared) }.into())
+}
+
+/// Puts a filter on every thread of the process (`seccomp(2)`).
+pub(super) fn install(program: &[Instruction]) -> io::Result<()> {
+    let len = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog {
+        len,
+        filter: program.as_ptr().cast_mut().cast(),
+    };
+    // SAFETY: the kernel copies `len` instructions of the layout of `struct sock_filter`
+    // (`Instruction` is `repr(C)` and the same), does not write to them, and keeps no pointer.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            libc::SECCOMP_FILTER_FLAG_TSYNC,
+            &raw const program,
+        )
+    };
+    check(result)?;
+    if result > 0 {
+        return Err(io::Error::other(format!(
+            "thread {result} has a filter of its own that it does not share"
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Signals of the host that concern the vkernel as a process: ending promptly, and the wall-clock
+//! limit.
+//!
+//! Why it is needed: the first process of a container is PID 1 of its namespace, for which the
+//! host kernel discards every signal whose action is the default (`pid_namespaces(7)`), so that
+//! `docker stop` would wait its ten seconds. Not for: delivering signals to guests; WASI has none.
+//!
+//! Invariant: handlers call async-signal-safe functions only (`signal-safety(7)`), allocate
+//! nothing and take no lock; what they need was put in place before they were installed. Handlers
+//! have no context argument, so the wall-clock limit is the one piece of process-wide state here.
+
+#![allow(unsafe_code)]
+
+mod wall;
+
+use std::{io, mem, ptr};
+
+pub use wall::arm_wall_time;
+
+/// Signals that ask a process to end, and end it.
+const ENDING: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
+
+/// Signals that must not be ignored or caught as inherited: the vkernel, wasmtime or the host
+/// kernel rely on their default action until somebody installs a handler.
+const DEFAULT: [libc::c_int; 9] = [
+    libc::SIGCHLD,
+    libc::SIGALRM,
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGSYS,
+    libc::SIGABRT,
+];
+
+/// Takes over the process's signals; call it once at start, before wasmtime installs its handlers
+/// and before threads are started (they inherit the mask).
+///
+/// - SIGTERM, SIGINT, SIGHUP, SIGQUIT end the process at once: as PID 1 with the exit status
+///   128 + n, otherwise by the signal itself, so that the parent sees what happened. One of them
+///   that was inherited as ignored stays ignored, as `nohup` and background jobs of a shell
+///   without job control expect; except in PID 1 and except SIGTERM.
+/// - SIGPIPE is ignored: writes give EPIPE, which the guest gets (WASI has no signals).
+/// - What a parent may have left ignored or blocked is reset: actions do survive `execve`.
+pub fn install() -> io::Result<()> {
+    for signal in DEFAULT {
+        set(signal, libc::SIG_DFL, 0)?;
+    }
+    set(libc::SIGPIPE, libc::SIG_IGN, 0)?;
+    let first = rustix::process::getpid().is_init();
+    for signal in ENDING {
+        if first || signal == libc::SIGTERM || !is_ignored(signal)? {
+            let handler: extern "C" fn(libc::c_int) = end_process;
+            // The action is the default again, and the signal not blocked, when the handler runs.
+            let flags = libc::SA_RESETHAND | libc::SA_NODEFER;
+            set(signal, handler as libc::sighandler_t, flags)?;
+        }
+    }
+    unblock_all()
+}
+
+/// Ends the process as `signal` would.
+extern "C" fn end_process(signal: libc::c_int) {
+    // SAFETY: getpid, _exit and raise are async-signal-safe (`signal-safety(7)`). raise comes
+    // back only if the host kernel discards the signal, which it does for PID 1 alone.
+    unsafe {
+        if libc::getpid() != 1 {
+            libc::raise(signal);
+        }
+        libc::_exit(vkernel_abi::exit::SIGNAL_BASE + signal);
+    }
+}
+
+fn set(signal: libc::c_int, handler: libc::sighandler_t, flags: libc::c_int) -> io::Result<()> {
+    // SAFETY: `sigaction` is a plain C structure for which zeroes are valid (empty mask).
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+    action.sa_sigaction = handler;
+    // SA_ONSTACK: wasmtime gives threads an alternative stack, and guest stacks may be full.
+    action.sa_flags = flags | libc::SA_ONSTACK;
+    // SAFETY: `handler` is SIG_DFL, SIG_IGN or an `extern "C" fn(c_int)` of this module, which is
+    // what `sa_flags` without SA_SIGINFO says.
+    if unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+fn is_ignored(signal: libc::c_int) -> io::Result<bool> {
+    // SAFETY: as in `set`; with a null action, sigaction only reports the current one.
+    let mut current: libc::sigaction = unsafe { mem::zeroed() };
+    // SAFETY: `current` is valid for writing.
+    if unsafe { libc::sigaction(signal, ptr::null(), &raw mut current) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(current.sa_sigaction == libc::SIG_IGN)
+}
+
+/// Empties the calling thread's signal mask, which `execve` keeps.
+fn unblock_all() -> io::Result<()> {
+    // SAFETY: sigemptyset initialises the set that pthread_sigmask reads.
+    let error = unsafe {
+        let mut none = mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut())
+    };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    Ok(())
+}

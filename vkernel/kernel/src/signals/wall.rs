@@ -1,0 +1,99 @@
+//! The wall-clock limit: a timer whose handler reports and ends the process.
+//!
+//! Everything that the handler prints is formatted when the timer is armed; it adds the time only.
+
+use std::{
+    io,
+    os::fd::AsRawFd,
+    ptr,
+    sync::atomic::{AtomicPtr, Ordering},
+};
+
+use crate::audit::{Audit, Timestamp};
+
+/// What the handler says.
+struct Report {
+    /// For stderr.
+    message: String,
+    /// The audit line before and after its time, and where it goes.
+    audit: Option<(libc::c_int, Vec<u8>, Vec<u8>)>,
+    /// Keeps the descriptor open.
+    _stream: Audit,
+}
+
+/// The report of the armed limit; leaked, because a handler may be reading it.
+static REPORT: AtomicPtr<Report> = AtomicPtr::new(ptr::null_mut());
+
+/// Ends the process `milliseconds` from now, with a message on stderr, a `limit` event and the
+/// exit status [`vkernel_abi::exit::LIMIT`]. Arming again replaces the limit.
+///
+/// The time is the wall clock's (`setitimer(2)`, ITIMER_REAL); the process's children do not
+/// inherit the timer. Call it before [`crate::confine::apply`], which forbids changing timers, so
+/// that nothing can disarm the limit later.
+pub fn arm_wall_time(milliseconds: u64, audit: &Audit) -> io::Result<()> {
+    let report = Box::new(Report {
+        message: format!(
+            "vkernel: ended: the wall-clock limit of {milliseconds} ms was reached \
+             (policy `wall_time_max_ms`)\n"
+        ),
+        audit: audit.raw_fd().map(|fd| {
+            let (before, after) = Audit::limit_parts("wall_time_max_ms", milliseconds);
+            (fd.as_raw_fd(), before, after)
+        }),
+        _stream: audit.clone(),
+    });
+    REPORT.store(Box::into_raw(report), Ordering::Release);
+    let handler: extern "C" fn(libc::c_int) = limit_reached;
+    super::set(libc::SIGALRM, handler as libc::sighandler_t, 0)?;
+    let seconds = (milliseconds / 1000).min(i64::MAX as u64 / 2);
+    let microseconds = match milliseconds {
+        // A zero would disarm the timer instead.
+        0 => 1,
+        ms => (ms % 1000) * 1000,
+    };
+    let timer = libc::itimerval {
+        it_interval: libc::timeval {
+            tv_sec: 0,
+            tv_usec: 0,
+        },
+        it_value: libc::timeval {
+            tv_sec: seconds as libc::time_t,
+            tv_usec: microseconds as libc::suseconds_t,
+        },
+    };
+    // SAFETY: `timer` is valid for reading; the old value is not asked for.
+    if unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+extern "C" fn limit_reached(_: libc::c_int) {
+    // SAFETY: the pointer is null or from `Box::into_raw`, never freed, and published with
+    // release order. write, writev, clock_gettime and _exit are async-signal-safe; the buffers
+    // live in the leaked report and on this stack.
+    unsafe {
+        if let Some(report) = REPORT.load(Ordering::Acquire).as_ref() {
+            let message = report.message.as_bytes();
+            libc::write(2, message.as_ptr().cast(), message.len());
+            if let Some((fd, before, after)) = &report.audit {
+                let mut now = libc::timespec {
+                    tv_sec: 0,
+                    tv_nsec: 0,
+                };
+                libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut now);
+                let time = Timestamp::new(
+                    u64::try_from(now.tv_sec).unwrap_or(0),
+                    u32::try_from(now.tv_nsec).unwrap_or(0),
+                );
+                let part = |bytes: &[u8]| libc::iovec {
+                    iov_base: bytes.as_ptr().cast_mut().cast(),
+                    iov_len: bytes.len(),
+                };
+                let parts = [part(before), part(time.as_bytes()), part(after)];
+                libc::writev(*fd, parts.as_ptr(), 3);
+            }
+        }
+        libc::_exit(vkernel_abi::exit::LIMIT);
+    }
+}
