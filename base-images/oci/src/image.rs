@@ -6,7 +6,7 @@
 //! epoch; labels, ports and annotations are sorted, so the order in which they are given is not
 //! part of the image. The order of environment variables, arguments and layers is.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::collections::{BTreeMap, HashMap};
 
 use megabinary_format::Digest;
 use oci_spec::{
@@ -142,7 +142,9 @@ impl ImageBuilder {
         }
         self.settings.check()?;
         let config = store.put(&json::canonical(&self.configuration()?)?)?;
-        let manifest = store.put(&json::canonical(&self.manifest(&config)?)?)?;
+        let layers = self.layers.iter().map(|(layer, _)| layer);
+        let manifest = manifest(&config, layers, self.annotations)?;
+        let manifest = store.put(&json::canonical(&manifest)?)?;
         Ok(Image {
             manifest,
             config,
@@ -175,12 +177,7 @@ impl ImageBuilder {
             config = config.working_dir(workdir.clone());
         }
         if !s.labels.is_empty() {
-            config = config.labels(
-                s.labels
-                    .clone()
-                    .into_iter()
-                    .collect::<std::collections::HashMap<_, _>>(),
-            );
+            config = config.labels(s.labels.clone().into_iter().collect::<HashMap<_, _>>());
         }
         if !s.exposed_ports.is_empty() {
             config = config.exposed_ports(s.exposed_ports.clone());
@@ -217,32 +214,31 @@ impl ImageBuilder {
             .history(history)
             .build()?)
     }
+}
 
-    fn manifest(&self, config: &Blob) -> Result<ImageManifest, ImageError> {
-        let layers = self
-            .layers
-            .iter()
-            .map(|(l, _)| descriptor(l.media_type.clone(), &l.digest, l.size))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut manifest = ImageManifestBuilder::default()
-            .schema_version(2_u32)
-            .media_type(MediaType::ImageManifest)
-            .config(descriptor(
-                MediaType::ImageConfig,
-                &config.digest,
-                config.size,
-            )?)
-            .layers(layers);
-        if !self.annotations.is_empty() {
-            manifest = manifest.annotations(
-                self.annotations
-                    .clone()
-                    .into_iter()
-                    .collect::<std::collections::HashMap<_, _>>(),
-            );
-        }
-        Ok(manifest.build()?)
+/// The manifest over a stored configuration and layers.
+pub(crate) fn manifest<'a>(
+    config: &Blob,
+    layers: impl IntoIterator<Item = &'a Layer>,
+    annotations: BTreeMap<String, String>,
+) -> Result<ImageManifest, OciSpecError> {
+    let layers = layers
+        .into_iter()
+        .map(|l| descriptor(l.media_type.clone(), &l.digest, l.size))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut manifest = ImageManifestBuilder::default()
+        .schema_version(2_u32)
+        .media_type(MediaType::ImageManifest)
+        .config(descriptor(
+            MediaType::ImageConfig,
+            &config.digest,
+            config.size,
+        )?)
+        .layers(layers);
+    if !annotations.is_empty() {
+        manifest = manifest.annotations(annotations.into_iter().collect::<HashMap<_, _>>());
     }
+    manifest.build()
 }
 
 /// A descriptor of a blob.
@@ -314,9 +310,4 @@ impl Settings {
         }
         Ok(())
     }
-}
-
-/// Reads a blob that this crate has stored.
-pub(crate) fn read_blob(path: &Path) -> Result<Vec<u8>, StoreError> {
-    fs::read(path).map_err(StoreError::at(path))
 }

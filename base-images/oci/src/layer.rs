@@ -118,9 +118,26 @@ pub enum LayerError {
         #[source]
         cause: io::Error,
     },
+    /// The end of the layer could not be written.
+    #[error("writing a layer: {0}; is the disk full?")]
+    End(#[from] io::Error),
     /// The blob could not be stored.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Writes a gzip member with nothing in its header that differs between builds.
+pub(crate) fn compress<T, E: From<io::Error>>(
+    to: &mut dyn Write,
+    fill: impl FnOnce(&mut dyn Write) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut gzip = GzBuilder::new()
+        .mtime(0)
+        .operating_system(GZIP_OS_UNKNOWN)
+        .write(to, Compression::new(GZIP_LEVEL));
+    let value = fill(&mut gzip)?;
+    gzip.finish()?;
+    Ok(value)
 }
 
 /// Contents of a regular file.
@@ -296,22 +313,14 @@ impl LayerBuilder {
 
     /// Writes the layer into `store`.
     pub fn write(&self, store: &BlobStore) -> Result<Layer, LayerError> {
-        let (blob, diff_id) = store.put_with(|to| {
-            let gzip = GzBuilder::new()
-                .mtime(0)
-                .operating_system(GZIP_OS_UNKNOWN)
-                .write(to, Compression::new(GZIP_LEVEL));
-            let mut tar = tar::Builder::new(Hashing::new(gzip));
-            for (path, entry) in &self.entries {
-                self.write_entry(&mut tar, path, entry)?;
-            }
-            let end = |cause| LayerError::Write {
-                path: "(end)".into(),
-                cause,
-            };
-            let (diff_id, _, gzip) = tar.into_inner().map_err(end)?.finish();
-            gzip.finish().map_err(end)?;
-            Ok::<_, LayerError>(diff_id)
+        let (blob, diff_id) = store.put_with(|to| -> Result<Digest, LayerError> {
+            compress(to, |gzip| {
+                let mut tar = tar::Builder::new(Hashing::new(gzip));
+                for (path, entry) in &self.entries {
+                    self.write_entry(&mut tar, path, entry)?;
+                }
+                Ok(tar.into_inner()?.finish().0)
+            })
         })?;
         Ok(Layer {
             media_type: MediaType::ImageLayerGzip,

@@ -19,6 +19,7 @@
 //! Sources: OCI image specification 1.1, OCI distribution specification 1.1, Docker image
 //! specification 1.2 (the archive of `docker save`).
 
+mod decode;
 pub mod export;
 mod hashing;
 pub mod image;
@@ -28,7 +29,7 @@ pub mod layer;
 pub mod name;
 mod path;
 mod publish;
-
+pub mod read;
 pub mod sbom;
 pub mod store;
 pub mod time;
@@ -36,6 +37,6 @@ pub mod time;
 pub use image::{Image, ImageBuilder, Settings};
 pub use layer::{Layer, LayerBuilder};
 pub use name::ImageName;
-
+pub use read::{Limits, ReadImage};
 pub use store::BlobStore;
 pub use time::Epoch;

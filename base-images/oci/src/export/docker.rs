@@ -7,11 +7,12 @@ use std::{
     path::Path,
 };
 
-use flate2::read::MultiGzDecoder;
 use serde::Serialize;
 
 use super::{ExportError, archive, archive::Archive, write_failed};
-use crate::{hashing::Hashing, image::Image, json, layer::Layer, name::ImageName, publish};
+use crate::{
+    decode::Decoder, hashing::Hashing, image::Image, json, layer::Layer, name::ImageName, publish,
+};
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -55,11 +56,7 @@ fn put_layer(
         path: layer.path.clone(),
         cause,
     };
-    let open = || {
-        Ok::<_, ExportError>(MultiGzDecoder::new(io::BufReader::new(archive::open(
-            &layer.path,
-        )?)))
-    };
+    let open = || Decoder::new(archive::open(&layer.path)?).map_err(blob);
     let size = io::copy(&mut open()?, &mut io::sink()).map_err(blob)?;
     let mut tar = Hashing::new(open()?);
     to.stream(file, size, tar.by_ref())?;
