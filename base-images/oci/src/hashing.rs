@@ -21,11 +21,6 @@ impl<T> Hashing<T> {
         }
     }
 
-    /// Bytes so far.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
     /// Digest of the bytes so far, their number, and what was wrapped.
     pub(crate) fn finish(self) -> (Digest, u64, T) {
         (Digest(self.hash.finalize().into()), self.bytes, self.inner)

@@ -29,10 +29,12 @@ pub mod layer;
 pub mod name;
 mod path;
 mod publish;
+pub mod push;
 pub mod read;
 pub mod sbom;
 pub mod store;
 pub mod time;
+pub mod unpack;
 
 pub use image::{Image, ImageBuilder, Settings};
 pub use layer::{Layer, LayerBuilder};
