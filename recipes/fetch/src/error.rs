@@ -1,0 +1,125 @@
+//! Why a source could not be had.
+
+use std::{io, path::PathBuf};
+
+use polybuild_recipe::{LocalError, Sha256};
+
+/// Why a source could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The client that fetches this kind of source is not installed.
+    #[error(
+        "fetching {url} needs `{tool}`, which is not in PATH; install it (on Debian: `apt-get \
+         install {package}`)"
+    )]
+    MissingTool {
+        /// The source.
+        url: String,
+        /// Name of the client.
+        tool: &'static str,
+        /// Debian package that has it.
+        package: &'static str,
+    },
+    /// The client could not reach the network.
+    #[error(
+        "fetching {url}: `{tool}` could not reach its server; check the network, proxy and mirror \
+         settings of {tool}. It said:\n{words}"
+    )]
+    Network {
+        /// The source.
+        url: String,
+        /// Name of the client.
+        tool: &'static str,
+        /// The end of what it wrote to standard error.
+        words: String,
+    },
+    /// The client failed for another reason, such as a package that does not exist.
+    #[error("fetching {url}: `{tool}` failed ({status}). It said:\n{words}")]
+    Client {
+        /// The source.
+        url: String,
+        /// Name of the client.
+        tool: &'static str,
+        /// How it ended.
+        status: String,
+        /// The end of what it wrote to standard error.
+        words: String,
+    },
+    /// The client succeeded and did something unexpected.
+    #[error("fetching {url}: `{tool}` {what}; this release may not know this version of {tool}")]
+    Unexpected {
+        /// The source.
+        url: String,
+        /// Name of the client.
+        tool: &'static str,
+        /// What was wrong.
+        what: String,
+    },
+    /// The network is not to be used, and the source is not in the cache.
+    #[error("{url} is not in the cache and fetching is turned off; build once without `--offline`")]
+    Offline {
+        /// The source.
+        url: String,
+    },
+    /// What arrived is not what was wanted.
+    #[error(transparent)]
+    Digest(#[from] Box<DigestMismatch>),
+    /// The recipe and the lock file want different digests.
+    #[error(
+        "{url}: the recipe wants {recipe} and the lock file {lock}; run `polybuild lock RECIPE` if \
+         the recipe is right"
+    )]
+    Contradiction {
+        /// The source.
+        url: String,
+        /// Digest in the recipe.
+        recipe: Sha256,
+        /// Digest in the lock file.
+        lock: Sha256,
+    },
+    /// A local source cannot be read.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    /// The cache or a work folder in it cannot be used.
+    #[error("cannot {doing} {}: {error}", .path.display())]
+    Io {
+        /// "create", "write", "lock", …
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+}
+
+/// What arrived is not what was wanted.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{url} has another content than {by} says: wanted {wanted}, found {found} ({size} bytes). \
+     Either it was changed where it comes from, which deserves a question there, or {by} is wrong; \
+     {remedy}"
+)]
+pub struct DigestMismatch {
+    /// The source.
+    pub url: String,
+    /// Who wants the digest: "the lock file", "the recipe", "the registry's index".
+    pub by: &'static str,
+    /// The digest that was wanted.
+    pub wanted: Sha256,
+    /// The digest of what arrived.
+    pub found: Sha256,
+    /// Size in bytes of what arrived.
+    pub size: u64,
+    /// What to do if the change is right.
+    pub remedy: &'static str,
+}
+
+/// Makes an [`FetchError::Io`] of an error: `.map_err(io("write", &path))`.
+pub(crate) fn io(
+    doing: &'static str,
+    path: impl Into<PathBuf>,
+) -> impl FnOnce(io::Error) -> FetchError {
+    let path = path.into();
+    move |error| FetchError::Io { doing, path, error }
+}
