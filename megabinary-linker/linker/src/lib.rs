@@ -17,12 +17,14 @@
 pub mod analysis;
 pub mod elf;
 mod files;
+pub mod graft;
 pub mod keys;
 mod megabinary;
 pub mod normalise;
 mod pages;
 pub mod plan;
 pub mod portable;
+pub mod symbols;
 pub mod verify;
 
 pub use analysis::{AnalysisError, Facts, analyse};
