@@ -59,8 +59,10 @@ pub enum ProblemKind {
     /// A value of the wrong type, or a missing key.
     #[error("{message}")]
     Type {
-        /// The deserialiser's words.
+        /// What was found and what was expected.
         message: String,
+        /// What was probably meant.
+        nearest: Option<String>,
     },
     /// Two items with one name.
     #[error("{what} `{name}` is declared twice")]
@@ -182,7 +184,9 @@ impl ProblemKind {
         let mean = |n: &Option<String>| n.as_ref().map(|n| format!("did you mean `{n}`?"));
         match self {
             ProblemKind::UnknownKey { note: Some(n), .. } => Some((*n).into()),
-            ProblemKind::UnknownKey { nearest, .. } => mean(nearest),
+            ProblemKind::UnknownKey { nearest, .. } | ProblemKind::Type { nearest, .. } => {
+                mean(nearest)
+            }
             ProblemKind::UnknownReference { nearest, known, .. } => mean(nearest).or_else(|| {
                 (!known.is_empty()).then(|| format!("there are: {}", known.join(", ")))
             }),

