@@ -27,7 +27,8 @@ pub fn docker_archive(image: &Image, name: &ImageName, target: &Path) -> Result<
     let file_of = |layer: &Layer| format!("{}.tar", layer.diff_id.hex());
     let item = Item {
         config: format!("{}.json", image.config.digest.hex()),
-        repo_tags: vec![name.familiar()],
+        // In full: docker shows the short form anyway, podman would put `localhost/` before it.
+        repo_tags: vec![name.full()],
         layers: image.layers.iter().map(file_of).collect(),
     };
     let manifest = json::canonical(&[&item])?;

@@ -1,0 +1,2 @@
+FROM vkernel/python:3.12
+COPY unrouted-stub /usr/bin/unrouted
