@@ -1,0 +1,278 @@
+//! The index's encoding: round trip, and what a reader refuses.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod common;
+
+use common::full;
+use megabinary_format::*;
+use proptest::prelude::*;
+
+proptest! {
+    #[test]
+    fn round_trip(index in common::index()) {
+        let bytes = index.encode();
+        prop_assert_eq!(Index::decode(&bytes), Ok(index));
+    }
+
+    /// Whatever is accepted is what would be written: no two encodings of one index.
+    #[test]
+    fn altered_bytes_are_refused_or_canonical(
+        index in common::index(),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut bytes = index.encode();
+        for (at, value) in edits {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Ok(read) = Index::decode(&bytes) {
+            prop_assert_eq!(read.encode(), bytes);
+        }
+    }
+
+    #[test]
+    fn noise_is_refused(noise in prop::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert!(Index::decode(&noise).is_err());
+        let mut bytes = full().encode();
+        bytes.truncate(32);
+        bytes.extend_from_slice(&noise);
+        let len = (bytes.len() as u64).to_le_bytes();
+        bytes[16..24].copy_from_slice(&len);
+        if let Ok(read) = Index::decode(&bytes) {
+            prop_assert_eq!(read.encode(), bytes);
+        }
+    }
+}
+
+#[test]
+fn the_full_index_round_trips() {
+    let index = full();
+    assert_eq!(index.check(), Ok(()));
+    assert_eq!(Index::decode(&index.encode()), Ok(index));
+}
+
+#[test]
+fn every_single_bit_flip_is_refused_or_canonical() {
+    let good = full().encode();
+    for i in 0..good.len() * 8 {
+        let mut bytes = good.clone();
+        bytes[i / 8] ^= 1 << (i % 8);
+        if let Ok(read) = Index::decode(&bytes) {
+            assert_eq!(read.encode(), bytes, "bit {i}");
+        }
+    }
+}
+
+#[test]
+fn every_cut_and_every_addition_is_refused() {
+    let good = full().encode();
+    for len in 0..good.len() {
+        assert!(Index::decode(&good[..len]).is_err(), "cut to {len}");
+        // The same with a header that admits it.
+        let mut cut = good[..len].to_vec();
+        if let Some(field) = cut.get_mut(16..24) {
+            field.copy_from_slice(&(len as u64).to_le_bytes());
+            assert!(Index::decode(&cut).is_err(), "cut to {len} with its length");
+        }
+    }
+    let mut longer = good;
+    longer.push(0);
+    assert!(Index::decode(&longer).is_err());
+    let len = (longer.len() as u64).to_le_bytes();
+    longer[16..24].copy_from_slice(&len);
+    assert!(
+        Index::decode(&longer).is_err(),
+        "trailing byte in the string heap"
+    );
+}
+
+#[test]
+fn its_length_does_not_depend_on_numbers_and_digests() {
+    let mut index = full();
+    let len = index.encode().len();
+    for segment in &mut index.segments {
+        *segment = Segment {
+            offset: u64::MAX,
+            len: 0,
+            digest: Digest([9; 32]),
+            ..*segment
+        };
+    }
+    for module in &mut index.modules {
+        module.code = Some(FileRange {
+            offset: 0,
+            len: 0,
+            vaddr: 0,
+        });
+        module.cold.runs[0] = Run {
+            memory_offset: 0,
+            file_offset: u64::MAX,
+            len: 1,
+        };
+    }
+    assert_eq!(index.encode().len(), len);
+}
+
+#[test]
+fn newer_formats_say_so() {
+    let mut bytes = full().encode();
+    bytes[8] = 2;
+    let message = Index::decode(&bytes).unwrap_err().to_string();
+    assert!(
+        message.contains("made by a newer polybuild: format 2.0, this reader knows 1.0"),
+        "{message}"
+    );
+}
+
+/// Changes the full index, and expects this in the message of decoding it.
+fn refused(expected: &str, change: impl FnOnce(&mut Index)) {
+    let mut index = full();
+    change(&mut index);
+    let message = Index::decode(&index.encode()).unwrap_err().to_string();
+    assert!(
+        message.contains(expected),
+        "expected `{expected}` in `{message}`"
+    );
+}
+
+#[test]
+fn inconsistent_indexes_are_refused() {
+    refused("runs module 2 of 2", |i| {
+        i.entries[0].kind = EntryKind::Module(2)
+    });
+    refused("names entry 2 of 2", |i| i.routes[0].entry = 2);
+    refused("names entry 9 of 2", |i| i.programs[0].entry = 9);
+    refused("routes are not sorted", |i| i.routes.swap(0, 1));
+    refused("routes are not sorted", |i| i.routes[1] = i.routes[0]);
+    refused("programs are not sorted", |i| i.programs.reverse());
+    refused("trees are not sorted", |i| i.trees.reverse());
+    refused("imports of `python`", |i| i.modules[0].imports.reverse());
+    for path in ["", "bin", "/", "/a//b", "/a/", "/a/../b", "/./a", "/a\0b"] {
+        refused("program", |i| i.programs[0].path = path.into());
+    }
+    refused("policy names `usr`", |i| {
+        i.policy.read_only[0] = "usr".into()
+    });
+    refused("compiled code belongs", |i| {
+        i.target = Target::Portable;
+        i.segments = i.segments[3..5].to_vec();
+        i.segments[0].offset = 0;
+        i.segments[1].offset = 0;
+    });
+    refused("segments are not in their order", |i| {
+        i.target = Target::Portable
+    });
+}
+
+#[test]
+fn inconsistent_images_are_refused() {
+    fn warm(i: &mut Index) -> &mut MemoryImage {
+        i.modules[0].warm.as_mut().unwrap()
+    }
+    refused("not page-aligned", |i| warm(i).runs[0].memory_offset = 1);
+    refused("not page-aligned", |i| warm(i).runs[0].file_offset = 0x4001);
+    refused("leaves the memory", |i| {
+        warm(i).runs[1].memory_offset = 0x30000
+    });
+    refused("is empty", |i| warm(i).runs[0].len = 0);
+    refused("overlaps", |i| warm(i).runs[1].memory_offset = 0);
+    refused("leaves the memory", |i| {
+        warm(i).runs[1].memory_offset = u64::MAX - 0xfff
+    });
+    refused("not in a memory segment", |i| {
+        warm(i).runs[0].file_offset = 0x5000
+    });
+    refused("not in a memory segment", |i| {
+        warm(i).runs[0].file_offset = u64::MAX - 0xfff
+    });
+    refused("pages; wasm32", |i| warm(i).pages = 65537);
+    refused("globals are not sorted", |i| warm(i).globals.reverse());
+}
+
+#[test]
+fn inconsistent_segments_are_refused() {
+    refused("not the launcher", |i| _ = i.segments.remove(0));
+    refused("code of module `dash`", |i| _ = i.segments.remove(2));
+    refused("not the header table", |i| _ = i.segments.pop());
+    refused("segments are not in their order", |i| {
+        i.segments.push(Segment {
+            offset: 0x6100,
+            ..i.segments[5]
+        })
+    });
+    refused("starts at 0x6001", |i| i.segments[5].offset += 1);
+    refused("starts at 0x1", |i| i.segments[0].offset = 1);
+    refused("code of module `python`", |i| {
+        i.modules[0].code.as_mut().unwrap().len = 0x1001
+    });
+    refused("code of module `python`", |i| i.modules[0].code = None);
+    refused("leaves the 64-bit space", |i| i.segments[5].len = u64::MAX);
+}
+
+#[test]
+fn inconsistent_trees_are_refused() {
+    let with = |expected, path: &str, kind: FileKind| {
+        refused(expected, |i| {
+            i.trees[1].nodes.push(FileNode {
+                path: path.into(),
+                kind,
+            })
+        });
+    };
+    let file = |offset, len| FileKind::File {
+        offset,
+        len,
+        executable: false,
+    };
+    with("not sorted", "a", FileKind::Directory);
+    with("no folder listed", "zz/x", FileKind::Directory);
+    with("no folder listed", "z/x", FileKind::Directory);
+    for path in ["zz/", "zz//x", "zz/../x", "zz/./x", "zz\0"] {
+        with("plain relative path", path, FileKind::Directory);
+    }
+    with("links to nothing", "zz", FileKind::Symlink(String::new()));
+    with("not in the files segment", "zz", file(0x4fff, 1));
+    with("not in the files segment", "zz", file(0x5000, 0x1001));
+    with("not in the files segment", "zz", file(0x5000, u64::MAX));
+    refused("a tree at `lib`", |i| i.trees[1].mount = "lib".into());
+}
+
+/// The launcher's budget is 30 us for 20 entries in an optimised build; this keeps the order of
+/// magnitude in any build, and prints the figure with `--nocapture`.
+#[test]
+fn decoding_is_linear_and_quick() {
+    let mut index = full();
+    for i in 0..20 {
+        index.entries.push(Entry {
+            name: format!("tool{i}"),
+            ..index.entries[1].clone()
+        });
+    }
+    let files = (0..4000).map(|i| FileNode {
+        path: format!("m{i:05}"),
+        kind: FileKind::File {
+            offset: 0x5000,
+            len: 1,
+            executable: false,
+        },
+    });
+    index.trees[0].nodes.extend(files);
+    let large = index.encode();
+    index.trees[0].nodes.clear();
+    let small = index.encode();
+    let time = |bytes: &[u8]| {
+        let once = || {
+            let start = std::time::Instant::now();
+            assert!(Index::decode(bytes).is_ok());
+            start.elapsed()
+        };
+        (0..20).map(|_| once()).min().unwrap()
+    };
+    let (small, large) = (time(&small), time(&large));
+    println!("22 entries: {small:?}; with 4000 files: {large:?}");
+    assert!(
+        small.as_millis() < 2 && large.as_millis() < 100,
+        "{small:?} {large:?}"
+    );
+}
