@@ -79,6 +79,17 @@ impl FromStr for ImageName {
             name: text.into(),
             cause,
         })?;
+        // The library lets upper case through; engines and registries do not.
+        if reference
+            .repository()
+            .bytes()
+            .any(|b| b.is_ascii_uppercase())
+        {
+            return Err(NameError::Grammar {
+                name: text.into(),
+                cause: ParseError::NameContainsUppercase,
+            });
+        }
         if reference.digest().is_some() {
             return Err(NameError::Digest(text.into()));
         }
