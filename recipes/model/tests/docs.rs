@@ -1,5 +1,10 @@
 //! The generated documents are those of the types. `POLYBUILD_BLESS=1 cargo test -p
 //! polybuild-recipe` writes them anew.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed unwrap is a failed test"
+)]
 
 use std::{fs, path::Path};
 

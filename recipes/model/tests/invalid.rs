@@ -1,6 +1,11 @@
 //! Every `tests/invalid/NAME.toml` is refused with the words in `NAME.stderr`, which
 //! `POLYBUILD_BLESS=1 cargo test -p polybuild-recipe` writes anew. `tests/invalid/files` holds
 //! what these recipes refer to.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed unwrap is a failed test"
+)]
 
 use std::{fs, path::Path};
 

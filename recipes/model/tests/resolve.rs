@@ -1,4 +1,9 @@
 //! What recipes mean: inheritance, composition, references, and the lock file's notion of change.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed unwrap is a failed test"
+)]
 
 use std::{
     fs,

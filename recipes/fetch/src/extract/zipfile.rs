@@ -41,8 +41,11 @@ pub(super) fn unpack(file: File, sink: &mut Sink<'_>) -> Result<(), ExtractError
 fn zip_error(sink: &Sink<'_>, within: &[u8], error: ZipError) -> ExtractError {
     match error {
         ZipError::Io(error) => sink.read_error(within, &error),
-        // The directory of a zip archive is at its end.
-        ZipError::InvalidArchive(what) if what.contains("end of central directory") => {
+        // The directory of a zip archive is at its end (APPNOTE.TXT 4.3.16, "end of central
+        // directory record").
+        ZipError::InvalidArchive(what)
+            if what.contains("EOCD") || what.contains("Unexpected end") =>
+        {
             sink.read_error(within, &io::ErrorKind::UnexpectedEof.into())
         }
         other => sink.damaged(other.to_string()),

@@ -1,0 +1,172 @@
+//! One small package of each kind, through the real client. These tests need the network (or the
+//! mirrors that this machine's clients are configured for) and the clients installed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed unwrap is a failed test"
+)]
+
+use std::{fs, path::Path, sync::Mutex};
+
+use polybuild_fetch::{Cache, Extract, Fetched, Fetcher, Options, Pin, Progress, Request, extract};
+
+fn request(url: &str) -> Request {
+    Request {
+        id: "it".into(),
+        url: url.parse().unwrap(),
+        local: None,
+        sha256: None,
+        pin: None,
+    }
+}
+
+fn fetcher(cache: &Path, offline: bool) -> Fetcher {
+    let search_path = std::env::var_os("PATH").unwrap();
+    Fetcher::new(
+        Cache::new(cache),
+        Options {
+            search_path,
+            offline,
+        },
+    )
+}
+
+#[derive(Default)]
+struct Log(Mutex<Vec<String>>);
+
+impl Progress for Log {
+    fn bytes(&self, id: &str, done: u64, _: Option<u64>) {
+        self.0.lock().unwrap().push(format!("{id} {done}"));
+    }
+    fn finished(&self, id: &str, size: u64, cached: bool) {
+        self.0
+            .lock()
+            .unwrap()
+            .push(format!("{id} finished {size} {cached}"));
+    }
+    fn warning(&self, id: &str, message: &str) {
+        self.0
+            .lock()
+            .unwrap()
+            .push(format!("{id} warning {message}"));
+    }
+}
+
+/// Fetches, unpacks and looks for a file; then again by its pin and without network.
+fn check(url: &str, version: &str, strip: u32, file: &str) -> Fetched {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("cache");
+    let log = Log::default();
+    let fetched = fetcher(&cache, false).fetch(&request(url), &log).unwrap();
+    assert_eq!(fetched.version, version);
+    let log = log.0.into_inner().unwrap();
+    assert_eq!(log.first().unwrap(), "it 0");
+    assert_eq!(
+        *log.last().unwrap(),
+        format!("it finished {} false", fetched.size)
+    );
+
+    let to = dir.path().join("unpacked");
+    let how = Extract {
+        strip_components: strip,
+        ..Extract::default()
+    };
+    extract(&fetched.path, &to, &how).unwrap();
+    assert!(to.join(file).is_file(), "{file} is missing");
+
+    let pinned = Request {
+        pin: Some(Pin {
+            version: fetched.version.clone(),
+            sha256: fetched.sha256,
+            size: fetched.size,
+        }),
+        ..request(url)
+    };
+    assert_eq!(fetcher(&cache, true).fetch(&pinned, &()).unwrap(), fetched);
+    let left = fs::read_dir(cache.join("partial")).unwrap().count();
+    assert_eq!(left, 0, "work folders are left");
+    fetched
+}
+
+#[test]
+fn npm() {
+    let fetched = check("npm:is-number@7.0.0", "7.0.0", 1, "package.json");
+    assert_eq!(fetched.size, 3730);
+}
+
+#[test]
+fn npm_resolves_a_range() {
+    check("npm:is-number@^6", "6.0.0", 1, "package.json");
+}
+
+#[test]
+fn npm_with_a_scope() {
+    check("npm:@types/estree@1.0.5", "1.0.5", 1, "package.json");
+}
+
+#[test]
+fn pypi_wheel() {
+    check("pypi:six@1.16.0", "1.16.0", 0, "six.py");
+}
+
+#[test]
+fn pypi_wheel_of_a_platform() {
+    check(
+        "pypi:markupsafe@3.0.2?platform=manylinux2014_x86_64&python=3.12",
+        "3.0.2",
+        0,
+        "markupsafe/_native.py",
+    );
+}
+
+#[test]
+fn pypi_source_distribution() {
+    check("pypi:six@1.16.0?dist=sdist", "1.16.0", 1, "six.py");
+}
+
+#[test]
+fn crates() {
+    check("crates:itoa@1.0.0", "1.0.0", 1, "Cargo.toml");
+}
+
+#[test]
+fn debian_binary() {
+    check(
+        "debian:hostname@3.23+nmu1?suite=bookworm",
+        "3.23+nmu1",
+        0,
+        "usr/share/doc/hostname/copyright",
+    );
+}
+
+#[test]
+fn debian_source() {
+    check(
+        "debian-source:hostname?suite=trixie",
+        "3.25",
+        1,
+        "hostname.c",
+    );
+}
+
+/// A package that does not exist gives the client's own words.
+#[test]
+fn no_such_package() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |url: &str, tool: &str| {
+        let error = fetcher(dir.path(), false)
+            .fetch(&request(url), &())
+            .unwrap_err();
+        let text = error.to_string();
+        let start = format!(
+            "fetching {}: `{tool}` failed (exit status: ",
+            request(url).url
+        );
+        assert!(text.starts_with(&start), "{text}");
+        assert!(!text.contains("(nothing)"), "{text}");
+    };
+    check("npm:is-number@99.0.0", "npm");
+    check("pypi:six@99.0.0", "pip3");
+    check("crates:itoa@99.0.0", "cargo");
+    check("debian:hostname@99?suite=bookworm", "apt-get");
+}
