@@ -22,6 +22,7 @@ pub mod keys;
 mod megabinary;
 pub mod normalise;
 mod pages;
+mod peek;
 pub mod plan;
 pub mod portable;
 pub mod symbols;
@@ -32,6 +33,7 @@ pub use elf::{PackError, SignedMegabinary};
 pub use keys::{KeyError, Keys};
 pub use megabinary::{LinkedModule, Megabinary};
 pub use megabinary_format::{PublicKey, SnapshotDump, Target};
+pub use peek::{PeekError, peek};
 pub use plan::{
     LinkError, LinkPlan, PlannedEntry, PlannedFile, PlannedKind, PlannedModule, PlannedNode,
     PlannedTree, link,

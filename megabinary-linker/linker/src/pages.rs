@@ -144,3 +144,88 @@ fn stretches(contents: &Contents) -> Vec<(u64, u64)> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{PlannedModule, megabinary::Warm, plan::link_module};
+
+    /// A module whose pages hold these bytes (0: none), cold and warm.
+    fn module(cold: &[u8], warm: Option<&[u8]>) -> LinkedModule {
+        let wasm = wat::parse_str("(module (memory 16))").unwrap();
+        let mut module = link_module(PlannedModule {
+            name: "m".into(),
+            wasm,
+        })
+        .unwrap();
+        let contents = |pages: &[u8]| {
+            let bytes: Vec<u8> = pages
+                .iter()
+                .flat_map(|b| std::iter::repeat_n(*b, PAGE as usize))
+                .collect();
+            Contents::of(&bytes)
+        };
+        module.cold = contents(cold);
+        module.warm = warm.map(|w| Warm {
+            contents: contents(w),
+            globals: vec![],
+        });
+        module
+    }
+
+    /// Runs as (memory page, file page, pages).
+    fn runs(runs: &[Run]) -> Vec<(u64, u64, u64)> {
+        runs.iter()
+            .map(|r| (r.memory_offset / PAGE, r.file_offset / PAGE, r.len / PAGE))
+            .collect()
+    }
+
+    /// What a process sees of an image: the first byte of each page.
+    fn seen(layout: &PagesLayout, runs: &[Run], pages: usize) -> Vec<u8> {
+        let mut out = vec![0; pages];
+        for run in runs {
+            for i in 0..run.len / PAGE {
+                let at = (run.file_offset + i * PAGE) as usize;
+                out[(run.memory_offset / PAGE + i) as usize] = layout.bytes[at];
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn short_gaps_are_stored_and_long_ones_are_not() {
+        let mut pages = vec![1, 0, 2];
+        pages.resize(3 + GAP_MAX as usize + 1, 0);
+        pages.push(3);
+        let layout = PagesLayout::all(&[module(&pages, None)]);
+        assert_eq!(runs(&layout.cold[0]), [(0, 0, 3), (36, 3, 1)]);
+        assert_eq!(seen(&layout, &layout.cold[0], pages.len()), pages);
+    }
+
+    #[test]
+    fn cold_pages_reuse_the_snapshot() {
+        let cold: Vec<u8> = (1..=60).collect();
+        let mut warm = cold.clone();
+        // Changed by initialisation: pages 0 and 30; short stretches are not worth sharing.
+        warm[0] = 200;
+        warm[30] = 201;
+        warm.extend([99; 4]);
+        let layout = PagesLayout::all(&[module(&cold, Some(&warm))]);
+        assert_eq!(runs(&layout.warm[0]), [(0, 0, 64)], "a snapshot is one run");
+        assert_eq!(
+            runs(&layout.cold[0]),
+            [(0, 64, 1), (1, 1, 29), (30, 65, 1), (31, 31, 29)]
+        );
+        assert_eq!(seen(&layout, &layout.cold[0], 60), cold);
+        assert_eq!(seen(&layout, &layout.warm[0], 64), warm);
+    }
+
+    #[test]
+    fn short_equal_stretches_are_copied_into_their_run() {
+        let cold = [1, 2, 3, 4, 5, 6];
+        let warm = [1, 9, 3, 9, 5, 9];
+        let layout = PagesLayout::all(&[module(&cold, Some(&warm))]);
+        assert_eq!(runs(&layout.cold[0]), [(0, 6, 6)]);
+        assert_eq!(seen(&layout, &layout.cold[0], 6), cold);
+    }
+}
