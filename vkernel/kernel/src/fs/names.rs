@@ -88,6 +88,9 @@ impl Files {
         let (new_start, new_scope) = self.host_folder(new_dir)?;
         let from = self.resolver.place(start, scope, path)?;
         let to = self.resolver.place(new_start, new_scope, new_path)?;
+        if from.name == b"." || to.name == b"." {
+            return Err(Errno::BUSY);
+        }
         for place in [&from, &to] {
             let real = self.place_path(OP, place)?;
             self.may_change(OP, &real, place.dir.as_fd())?;

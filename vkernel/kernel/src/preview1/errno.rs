@@ -107,12 +107,12 @@ pub(crate) fn from_guest(error: &GuestError) -> Errno {
     match error {
         GuestError::InvalidFlagValue(_)
         | GuestError::InvalidEnumValue(_)
+        | GuestError::TryFromIntError(_)
         | GuestError::PtrNotAligned(..) => Errno::Inval,
         GuestError::PtrOverflow
         | GuestError::PtrOutOfBounds(_)
         | GuestError::SliceLengthsDiffer => Errno::Fault,
         GuestError::InvalidUtf8(_) => Errno::Ilseq,
-        GuestError::TryFromIntError(_) => Errno::Overflow,
         GuestError::InFunc { err, .. } => from_guest(err),
     }
 }

@@ -22,6 +22,9 @@ use super::{
 };
 use crate::fs::{Files, descriptor::Metadata, readdir::Entry, retry, table::Object, tree::Bytes};
 
+/// `O_DSYNC`; rustix 1.1 gives the value of `O_SYNC` under that name.
+const DSYNC: OFlags = OFlags::from_bits_retain(libc::O_DSYNC as u32);
+
 /// Where to read or write.
 #[derive(Clone, Copy)]
 pub(super) enum At {
@@ -163,7 +166,7 @@ pub(super) fn fdstat(files: &Files, fd: u32) -> Result<Fdstat> {
     let pairs = [
         (OFlags::APPEND, Fdflags::APPEND),
         (OFlags::NONBLOCK, Fdflags::NONBLOCK),
-        (OFlags::DSYNC, Fdflags::DSYNC),
+        (DSYNC, Fdflags::DSYNC),
         // `O_SYNC` includes the bit of `O_DSYNC`; `O_RSYNC` is the same number on Linux.
         (OFlags::SYNC, Fdflags::SYNC | Fdflags::RSYNC),
     ];
@@ -228,7 +231,7 @@ pub(super) fn status_flags(flags: Fdflags) -> OFlags {
     let pairs = [
         (Fdflags::APPEND, OFlags::APPEND),
         (Fdflags::NONBLOCK, OFlags::NONBLOCK),
-        (Fdflags::DSYNC, OFlags::DSYNC),
+        (Fdflags::DSYNC, DSYNC),
         (Fdflags::RSYNC, OFlags::SYNC),
         (Fdflags::SYNC, OFlags::SYNC),
     ];

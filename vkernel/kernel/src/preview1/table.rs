@@ -41,6 +41,7 @@ macro_rules! functions {
         /// An error is not for the guest: [`ProcessExit`](crate::ProcessExit), or a failure of
         /// the vkernel itself.
         #[allow(missing_docs, reason = "the table above describes them; the specification too")]
+        #[allow(clippy::too_many_arguments, reason = "as many as the interface has")]
         pub mod wasi_snapshot_preview1 {
             use super::*;
             use crate::preview1::Settle;
