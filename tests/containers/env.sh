@@ -16,6 +16,7 @@ STORAGE_DRIVER_NAME=${STORAGE_DRIVER_NAME:-overlay}
 CALL_TIMEOUT=${CALL_TIMEOUT:-90}
 
 env_open() {
+    REAL_HOME=$HOME
     # Short: unix socket paths hold 107 bytes.
     WORK=$(mktemp -d /tmp/vkc.XXXXXX) || return 1
     DAEMONS=()
@@ -138,6 +139,9 @@ podman() { store; limited podman "${STORE[@]}" --tmpdir "$WORK/pt" "$@"; }
 buildah() { store; limited buildah "${STORE[@]}" "$@"; }
 
 skopeo() { limited skopeo --policy "$WORK/policy.json" "$@"; }
+
+# With the user's home, where the development key is.
+polybuild() { HOME=$REAL_HOME limited "$POLYBUILD" "$@"; }
 
 # --- the end ---------------------------------------------------------------------------------
 

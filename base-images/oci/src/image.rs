@@ -42,6 +42,8 @@ pub struct Settings {
     pub labels: BTreeMap<String, String>,
     /// `PORT` or `PORT/PROTOCOL`, as in `8080/tcp`.
     pub exposed_ports: Vec<String>,
+    /// Paths that hold data to be kept apart from the container's own layer.
+    pub volumes: Vec<String>,
     /// Signal that asks the container to end, `SIGTERM`; `None`: the engine's default.
     pub stop_signal: Option<String>,
 }
@@ -182,6 +184,9 @@ impl ImageBuilder {
         if !s.exposed_ports.is_empty() {
             config = config.exposed_ports(s.exposed_ports.clone());
         }
+        if !s.volumes.is_empty() {
+            config = config.volumes(s.volumes.clone());
+        }
         if let Some(signal) = &s.stop_signal {
             config = config.stop_signal(signal.clone());
         }
@@ -295,6 +300,9 @@ impl Settings {
                     "is not PORT[/tcp|udp|sctp] with PORT 1 to 65535",
                 );
             }
+        }
+        if let Some(volume) = self.volumes.iter().find(|v| !v.starts_with('/')) {
+            return refuse("volumes", volume, "is not absolute; write /folder");
         }
         if let Some(signal) = self.stop_signal.as_deref() {
             let number = signal.parse::<u8>().is_ok_and(|n| (1..=64).contains(&n));

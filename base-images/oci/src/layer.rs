@@ -6,6 +6,8 @@
 //! Invariant: the bytes depend on the entries, the epoch and the owner alone, not on the order of
 //! the calls, the umask, the clock or the host's file metadata.
 
+mod error;
+
 use std::{
     collections::{BTreeMap, btree_map},
     fs::File,
@@ -17,12 +19,9 @@ use flate2::{Compression, GzBuilder};
 use megabinary_format::Digest;
 use oci_spec::image::MediaType;
 
-use crate::{
-    hashing::Hashing,
-    path::{self, PathError},
-    store::{BlobStore, StoreError},
-    time::Epoch,
-};
+pub use error::LayerError;
+
+use crate::{hashing::Hashing, path, store::BlobStore, time::Epoch};
 
 /// Deflate level. Part of what makes digests reproducible: never take the library's default.
 const GZIP_LEVEL: u32 = 6;
@@ -46,84 +45,6 @@ pub struct Layer {
     pub size: u64,
     /// Where the blob is.
     pub path: PathBuf,
-}
-
-/// Why a layer could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum LayerError {
-    /// The path of an entry is not acceptable.
-    #[error("`{path}` cannot be a path in an image: {cause}; write it as /folder/name")]
-    Path {
-        /// The path as given.
-        path: String,
-        /// What is wrong with it.
-        cause: PathError,
-    },
-    /// Two entries at one path.
-    #[error("`{0}` is put into the layer twice; remove one of the two")]
-    Duplicate(String),
-    /// An entry lies below something that is not a folder.
-    #[error("`{path}` lies below `{parent}`, which is a file or link in the same layer")]
-    BelowFile {
-        /// The entry.
-        path: String,
-        /// What should have been a folder.
-        parent: String,
-    },
-    /// Mode bits outside the permission bits.
-    #[error("mode {mode:o} of `{path}` has bits outside 7777")]
-    Mode {
-        /// The entry.
-        path: String,
-        /// The mode as given.
-        mode: u32,
-    },
-    /// A link's target is empty, has a NUL byte, is too long or climbs above the root.
-    #[error(
-        "the link `{path}` points at `{target}`, which is empty, malformed or above the image's root"
-    )]
-    Target {
-        /// The link.
-        path: String,
-        /// The target as given.
-        target: String,
-    },
-    /// A file of the host could not be read.
-    #[error("reading {source_path} for `{path}`: {cause}")]
-    Source {
-        /// The entry.
-        path: String,
-        /// The host's file.
-        source_path: PathBuf,
-        /// What the system said.
-        #[source]
-        cause: io::Error,
-    },
-    /// A file of the host is not a regular file, or changed its length while it was read.
-    #[error("{source_path}, wanted for `{path}`, {what}")]
-    SourceKind {
-        /// The entry.
-        path: String,
-        /// The host's file.
-        source_path: PathBuf,
-        /// What is the matter.
-        what: &'static str,
-    },
-    /// The tar or the compressed stream could not be written.
-    #[error("writing the layer entry `{path}`: {cause}; is the disk full?")]
-    Write {
-        /// The entry.
-        path: String,
-        /// What the system said.
-        #[source]
-        cause: io::Error,
-    },
-    /// The end of the layer could not be written.
-    #[error("writing a layer: {0}; is the disk full?")]
-    End(#[from] io::Error),
-    /// The blob could not be stored.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 /// Writes a gzip member with nothing in its header that differs between builds.

@@ -1,6 +1,6 @@
 //! Reading images that we or other tools wrote: OCI layout, `oci-archive`, `docker-archive`.
 //!
-//! What an image *means* is decided here: which manifest, which layers, and, in [`tree`], which
+//! What an image *means* is decided here: which manifest, which layers, and, in [`Tree`], which
 //! file a path ends at. `polybuild verify` trusts the answer, so wherever container engines could
 //! understand an image differently from us, it is refused.
 //!
@@ -171,6 +171,8 @@ impl ReadImage {
         let text = |value: &Option<String>| value.clone().filter(|v| !v.is_empty());
         let mut exposed_ports = list(config.exposed_ports());
         exposed_ports.sort();
+        let mut volumes = list(config.volumes());
+        volumes.sort();
         Settings {
             env: list(config.env())
                 .iter()
@@ -185,6 +187,7 @@ impl ReadImage {
             workdir: text(config.working_dir()),
             labels: config.labels().clone().into_iter().flatten().collect(),
             exposed_ports,
+            volumes,
             stop_signal: text(config.stop_signal()),
         }
     }

@@ -38,8 +38,8 @@ fn golden_digests() {
         [
             "sha256:743c5f9aa0d3b64674587c35f7dfdf768e962b43408d596316de7ea58edcd6f7",
             "sha256:492381a45e5152a1081f0676417a6cea0d1bf51e15523541dfdbc251374170bd",
-            "sha256:b78079ba887fdc58a403dc4238b16e75f550aed1a27943e70f36bca36e09d817",
-            "sha256:9f70736d29700cc7742f56481f6ff8f0ded47f1a22c87a2598cfe5e05da3c49c"
+            "sha256:88867dc5a17a7931283ea27343df2c12c9998e503f6d592f479a5778222504bb",
+            "sha256:f3663dc4678278e6b203088d9507336194f92994ff041fb31e224ec56f00d228"
         ]
     );
 }
@@ -205,6 +205,7 @@ fn refused_settings() {
         &|s| s.exposed_ports = vec!["80/icmp".into()],
         "exposed-ports",
     );
+    check(&|s| s.volumes = vec!["data".into()], "volumes");
     check(&|s| s.stop_signal = Some("TERM".into()), "stop-signal");
     check(&|s| s.cmd = vec!["a\0".into()], "NUL");
     assert!(

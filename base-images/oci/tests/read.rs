@@ -10,6 +10,7 @@ use std::{
     fs,
     io::Write as _,
     path::{Path, PathBuf},
+    slice,
 };
 
 use common::{Entry, docker_archive, docker_archive_with, image, name, read_all, settings, tar};
@@ -327,14 +328,18 @@ fn wrong_digests() {
     let home = Home::new();
     let path = home.at("image.tar");
     let layer = tar(&[file("a", "1")]);
-    docker_archive_with(&[layer.clone()], &[Digest::of(b"other").to_string()], &path);
+    docker_archive_with(
+        slice::from_ref(&layer),
+        &[Digest::of(b"other").to_string()],
+        &path,
+    );
     assert!(matches!(read_all(&path), Err(ReadError::Digest { .. })));
     // Bytes after the end of the tar count too.
     let mut longer = layer.clone();
     longer.extend_from_slice(&[0; 512]);
     docker_archive_with(&[longer], &[Digest::of(&layer).to_string()], &path);
     assert!(matches!(read_all(&path), Err(ReadError::Digest { .. })));
-    docker_archive_with(&[layer.clone()], &[], &path);
+    docker_archive_with(slice::from_ref(&layer), &[], &path);
     assert!(matches!(read_all(&path), Err(ReadError::Document { .. })));
     docker_archive_with(&[layer], &["sha256:00".into()], &path);
     assert!(matches!(read_all(&path), Err(ReadError::Document { .. })));
@@ -348,7 +353,7 @@ fn compressed_layers_in_docker_archives() {
     let diff_id = Digest::of(&layer).to_string();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(&layer).unwrap();
-    docker_archive_with(&[gzip.finish().unwrap()], &[diff_id.clone()], &path);
+    docker_archive_with(&[gzip.finish().unwrap()], slice::from_ref(&diff_id), &path);
     assert!(read_all(&path).is_ok());
     docker_archive_with(&[vec![0x28, 0xb5, 0x2f, 0xfd, 0]], &[diff_id], &path);
     let error = read_all(&path).unwrap_err().to_string();

@@ -27,7 +27,7 @@ push() {
     if [[ -n $STANDIN ]]; then
         limited "$STANDIN_TOOL" --push "$1" "$2"
     else
-        limited "$POLYBUILD" push --plain-http "$1" "$2"
+        polybuild push --plain-http "$1" "$2"
     fi
 }
 polybuild_push() {

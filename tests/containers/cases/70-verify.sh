@@ -4,7 +4,7 @@ verify() {
     if [[ -n $STANDIN ]]; then
         limited "$STANDIN_TOOL" --same "$IMAGE_DIR/oci-layout" "$1" "$PYTHON"
     else
-        limited "$POLYBUILD" verify "$1"
+        polybuild verify ${VERIFY_KEY:+--key "$VERIFY_KEY"} "$1"
     fi
 }
 

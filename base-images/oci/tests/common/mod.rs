@@ -44,6 +44,7 @@ pub fn settings() -> Settings {
         workdir: Some("/tmp".into()),
         labels: [("z".into(), "1".into()), ("a".into(), "2".into())].into(),
         exposed_ports: vec!["80/tcp".into(), "8080".into()],
+        volumes: vec!["/a".into(), "/b".into()],
         stop_signal: Some("SIGTERM".into()),
     }
 }
