@@ -23,6 +23,8 @@ mod filter;
 mod landlock;
 pub mod stack;
 mod sys;
+#[cfg(test)]
+mod testing;
 
 use std::{fmt, io};
 

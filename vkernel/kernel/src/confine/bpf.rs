@@ -83,110 +83,173 @@ pub(super) enum Rule {
 /// Compiles `(first number, rule)` pairs, sorted, the first for number 0; each rule holds up to
 /// the next pair's number. An empty slice kills every call.
 pub(super) fn compile(ranges: &[(u32, Rule)]) -> Vec<Instruction> {
-    let mut out = vec![
-        load(ARCHITECTURE),
-        jump(JEQ, X86_64, 1, 0),
-        ret(Action::Kill),
-        load(NUMBER),
-    ];
-    out.extend(tree(ranges));
-    out
+    let mut code = Backwards {
+        reversed: Vec::with_capacity(4 * ranges.len() + 64),
+        returns: Vec::new(),
+    };
+    let decision = code.tree(ranges);
+    code.goto(decision);
+    code.push(LD_W_ABS, NUMBER);
+    let native = code.here();
+    let kill = code.ret(Action::Kill);
+    code.branch(JEQ, X86_64, native, kill);
+    code.push(LD_W_ABS, ARCHITECTURE);
+    code.reversed.reverse();
+    code.reversed
 }
 
-fn tree(ranges: &[(u32, Rule)]) -> Vec<Instruction> {
-    match ranges {
-        [] => vec![ret(Action::Kill)],
-        [(_, rule)] => leaf(*rule),
-        _ => {
-            let (low, high) = ranges.split_at(ranges.len() / 2);
-            let from = high.first().map_or(0, |(number, _)| *number);
-            let low = tree(low);
-            let mut out = Vec::with_capacity(2 * ranges.len());
-            match u8::try_from(low.len()) {
-                Ok(skip) => out.push(jump(JGE, from, skip, 0)),
-                // A conditional jump reaches 255 instructions; an unconditional one further.
-                Err(_) => {
-                    out.push(jump(JGE, from, 0, 1));
-                    out.push(Instruction {
-                        code: JA,
-                        jt: 0,
-                        jf: 0,
-                        k: low.len() as u32,
-                    });
-                }
-            }
-            out.extend(low);
-            out.extend(tree(high));
-            out
+/// A program under construction, last instruction first: BPF jumps only forwards, so every
+/// target exists, and its distance is known, when the jump is made.
+///
+/// Fewer instructions are worth some care: the host kernel translates each of them at every start
+/// (about a third of a microsecond), which is why returns are shared.
+struct Backwards {
+    reversed: Vec<Instruction>,
+    /// The latest return of each action.
+    returns: Vec<(Action, Label)>,
+}
+
+/// An instruction, by how many there were before it was added.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Label(usize);
+
+impl Backwards {
+    /// The instruction added last.
+    fn here(&self) -> Label {
+        Label(self.reversed.len().saturating_sub(1))
+    }
+
+    fn push(&mut self, code: u16, k: u32) {
+        self.reversed.push(Instruction {
+            code,
+            jt: 0,
+            jf: 0,
+            k,
+        });
+    }
+
+    /// How many instructions the next one added would skip to reach `to`.
+    fn distance(&self, to: Label) -> usize {
+        self.reversed.len() - to.0 - 1
+    }
+
+    /// Makes `to` the instruction that the next one added falls through to.
+    fn goto(&mut self, to: Label) {
+        let distance = self.distance(to);
+        if distance > 0 {
+            self.push(JA, distance as u32);
         }
     }
-}
 
-fn leaf(rule: Rule) -> Vec<Instruction> {
-    match rule {
-        Rule::Always(action) => vec![ret(action)],
-        Rule::WithoutBits {
-            argument,
-            bits,
-            otherwise,
-        } => vec![
-            load(low_word(argument)),
-            jump(JSET, bits, 0, 1),
-            ret(otherwise),
-            ret(Action::Allow),
-        ],
-        Rule::OneOf {
-            argument,
-            values,
-            otherwise,
-        } => {
-            let mut out = vec![load(low_word(argument))];
-            for value in values {
-                out.push(jump(JEQ, *value, 0, 1));
-                out.push(ret(Action::Allow));
-            }
-            out.push(ret(otherwise));
-            out
+    /// A return, at most a conditional jump away from the next few instructions.
+    fn ret(&mut self, action: Action) -> Label {
+        let near = |label: &Label| self.distance(*label) < usize::from(u8::MAX) - 2;
+        let known = self.returns.iter().position(|(of, _)| *of == action);
+        if let Some((_, label)) = known.and_then(|at| self.returns.get(at))
+            && near(label)
+        {
+            return *label;
         }
-        Rule::IfNull {
-            argument,
-            otherwise,
-        } => vec![
-            load(low_word(argument)),
-            jump(JEQ, 0, 0, 3),
-            load(low_word(argument) + 4),
-            jump(JEQ, 0, 0, 1),
-            ret(Action::Allow),
-            ret(otherwise),
-        ],
+        self.push(RET, action.value());
+        let label = self.here();
+        self.returns.retain(|(of, _)| *of != action);
+        self.returns.push((action, label));
+        label
+    }
+
+    /// A conditional jump.
+    fn branch(&mut self, code: u16, k: u32, yes: Label, no: Label) -> Label {
+        // A conditional jump reaches 255 instructions, an unconditional one any. Bringing one
+        // target nearer moves the other one further away by an instruction.
+        let yes = self.near(yes, 1);
+        let no = self.near(no, 0);
+        let (jt, jf) = (self.distance(yes), self.distance(no));
+        self.reversed.push(Instruction {
+            code,
+            jt: jt as u8,
+            jf: jf as u8,
+            k,
+        });
+        self.here()
+    }
+
+    fn near(&mut self, to: Label, reserve: usize) -> Label {
+        if self.distance(to) + reserve <= usize::from(u8::MAX) {
+            return to;
+        }
+        self.goto(to);
+        self.here()
+    }
+
+    /// The decision among `ranges`; the number is loaded.
+    fn tree(&mut self, ranges: &[(u32, Rule)]) -> Label {
+        match ranges {
+            [] => self.ret(Action::Kill),
+            [(_, rule)] => self.leaf(*rule),
+            // One number among others of one kind: one comparison instead of two.
+            [(_, around), (number, rule), (next, after)]
+                if around == after && number + 1 == *next =>
+            {
+                let no = self.leaf(*around);
+                let yes = self.leaf(*rule);
+                self.branch(JEQ, *number, yes, no)
+            }
+            _ => {
+                let (low, high) = ranges.split_at(ranges.len() / 2);
+                let from = high.first().map_or(0, |(number, _)| *number);
+                let high = self.tree(high);
+                let low = self.tree(low);
+                self.branch(JGE, from, high, low)
+            }
+        }
+    }
+
+    fn leaf(&mut self, rule: Rule) -> Label {
+        match rule {
+            Rule::Always(action) => self.ret(action),
+            Rule::WithoutBits {
+                argument,
+                bits,
+                otherwise,
+            } => {
+                let (allow, otherwise) = (self.ret(Action::Allow), self.ret(otherwise));
+                self.branch(JSET, bits, otherwise, allow);
+                self.push(LD_W_ABS, low_word(argument));
+                self.here()
+            }
+            Rule::OneOf {
+                argument,
+                values,
+                otherwise,
+            } => {
+                let allow = self.ret(Action::Allow);
+                let mut next = self.ret(otherwise);
+                for value in values {
+                    next = self.branch(JEQ, *value, allow, next);
+                }
+                self.goto(next);
+                self.push(LD_W_ABS, low_word(argument));
+                self.here()
+            }
+            Rule::IfNull {
+                argument,
+                otherwise,
+            } => {
+                let (allow, otherwise) = (self.ret(Action::Allow), self.ret(otherwise));
+                self.branch(JEQ, 0, allow, otherwise);
+                self.push(LD_W_ABS, low_word(argument) + 4);
+                let high_word = self.here();
+                self.branch(JEQ, 0, high_word, otherwise);
+                self.push(LD_W_ABS, low_word(argument));
+                self.here()
+            }
+        }
     }
 }
 
 /// Offset of the low word of an argument; the machine is little-endian.
 fn low_word(argument: u32) -> u32 {
     ARGUMENTS + 8 * argument
-}
-
-fn load(offset: u32) -> Instruction {
-    Instruction {
-        code: LD_W_ABS,
-        jt: 0,
-        jf: 0,
-        k: offset,
-    }
-}
-
-fn jump(code: u16, k: u32, jt: u8, jf: u8) -> Instruction {
-    Instruction { code, jt, jf, k }
-}
-
-fn ret(action: Action) -> Instruction {
-    Instruction {
-        code: RET,
-        jt: 0,
-        jf: 0,
-        k: action.value(),
-    }
 }
 
 /// An interpreter for the instructions above: the tests' oracle for programs too large to read.

@@ -96,3 +96,71 @@ fn describe(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io, os::unix::process::CommandExt, path::Path, process::Command};
+
+    use super::{
+        super::testing::{End, check},
+        *,
+    };
+
+    fn folder(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("vkernel-{name}-{}", std::process::id()));
+        fs::create_dir_all(dir.join("a")).unwrap();
+        fs::create_dir_all(dir.join("b")).unwrap();
+        fs::write(dir.join("a/f"), "x").unwrap();
+        dir
+    }
+
+    fn kind<T>(result: io::Result<T>) -> Option<i32> {
+        result.err().and_then(|e| e.raw_os_error())
+    }
+
+    /// Landlock alone, without the filter that would kill first.
+    #[test]
+    fn nothing_can_be_executed_and_renames_work() {
+        let dir = folder("landlock");
+        check(
+            || {
+                assert_eq!(apply(None), Layer::InForce);
+                let error = Command::new("/bin/true").exec();
+                assert_eq!(error.raw_os_error(), Some(libc::EACCES), "{error}");
+                fs::rename(dir.join("a/f"), dir.join("b/f")).unwrap();
+                fs::hard_link(dir.join("b/f"), dir.join("a/g")).unwrap();
+                fs::read(Path::new("/etc/passwd")).unwrap();
+                0
+            },
+            End::Exit(0),
+        );
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn only_the_directories() {
+        let dir = folder("landlock-only");
+        let given = Directories {
+            read_only: vec![dir.join("a")],
+            read_write: vec![dir.join("b")],
+        };
+        check(
+            || {
+                assert_eq!(apply(Some(&given)), Layer::InForce);
+                assert_eq!(fs::read(dir.join("a/f")).unwrap(), b"x");
+                assert_eq!(kind(fs::write(dir.join("a/f"), "y")), Some(libc::EACCES));
+                assert_eq!(kind(fs::read("/etc/passwd")), Some(libc::EACCES));
+                assert_eq!(
+                    kind(fs::read(dir.join("a/../../../etc/passwd"))),
+                    Some(libc::EACCES)
+                );
+                fs::create_dir(dir.join("b/c")).unwrap();
+                fs::write(dir.join("b/f"), "y").unwrap();
+                fs::rename(dir.join("b/f"), dir.join("b/c/f")).unwrap();
+                0
+            },
+            End::Exit(0),
+        );
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -69,3 +69,33 @@ pub(super) fn install(program: &[Instruction]) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{End, check, result};
+
+    /// MDWE alone, without the filter that would kill first.
+    #[test]
+    fn mdwe_refuses() {
+        check(
+            || {
+                super::set_mdwe().unwrap();
+                let map = |prot| {
+                    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+                    // SAFETY: a fresh anonymous mapping at an address of the kernel's choice.
+                    unsafe { libc::mmap(std::ptr::null_mut(), 4096, prot, flags, -1, 0) }
+                };
+                let page = map(libc::PROT_READ | libc::PROT_WRITE);
+                assert_ne!(page, libc::MAP_FAILED);
+                // SAFETY: the page just mapped, which nothing else uses.
+                let exec = unsafe { libc::mprotect(page, 4096, libc::PROT_EXEC) };
+                assert_eq!(result(exec.into()), -i64::from(libc::EACCES));
+                let both = map(libc::PROT_WRITE | libc::PROT_EXEC);
+                assert_eq!(both, libc::MAP_FAILED);
+                // SAFETY: as above.
+                unsafe { libc::mprotect(page, 4096, libc::PROT_READ) }
+            },
+            End::Exit(0),
+        );
+    }
+}

@@ -51,6 +51,8 @@ pub struct Direct {
     pub cwd: Option<Vec<u8>>,
     /// What to start.
     pub start: Start,
+    /// `argv[0]`, where it is not to be the program's path or name.
+    pub arg0: Option<Vec<u8>>,
     /// Arguments after the program's name.
     pub args: Vec<Vec<u8>>,
 }
@@ -71,6 +73,8 @@ pub enum Start {
         module: String,
         /// Host file to write.
         out: PathBuf,
+        /// What the clocks show at the start, in seconds since 1970-01-01 UTC.
+        time: u64,
     },
     /// `--info`: print what is in the megabinary.
     Info,
@@ -134,8 +138,9 @@ pub enum UsageError {
 /// The direct form's options, for messages.
 pub const USAGE: &str = "\
 usage: megabinary [--root DIR] [--dir HOST::GUEST]... [--env NAME=VALUE]... [--cwd DIR]
-                  [--program PATH | --entry NAME] [-- ARG...]
-       megabinary --snapshot MODULE --snapshot-out FILE [--root DIR] [--dir HOST::GUEST]...
+                  [--program PATH | --entry NAME] [--arg0 NAME] [-- ARG...]
+       megabinary --snapshot MODULE --snapshot-out FILE [--snapshot-time SECONDS]
+                  [--root DIR] [--env NAME=VALUE]... [--cwd DIR] [-- ARG...]
        megabinary --info";
 
 impl CommandLine {
@@ -172,7 +177,7 @@ fn stub(mut args: impl Iterator<Item = Vec<u8>>) -> Result<StubStart, UsageError
 fn direct(mut args: impl Iterator<Item = Vec<u8>>) -> Result<Direct, UsageError> {
     let mut out = Direct::default();
     let mut start: Option<(&'static str, Start)> = None;
-    let mut snapshot_out = None;
+    let (mut snapshot_out, mut snapshot_time) = (None, None);
     while let Some(arg) = args.next() {
         // `--option value` and `--option=value` are the same.
         let (name, attached) = match arg.iter().position(|b| *b == b'=') {
@@ -195,6 +200,7 @@ fn direct(mut args: impl Iterator<Item = Vec<u8>>) -> Result<Direct, UsageError>
             b"--dir" => out.dirs.push(mapping(value("--dir")?)?),
             b"--env" => out.env.push(variable(value("--env")?)?),
             b"--cwd" => once("--cwd", &mut out.cwd, guest_path("--cwd", value("--cwd")?)?)?,
+            b"--arg0" => once("--arg0", &mut out.arg0, value("--arg0")?)?,
             b"--program" => {
                 let path = value("--program")?;
                 only(&mut start, "--program", Start::Program(path))?;
@@ -205,8 +211,16 @@ fn direct(mut args: impl Iterator<Item = Vec<u8>>) -> Result<Direct, UsageError>
             }
             b"--snapshot" => {
                 let module = text("--snapshot", value("--snapshot")?)?;
-                let out = PathBuf::new();
-                only(&mut start, "--snapshot", Start::Snapshot { module, out })?;
+                let snapshot = Start::Snapshot {
+                    module,
+                    out: PathBuf::new(),
+                    time: 0,
+                };
+                only(&mut start, "--snapshot", snapshot)?;
+            }
+            b"--snapshot-time" => {
+                let time = seconds("--snapshot-time", value("--snapshot-time")?)?;
+                once("--snapshot-time", &mut snapshot_time, time)?;
             }
             b"--snapshot-out" => {
                 once(
@@ -224,12 +238,18 @@ fn direct(mut args: impl Iterator<Item = Vec<u8>>) -> Result<Direct, UsageError>
     }
     out.start = start.map(|(_, start)| start).unwrap_or_default();
     match (&mut out.start, snapshot_out) {
-        (Start::Snapshot { out, .. }, Some(file)) => *out = file,
+        (Start::Snapshot { out, time, .. }, Some(file)) => {
+            *out = file;
+            *time = snapshot_time.take().unwrap_or(0);
+        }
         (Start::Snapshot { .. }, None) => {
             return Err(UsageError::Needs("--snapshot", "--snapshot-out"));
         }
         (_, Some(_)) => return Err(UsageError::Needs("--snapshot-out", "--snapshot")),
         (_, None) => {}
+    }
+    if snapshot_time.is_some() {
+        return Err(UsageError::Needs("--snapshot-time", "--snapshot"));
     }
     Ok(out)
 }
@@ -262,6 +282,17 @@ fn text(option: &'static str, value: Vec<u8>) -> Result<String, UsageError> {
         expected: "a name in UTF-8",
         found: error.into_bytes(),
     })
+}
+
+fn seconds(option: &'static str, value: Vec<u8>) -> Result<u64, UsageError> {
+    std::str::from_utf8(&value)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or(UsageError::Value {
+            option,
+            expected: "a number of seconds",
+            found: value,
+        })
 }
 
 fn guest_path(option: &'static str, value: Vec<u8>) -> Result<Vec<u8>, UsageError> {
@@ -370,7 +401,7 @@ mod tests {
     fn direct_form() {
         check_direct("", Direct::default());
         check_direct(
-            "--root|/r|--dir|.::/work|--dir=/tmp|--env|A=1|--env=B=x=y|--cwd|/work|--program|/bin/p|--|-c|x=1",
+            "--root|/r|--dir|.::/work|--dir=/tmp|--env|A=1|--env=B=x=y|--cwd|/work|--program|/bin/p|--arg0|-p|--|-c|x=1",
             Direct {
                 root: Some("/r".into()),
                 dirs: vec![
@@ -386,6 +417,7 @@ mod tests {
                 env: vec![b"A=1".to_vec(), b"B=x=y".to_vec()],
                 cwd: Some(b"/work".to_vec()),
                 start: Start::Program(b"/bin/p".to_vec()),
+                arg0: Some(b"-p".to_vec()),
                 args: vec![b"-c".to_vec(), b"x=1".to_vec()],
             },
         );
@@ -395,6 +427,7 @@ mod tests {
                 start: Start::Snapshot {
                     module: "python".into(),
                     out: "f".into(),
+                    time: 0,
                 },
                 ..Direct::default()
             },

@@ -17,7 +17,7 @@ pub enum EnvError {
     /// An option without its argument.
     #[error("env: option {0} requires an argument")]
     MissingArgument(&'static str),
-    /// A variable's name that is empty or holds `=`.
+    /// A variable's name to unset that is empty or holds `=`.
     #[error("env: `{}` is not a variable's name", Printable(.0))]
     Name(Vec<u8>),
     /// The string of `-S` is malformed.
@@ -104,9 +104,6 @@ pub(super) fn interpret(argv: &[Vec<u8>], env: Vec<Vec<u8>>) -> Result<Command, 
             break;
         }
         let name = name_of(&arg);
-        if name.is_empty() {
-            return Err(EnvError::Name(arg));
-        }
         match env.iter_mut().find(|pair| name_of(pair) == name) {
             Some(pair) => *pair = arg,
             None => env.push(arg),
@@ -182,6 +179,7 @@ mod tests {
         check("-|-u|x", " > -u|x");
         check("-u|A|python3|-u", "B=2 > python3|-u");
         check("-uA|--unset=B|X=|p", "X= > p");
+        check("=x|p", "A=1|B=2|=x > p");
         check("A=3|C=4=5|p", "A=3|B=2|C=4=5 > p");
         check("--|-x", "A=1|B=2 > -x");
         check("-S|python3 -u|s.py", "A=1|B=2 > python3|-u|s.py");
@@ -204,7 +202,6 @@ mod tests {
         );
         check("-u", "! env: option -u requires an argument");
         check("-u|A=1|p", "! env: `A=1` is not a variable's name");
-        check("=x|p", "! env: `=x` is not a variable's name");
         check("-S|a 'b", "! env: in the string of -S: no closing quote");
         check("-S|-S '-S -S' -S", "! env: option -S requires an argument");
     }
