@@ -217,12 +217,21 @@ impl Fetcher {
             guard: &guard,
             progress,
         };
+        let mut arrived = client::run(&job)?;
+        let mut found = digest_path(&arrived.file)?;
+        if arrived.resumed && request.check(found.0, found.1).is_err() {
+            // What an earlier fetch left was damaged, or of another content: from the start.
+            guard.clear()?;
+            arrived = client::run(&job)?;
+            found = digest_path(&arrived.file)?;
+        }
         let Arrived {
             file,
             version,
             registry,
-        } = client::run(&job)?;
-        let (sha256, size) = digest_path(&file)?;
+            ..
+        } = arrived;
+        let (sha256, size) = found;
         if let Err(error) = request.check(sha256, size) {
             // What is wrong once is not to be resumed.
             guard.clear()?;

@@ -328,6 +328,26 @@ fn leftovers_of_a_killed_fetch() {
     );
 }
 
+/// A partial file that was damaged by a crash is not the end: the fetch starts over.
+#[test]
+fn a_damaged_partial_file_is_fetched_anew() {
+    let world = World::new();
+    let good = Request {
+        sha256: Some(Sha256::of(b"bytes")),
+        ..request("https://h.example/f")
+    };
+    world.install("curl", "printf '\\0\\0' > download; kill -9 $$");
+    world.fetch(&good).unwrap_err();
+    // Continues, as curl does.
+    let resume =
+        "if [ -s download ]; then printf tes >> download; else printf bytes > download; fi";
+    world.install("curl", resume);
+    assert_eq!(
+        fs::read(world.fetch(&good).unwrap().path).unwrap(),
+        b"bytes"
+    );
+}
+
 #[test]
 fn many_at_once_fetch_once() {
     let world = World::new();

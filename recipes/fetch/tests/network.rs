@@ -9,6 +9,7 @@
 use std::{fs, path::Path, sync::Mutex};
 
 use polybuild_fetch::{Cache, Extract, Fetched, Fetcher, Options, Pin, Progress, Request, extract};
+use polybuild_recipe::{Lock, LockStatus, Ref, load};
 
 fn request(url: &str) -> Request {
     Request {
@@ -169,4 +170,55 @@ fn no_such_package() {
     check("pypi:six@99.0.0", "pip3");
     check("crates:itoa@99.0.0", "cargo");
     check("debian:hostname@99?suite=bookworm", "apt-get");
+}
+
+/// The app of the examples: everything that it needs is fetched, unpacked and locked, and the
+/// lock is fresh.
+#[test]
+fn the_example_app_can_be_locked() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/report/recipe.toml");
+    let recipe = load(&path).unwrap();
+    let fetcher = fetcher(&dir.path().join("cache"), false);
+    let mut inputs = Vec::new();
+    for source in recipe.sources.iter().filter(|s| s.local.is_none()) {
+        let request = Request::new(source, None);
+        let fetched = fetcher.fetch(&request, &()).unwrap();
+        let how = Extract {
+            strip_components: source.strip_components,
+            ..Extract::default()
+        };
+        extract(&fetched.path, &dir.path().join(&source.id), &how).unwrap();
+        inputs.push(request.locked(&fetched));
+    }
+    let lock = Lock::new(&recipe, inputs).unwrap();
+    assert_eq!(lock.check(&recipe).unwrap(), LockStatus::Fresh);
+    assert!(
+        !lock.text().contains("//"),
+        "a lock file names no host: {}",
+        lock.text()
+    );
+    for tree in &recipe.trees {
+        for entry in &tree.entries {
+            let Ref::Source { id, path } = &entry.source else {
+                continue;
+            };
+            let from = dir
+                .path()
+                .join(id)
+                .join(path.as_deref().unwrap_or_default());
+            assert!(from.exists(), "{} is missing", entry.source);
+        }
+    }
+    if let Ref::Source {
+        id,
+        path: Some(file),
+    } = &recipe.modules[0].file
+    {
+        let module = fs::read(dir.path().join(id).join(file)).unwrap();
+        assert!(
+            module.starts_with(b"\0asm"),
+            "{file} is not a WebAssembly module"
+        );
+    }
 }

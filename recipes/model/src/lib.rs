@@ -32,7 +32,7 @@ pub use lock::{Lock, LockError, LockStatus, LockedInput, LockedLocal, StaleReaso
 pub use place::Place;
 pub use recipe::*;
 pub use reference::{json_schema, reference_page};
-pub use resolve::load;
+pub use resolve::{load, parse};
 pub use sha256::{Sha256, Sha256Error};
 pub use url::{PypiKind, SourceUrl, UrlError};
 pub use value::{image_name, image_tag};

@@ -96,6 +96,7 @@ pub(super) fn fetch(
         file,
         version,
         registry: Some(checksum),
+        resumed: false,
     })
 }
 

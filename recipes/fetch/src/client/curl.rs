@@ -33,6 +33,7 @@ fn download(job: &Job<'_>, url: &str, protocols: &str) -> Result<Arrived, FetchE
         file,
         version: String::new(),
         registry: None,
+        resumed,
     })
 }
 

@@ -41,6 +41,7 @@ pub(super) fn binary(
         file,
         version,
         registry: None,
+        resumed: false,
     })
 }
 
@@ -73,6 +74,7 @@ pub(super) fn source(
         file: upstream_archive(job)?,
         version,
         registry: None,
+        resumed: false,
     })
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct Arrived {
     pub(crate) version: String,
     /// The digest that the registry promises, where the client tells it.
     pub(crate) registry: Option<Sha256>,
+    /// Whether the file continues what an earlier fetch left.
+    pub(crate) resumed: bool,
 }
 
 /// Runs the client for a source's kind.

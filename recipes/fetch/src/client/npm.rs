@@ -44,5 +44,6 @@ pub(super) fn fetch(
         file,
         version: newest.version,
         registry: None,
+        resumed: false,
     })
 }

@@ -50,6 +50,7 @@ pub(super) fn fetch(
         file,
         version,
         registry: None,
+        resumed: false,
     })
 }
 

@@ -17,7 +17,16 @@ mod parse;
 
 use std::path::Path;
 
-use crate::{Recipe, RecipeError};
+use crate::{Recipe, RecipeError, RecipeFile};
+
+/// Parses the text of one recipe without following what it refers to; `name` is shown in errors.
+pub fn parse(name: &str, text: &str) -> Result<RecipeFile, RecipeError> {
+    let text = std::sync::Arc::new(miette::NamedSource::new(name, text.to_owned()));
+    parse::parse(&text).map_err(|problems| RecipeError {
+        recipe: name.into(),
+        problems,
+    })
+}
 
 /// Loads a recipe and all that it inherits and uses. Reads files, writes none.
 pub fn load(path: &Path) -> Result<Recipe, RecipeError> {
