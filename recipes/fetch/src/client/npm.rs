@@ -27,7 +27,17 @@ pub(super) fn fetch(
         Some(version) => format!("{name}@{version}"),
         None => name.to_owned(),
     };
-    let args = ["pack", "--json", "--ignore-scripts", "--", &package];
+    let args = [
+        "pack",
+        "--json",
+        "--ignore-scripts",
+        // npm's own pauses between tries add up to more than a minute before it admits that there
+        // is no network.
+        "--fetch-retry-mintimeout=1000",
+        "--fetch-retry-maxtimeout=5000",
+        "--",
+        &package,
+    ];
     let out = NPM.run(job, args, &[])?;
     let packed: Vec<Packed> = serde_json::from_str(&out)
         .map_err(|e| job.unexpected("npm", format!("printed something else than its list: {e}")))?;
