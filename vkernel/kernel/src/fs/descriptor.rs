@@ -150,7 +150,7 @@ impl Files {
                 const OP: &str = "filestat_set_times";
                 let real = self.object_path(OP, fd.as_fd())?;
                 self.may_touch(OP, &real, fd.as_fd())?;
-                rustix::fs::futimens(fd.as_fd(), times)
+                set_times_of(&self.resolver, fd.as_fd(), times)
             }
             Object::TreeFile { .. } | Object::TreeDirectory { .. } => Err(Errno::ROFS),
         }

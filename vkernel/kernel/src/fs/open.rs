@@ -80,6 +80,41 @@ impl Files {
         self.table.insert(Descriptor::new(object))
     }
 
+    /// Opens the host file at an absolute guest path for reading, following links, without
+    /// waiting. Internal trees are not looked into: only
+    /// host files are programs.
+    pub(crate) fn open_absolute(&self, path: &[u8]) -> Result<OwnedFd> {
+        let holds = |folder: &str| path::is_within(path, folder.as_bytes());
+        let mounts = self.bases.iter().zip(&self.starts);
+        let (base, start) = mounts
+            .filter(|(base, _)| holds(&base.guest))
+            .max_by_key(|(base, _)| base.guest.len())
+            .ok_or(Errno::NOENT)?;
+        let rest = path.strip_prefix(base.guest.as_bytes()).unwrap_or_default();
+        let slashes = rest.iter().take_while(|b| **b == b'/').count();
+        let rest = match rest.get(slashes..).unwrap_or_default() {
+            b"" => b".",
+            rest => rest,
+        };
+        let scope = if base.is_root {
+            Scope::Root
+        } else {
+            Scope::Beneath
+        };
+        let object = self
+            .resolver
+            .object(start.as_fd(), scope, rest, Last::Follow)?;
+        let real = self.object_path("execve", object.as_fd())?;
+        let stat = rustix::fs::fstat(&object)?;
+        if let Some(unfit) = special::judge(object.as_fd(), &stat, &real, false)? {
+            return Err(self
+                .guard
+                .refuse("execve", &real, unfit.reason(), Errno::ACCESS));
+        }
+        self.resolver
+            .reopen(object.as_fd(), OFlags::RDONLY | OFlags::NONBLOCK)
+    }
+
     fn open_host(
         &self,
         start: BorrowedFd<'_>,

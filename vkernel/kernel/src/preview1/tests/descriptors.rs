@@ -351,6 +351,25 @@ fn prestats() {
     });
 }
 
+/// A mount needs no more than `O_PATH`.
+#[test]
+fn mounts_by_path_descriptor() {
+    use rustix::fs::{Mode, OFlags};
+    let dir = playground();
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let root = rustix::fs::open(dir.path().join("root"), flags, Mode::empty()).unwrap();
+    let mut s = Sandbox::new(builder().mount(Mount::Root(root)), dir);
+    s.mkdir(ROOT, "d").unwrap();
+    assert_eq!(s.names(ROOT), [".", "..", "d"]);
+    let root = ROOT as i32;
+    s.call(|p, m| wasi::fd_filestat_set_times(p, m, root, 5, 6, 5))
+        .unwrap();
+    assert_eq!(s.fstat(ROOT).unwrap().mtim, 6);
+    assert!(s.fdstat(ROOT).is_ok());
+    let fd = s.open(ROOT, ".", FOLDER).unwrap();
+    assert_eq!(s.names(fd), [".", "..", "d"]);
+}
+
 #[test]
 fn directories() {
     both(|s| {

@@ -218,17 +218,7 @@ fn random_calls() {
             prepare(s);
             std::fs::create_dir(s.host("d")).unwrap();
             std::os::unix::fs::symlink("../secret", s.host("evil")).unwrap();
-            let mut random = Random(seed);
-            for round in 0..1500 {
-                fill(s, &mut random);
-                let (name, count, function) = ALL[random.below(45) as usize];
-                let mut args: Vec<i64> = (0..count).map(|_| random.argument()).collect();
-                steer(name, &mut args, &mut random);
-                let mut memory = GuestMemory::Unshared(&mut s.memory.0);
-                let got = function(&mut s.process, &mut memory, &args);
-                let errno = got.unwrap_or_else(|e| panic!("{seed} {round} {name} {args:?}: {e}"));
-                assert!(Errno::try_from(errno).is_ok(), "{name}: {errno}");
-            }
+            rounds(s, seed, 1500);
             let secret = s.dir.path().join("secret");
             assert_eq!(
                 std::fs::read_to_string(secret.join("file")).unwrap(),
@@ -237,6 +227,30 @@ fn random_calls() {
             assert_eq!(std::fs::read_dir(secret).unwrap().count(), 1);
             assert_eq!(std::fs::read_dir(s.dir.path()).unwrap().count(), 2);
         });
+    }
+}
+
+#[test]
+fn random_calls_on_a_tree() {
+    for seed in 0..4 {
+        let mut s = trees::sandbox();
+        s.memory.0[800] = b'l';
+        s.memory.0[808] = b'p';
+        rounds(&mut s, 100 + seed, 1500);
+    }
+}
+
+fn rounds(s: &mut Sandbox, seed: u64, count: usize) {
+    let mut random = Random(seed);
+    for round in 0..count {
+        fill(s, &mut random);
+        let (name, count, function) = ALL[random.below(45) as usize];
+        let mut args: Vec<i64> = (0..count).map(|_| random.argument()).collect();
+        steer(name, &mut args, &mut random);
+        let mut memory = GuestMemory::Unshared(&mut s.memory.0);
+        let got = function(&mut s.process, &mut memory, &args);
+        let errno = got.unwrap_or_else(|e| panic!("{seed} {round} {name} {args:?}: {e}"));
+        assert!(Errno::try_from(errno).is_ok(), "{name}: {errno}");
     }
 }
 

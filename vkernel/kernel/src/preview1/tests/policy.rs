@@ -219,6 +219,47 @@ fn installed_programs() {
 }
 
 #[test]
+fn what_exec_finds() {
+    use crate::exec::Files;
+    both_with(
+        |builder| builder.policy(policy_for_tests(&[], &["/hidden"])),
+        |s| {
+            std::fs::create_dir_all(s.host("usr/bin")).unwrap();
+            std::fs::create_dir(s.host(".vkernel")).unwrap();
+            std::fs::write(s.host("usr/bin/python3"), b"stub").unwrap();
+            std::fs::write(s.host("hidden"), b"").unwrap();
+            symlink("/usr/bin", s.host("bin")).unwrap();
+            symlink("../../secret/file", s.host("usr/evil")).unwrap();
+            let open = |path: &[u8]| {
+                let mut text = String::new();
+                let file = s
+                    .process
+                    .open(path)
+                    .map_err(|e| e.raw_os_error().unwrap())?;
+                File::from(file)
+                    .read_to_string(&mut text)
+                    .map_err(|e| e.raw_os_error().unwrap())?;
+                Ok(text)
+            };
+            for path in [
+                "/bin/python3",
+                "//usr/bin/python3",
+                "/../usr/bin/../bin/python3",
+            ] {
+                assert_eq!(open(path.as_bytes()).as_deref(), Ok("stub"), "{path}");
+            }
+            assert_eq!(open(b"/none"), Err(libc::ENOENT));
+            assert_eq!(open(b"/hidden"), Err(libc::ENOENT));
+            assert_eq!(open(b"/.vkernel"), Err(libc::ENOENT));
+            assert_eq!(open(b"/usr/evil"), Err(libc::ENOENT));
+            assert_eq!(open(b"/usr"), Err(libc::EISDIR));
+            assert_eq!(open(b"/usr/bin/python3/"), Err(libc::ENOTDIR));
+            assert_eq!(open(b"relative"), Err(libc::ENOENT));
+        },
+    );
+}
+
+#[test]
 fn a_mounted_folder_inside_the_policy() {
     for walk in [false, true] {
         let dir = playground();

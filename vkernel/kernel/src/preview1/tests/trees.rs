@@ -24,6 +24,8 @@ fn tree() -> Arc<FileTree> {
         ("pkg-info", FileKind::Symlink("pkg/os.py".into())),
         ("pkg/up", FileKind::Symlink("../README".into())),
         ("out", FileKind::Symlink("../../etc/passwd".into())),
+        ("l", FileKind::Symlink("l".into())),
+        ("p", FileKind::Symlink("pkg".into())),
     ];
     nodes.sort_by_key(|(path, _)| *path);
     let nodes = nodes
@@ -37,6 +39,19 @@ fn tree() -> Arc<FileTree> {
         mount: "/usr/lib/python".into(),
         nodes,
     })
+}
+
+/// A sandbox with nothing but the tree.
+pub(super) fn sandbox() -> Sandbox {
+    let contents = Contents::Static {
+        bytes: BYTES,
+        base: 0,
+    };
+    let mount = Mount::Tree {
+        tree: tree(),
+        contents,
+    };
+    Sandbox::bare(builder().mount(mount))
 }
 
 /// Runs a test over every kind of contents.
@@ -139,7 +154,7 @@ fn looking() {
         assert_eq!(
             names,
             [
-                ".", "..", "README", "broken", "empty", "out", "pkg", "pkg-info"
+                ".", "..", "README", "broken", "empty", "l", "out", "p", "pkg", "pkg-info"
             ]
         );
         let dir = s.open(3, "pkg", FOLDER).unwrap();
