@@ -153,13 +153,18 @@ def preload():
     for name, module in list(modules.items()):
         if name in baseline:
             continue
-        # `typing.io` and the like: entries that are not modules stay with who made them.
         entry = Stashed(module)
         entry.needs = needs.get(name, [])
         entry.atexit = exits.get(name, [])
         stash[name] = entry
         originals[name] = module
         del modules[name]
+    # `typing.io` and the like: a body put them into sys.modules without an import.
+    for name, entry in stash.items():
+        maker = stash.get(name.rpartition(".")[0])
+        spec = getattr(entry.module, "__spec__", None)
+        if maker is not None and getattr(spec, "name", None) != name and name not in maker.needs:
+            maker.needs.append(name)
     for name, entry in stash.items():
         parent, _, child = name.rpartition(".")
         parent = baseline.get(parent) or (stash[parent].module if parent in stash else None)
@@ -519,8 +524,8 @@ def clear_modules():
         if module is not None:
             clear_dict(module.__dict__, ())
             module = None
-    clear_dict(sys_dict, sys_names)
     clear_dict(builtins_dict, builtins_names)
+    clear_dict(sys_dict, sys_names)
     gc.collect()
 
 
@@ -544,6 +549,17 @@ def entry(inbox=bytearray(CAPACITY)):
     else:
         clear_modules()
     return True
+
+
+def anonymous(code):
+    """The same code as line 1 of `sys`, without columns (Objects/locations.md)."""
+    units = len(code.co_code) // 2
+    table = b""
+    while units:
+        length = min(units, 8)
+        table += bytes((0x80 | 13 << 3 | length - 1, 0))
+        units -= length
+    return code.replace(co_filename="sys", co_firstlineno=1, co_linetable=table)
 
 
 def take_snapshot():
@@ -577,7 +593,12 @@ def take_snapshot():
 
     # The program's own `__main__`, outside the frozen heap so that its cycles are collected.
     old_main = modules["__main__"]
-    globals()["__name__"] = "_vkernel"
+    # CPython's own code has no frame; a warning raised below it is reported at line 1 of `sys`.
+    # These functions must look the same.
+    globals()["__name__"] = "sys"
+    for thing in list(globals().values()):
+        if type(thing) is type(entry) and thing.__globals__ is globals() and thing is not take_snapshot:
+            thing.__code__ = anonymous(thing.__code__)
     sys.set_asyncgen_hooks(firstiter=entry)
     sys.stdin = sys.stdout = sys.stderr = None
     sys.__stdin__ = sys.__stdout__ = sys.__stderr__ = None
@@ -605,7 +626,9 @@ def take_snapshot():
     })
     # The place of `__main__` in sys.modules stays.
     modules["__main__"] = main
-    sys_names = frozenset(sys.__dict__)
+    # The streams go with the program's own names, in the dictionary's order, as in CPython.
+    sys_names = frozenset(sys.__dict__) - {
+        "stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__"}
     builtins_names = frozenset(builtins_dict) | {"_"}
     # Keeps the old namespace, which is this module's, alive.
     originals["__main__"] = old_main

@@ -44,6 +44,10 @@
   ;; static int flush_std_files(void): `if (flush_std_files() < 0) status = -1;`
   (import "main" "_start / call @; i32.const 0; i32.lt_s; if; local.get; i32.const 120 / call @; i32.const 0; i32.lt_s; if; local.get; i32.const -1; i32.store"
     (func $flush_std_files (result i32)))
+  ;; static int interpreter_update_config(PyThreadState *, int): after interp->config was replaced,
+  ;; before `sys` is renewed from it.
+  (import "main" "\"dont_write_bytecode\""
+    (func $interpreter_update_config (param i32 i32) (result i32)))
   ;; crt1's `static int started`: a command may start once, unless this is cleared.
   (import "main" "_start / i32.const @; i32.load; i32.eqz; if; i32.const; i32.const 1; i32.store"
     (global $started i32))
@@ -60,6 +64,9 @@
   (import "main" "address _PyRuntime._finalizing" (global $finalizing i32))
   ;; wchar_t *: where a second configuration takes sys.executable from, unless it is null.
   (import "main" "address _Py_path_config.program_full_path" (global $program i32))
+  ;; wchar_t *, what sys.getfilesystemencoding() tells.
+  (import "main" "address _PyRuntime._main_interpreter.config.filesystem_encoding"
+    (global $fs_encoding i32))
   (import "main" "address _PyRuntime.static_objects.singletons.tuple_empty" (global $empty i32))
   (import "main" "address _Py_TrueStruct" (global $True i32))
   (import "main" "offset _object.ob_type" (global $ob_type i32))
@@ -144,6 +151,21 @@
     (local.set $failed (call $flush_std_files))
     (drop (call $enter (i32.const 3)))
     (i32.or (local.get $failed) (call $flush_std_files)))
+
+  ;; A first configuration replaces the locale's name of the encoding by the codec's, a second one
+  ;; does not: L"UTF-8" has to become L"utf-8", in the string that was just allocated.
+  (func (export "replace:\"dont_write_bytecode\"")
+    (param $thread i32) (param $only_paths i32) (result i32)
+    (local $name i32)
+    (local.set $name (i32.load (global.get $fs_encoding)))
+    (if (i32.and (i32.eq (global.get $mode) (i32.const 3)) (i32.ne (local.get $name) (i32.const 0)))
+      (then
+        (if (i64.eq (i64.load (local.get $name)) (i64.const 0x00000054_00000055))
+          (then
+            (i64.store (local.get $name) (i64.const 0x00000074_00000075))
+            (if (i32.eq (i32.load offset=8 (local.get $name)) (i32.const 0x46))
+              (then (i32.store offset=8 (local.get $name) (i32.const 0x66))))))))
+    (call $interpreter_update_config (local.get $thread) (local.get $only_paths)))
 
   ;; wasi-vfs asks this for its file system: there is none, files are the kernel's.
   (func (export "replace:_start / call @; local.tee; if") (result i32) (i32.const 0))

@@ -63,7 +63,7 @@ pub enum SelectError {
 
 /// True if `text` is a path rather than a plain name.
 pub(super) fn is_path(text: &str) -> bool {
-    text.contains(" / ")
+    text.contains(" / ") || text.starts_with('"')
 }
 
 /// Follows a path.
