@@ -43,7 +43,29 @@ pub(crate) enum Lookup {
 pub(crate) struct Guard {
     /// Work folder of the source; may hold what an interrupted fetch left.
     pub(crate) work: PathBuf,
-    _lock: File,
+    _lock: Lock,
+}
+
+/// An exclusive lock (flock) on a file, released when dropped.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Lock {
+    /// Waits for the lock on a file, which is created if need be.
+    pub(crate) fn wait(path: &Path) -> Result<Lock, FetchError> {
+        let file = File::create(path).map_err(io("create", path))?;
+        file.lock().map_err(io("lock", path))?;
+        Ok(Lock(file))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that another thread is just starting has the descriptor
+        // too until its `execve`, and would hold the lock on. An error here means that there is
+        // no lock any more.
+        let _ = self.0.unlock();
+    }
 }
 
 impl Cache {
@@ -115,8 +137,7 @@ impl Cache {
     pub(crate) fn guard(&self, address: &str) -> Result<Guard, FetchError> {
         let key = Sha256::of(address.as_bytes()).hex();
         let path = self.folder("locks")?.join(&key);
-        let lock = File::create(&path).map_err(io("create", &path))?;
-        lock.lock().map_err(io("lock", &path))?;
+        let lock = Lock::wait(&path)?;
         let work = self.folder("partial")?.join(&key);
         fs::create_dir_all(&work).map_err(io("create", &work))?;
         Ok(Guard { work, _lock: lock })
@@ -136,6 +157,7 @@ impl Cache {
             let path = locks.join(entry.file_name());
             let lock = File::create(&path).map_err(io("create", &path))?;
             if lock.try_lock().is_ok() {
+                let _lock = Lock(lock);
                 fs::remove_dir_all(entry.path()).map_err(io("remove", entry.path()))?;
                 removed += 1;
             }

@@ -9,7 +9,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use polybuild_fetch::{Cache, FetchError, Fetched, Fetcher, Options, Pin, Progress, Request};
@@ -18,7 +18,12 @@ use polybuild_recipe::Sha256;
 /// A cache and a `PATH`, both empty.
 struct World {
     dir: tempfile::TempDir,
+    /// One test at a time: a client that another test starts has our descriptors until its
+    /// `execve`, and a script that is open for writing cannot be run (ETXTBSY).
+    _alone: MutexGuard<'static, ()>,
 }
+
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Progress that keeps the warnings.
 #[derive(Default)]
@@ -34,9 +39,11 @@ impl Progress for Warnings {
 
 impl World {
     fn new() -> World {
+        // A failed test leaves nothing behind that could harm another.
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("bin")).unwrap();
-        World { dir }
+        World { dir, _alone }
     }
 
     fn path(&self, name: &str) -> PathBuf {

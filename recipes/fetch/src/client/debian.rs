@@ -7,12 +7,15 @@
 
 use std::{
     ffi::OsStr,
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
 };
 
 use super::{Arrived, Job, tool::Tool};
-use crate::error::{FetchError, io};
+use crate::{
+    cache::Lock,
+    error::{FetchError, io},
+};
 
 const APT_GET: Tool = Tool {
     names: &["apt-get"],
@@ -105,7 +108,7 @@ fn file_version(file: &Path, separator: char, position: usize) -> Option<String>
 struct Config {
     file: PathBuf,
     /// Held while apt uses the folder: apt itself would fail instead of waiting.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Config {
@@ -114,8 +117,7 @@ impl Config {
         let folder = job.cache.folder(&format!("apt/{suite}-{arch}"))?;
         let folder = fs::canonicalize(&folder).map_err(io("find", &folder))?;
         let lock_path = folder.join("lock");
-        let lock = File::create(&lock_path).map_err(io("create", &lock_path))?;
-        lock.lock().map_err(io("lock", &lock_path))?;
+        let lock = Lock::wait(&lock_path)?;
         for name in ["state", "lists/partial", "cache/archives/partial"] {
             let path = folder.join(name);
             fs::create_dir_all(&path).map_err(io("create", path))?;
