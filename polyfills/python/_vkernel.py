@@ -531,11 +531,15 @@ def clear_modules():
 
 def clear_dict(namespace, keep):
     """As _PyModule_ClearDict(): names with one leading underscore go first."""
+    names = namespace.keys() - keep
+    names.discard("__builtins__")
+    if not names:
+        return
+    names = [name for name in namespace if name in names and type(name) is str]
     for private in (True, False):
-        for name in list(namespace):
-            if type(name) is str and name not in keep and name != "__builtins__":
-                if (name[:1] == "_" and name[1:2] != "_") is private:
-                    namespace[name] = None
+        for name in names:
+            if (name[:1] == "_" and name[1:2] != "_") is private:
+                namespace[name] = None
 
 
 # ---- entry ----
