@@ -204,7 +204,7 @@ const NAMES: &[&str] = &[
     "evil/new",
     ".",
     "/",
-    "/etc/passwd",
+    "/no/such",
     "d/../n",
     "new",
     ".vkernel",
