@@ -417,11 +417,15 @@ def prepare(inbox):
                 return False
     get = environ.get
 
-    # wasi-libc knows one locale besides C, under any name; an empty LC_CTYPE is C.UTF-8.
+    # wasi-libc takes every name but C and POSIX for a UTF-8 locale; none at all is C.UTF-8.
     locale = get(b"LC_ALL") or get(b"LC_CTYPE") or get(b"LANG") or b"C.UTF-8"
-    errors = "surrogateescape"
-    if locale != b"C.UTF-8":
+    if locale in (b"C", b"POSIX"):
         return False
+    if locale != b"C.UTF-8":
+        setlocale(LC_CTYPE, locale.decode("utf-8", "surrogateescape"))
+    # Those that PEP 538 would coerce to are lenient.
+    lenient = locale in (b"C.UTF-8", b"C.utf8", b"UTF-8")
+    errors = "surrogateescape" if lenient else "strict"
     encoding = "utf-8"
     if use_environment:
         if get(b"PYTHONUNBUFFERED"):
@@ -569,8 +573,9 @@ def anonymous(code):
 def take_snapshot():
     """Everything at image time; runs once, last."""
     global meta_path, path_hooks, builtins_dict, builtin_import, atexit_register, kept
-    global sys_names, builtins_names, module_type, weakref_ref
+    global sys_names, builtins_names, module_type, weakref_ref, setlocale, LC_CTYPE
     import builtins
+    import _locale
     import _weakref
 
     builtins_dict = builtins.__dict__
@@ -578,6 +583,7 @@ def take_snapshot():
     atexit_register = atexit.register
     module_type = type(sys)
     weakref_ref = _weakref.ref
+    setlocale, LC_CTYPE = _locale.setlocale, _locale.LC_CTYPE
     # site.main() up to where files and environment matter.
     del sys.path[0]
     site.removeduppaths()
@@ -586,7 +592,7 @@ def take_snapshot():
     site.sethelper()
     site.enablerlcompleter()
     # Built in, and imported for this module alone.
-    for name in ("atexit", "gc"):
+    for name in ("atexit", "gc", "_locale"):
         modules.pop(name, None)
     filters = list(sys.modules["_warnings"].filters) if "_warnings" in modules else None
     preload()

@@ -12,7 +12,8 @@ pub const INIT: &str = "vkernel_snapshot_init";
 pub const RESUME: &str = "vkernel_snapshot_resume";
 
 /// Returned by [`RESUME`], before any visible effect, to say that this invocation cannot be
-/// served by the snapshot; the vkernel then starts the program afresh.
+/// served by the snapshot; the vkernel then starts the program afresh. Among the reasons must be
+/// preopened descriptors that differ from those at the snapshot point, which C libraries remember.
 pub const COLD: i32 = -1;
 
 /// Export `() -> ()`: the ordinary entry of a WASI command.

@@ -1,1 +1,25 @@
-//! placeholder
+//! The only crate that knows wasmtime.
+//!
+//! It compiles modules ahead of time (feature `compile`, builders only) and runs compiled code in
+//! place: code that `execve` mapped, memory mapped copy-on-write from the megabinary, imports
+//! served by the kernel crate. It decides nothing about files, routes or policy.
+//!
+//! Invariant: no function here ever asks the host for executable memory at run time.
+
+mod code;
+#[cfg(feature = "compile")]
+mod compile;
+mod config;
+mod error;
+mod link;
+mod machine;
+mod memory;
+mod trap;
+
+pub use code::CodeImage;
+#[cfg(feature = "compile")]
+pub use compile::Compiler;
+pub use config::{GUEST_STACK, HOST_STACK};
+pub use error::EngineError;
+pub use machine::{Finished, Machine, Outcome, Start};
+pub use trap::TrapReport;

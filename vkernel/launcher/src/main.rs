@@ -1,1 +1,84 @@
-fn main() {}
+//! The program inside every megabinary.
+//!
+//! One screen of steps: find the payload and verify its index, resolve what to run by content,
+//! confine this process for good, run the guest, exit with its status. Everything it knows comes
+//! from the signed index, its arguments and `VKERNEL_*` variables; it contains no compiler.
+//!
+//! Invariant: no guest instruction runs before the index is verified and the process confined.
+
+mod failure;
+mod guest;
+mod info;
+mod payload;
+mod request;
+mod settings;
+
+use vkernel_kernel::{
+    audit::LaunchEvent,
+    confine,
+    exec::Printable,
+    signals,
+};
+
+use crate::{
+    failure::Failure,
+    guest::{Guest, Ran},
+    payload::Payload,
+    request::Request,
+    settings::Settings,
+};
+
+fn main() {
+    let status = run().unwrap_or_else(|failure| {
+        failure.print();
+        failure.status()
+    });
+    // Leaves at once: the guest's own exit handlers have run, ours are not needed.
+    failure::end(status);
+}
+
+fn run() -> Result<i32, Failure> {
+    signals::install().map_err(Failure::host("taking over signals"))?;
+    let settings = Settings::from_environment()?;
+    let payload = Payload::of_this_process()?;
+    payload.verify(settings.trusted_key)?;
+    if settings.verify_all {
+        payload.verify_segments()?;
+    }
+    let request = Request::from_arguments(&payload.index, std::env::args_os().collect())?;
+    match request.resolve(&payload, &settings) {
+        Ok(Some(guest)) => launch(&payload, &settings, guest),
+        Ok(None) => Ok(0),
+        Err(failure) => {
+            failure.audit(&settings.audit);
+            Err(failure)
+        }
+    }
+}
+
+fn launch(payload: &Payload, settings: &Settings, guest: Guest<'_>) -> Result<i32, Failure> {
+    settings.audit.launch(&LaunchEvent {
+        program: &guest.program,
+        entry: &guest.entry_name,
+        stub: guest.file.as_ref(),
+        entry_digest: &guest.entry_digest,
+        module: &guest.module.digest,
+        argv: &guest.argv,
+    });
+    let (calls, directories) = (guest::host_calls(guest.module), guest.directories());
+    let audit = settings.audit.clone();
+    let program = guest.program.clone();
+    let prepared = guest.prepare(payload, settings)?;
+    if let Some(limit) = payload.index.policy.wall_time_max_ms {
+        signals::arm_wall_time(limit, &audit)
+            .map_err(Failure::host("arming the wall-clock limit"))?;
+    }
+    confine::apply(&calls, directories.as_ref()).map_err(Failure::confine)?;
+    let Ran { status, trap } = prepared.run()?;
+    if let Some(report) = trap {
+        audit.trap(&program, &report.reason, report.innermost());
+        failure::say(&format!("{} trapped in {report}", Printable(&program)));
+    }
+    audit.exit(&program, status);
+    Ok(status)
+}

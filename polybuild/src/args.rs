@@ -1,0 +1,242 @@
+//! The command line as typed. What it means is decided in `commands`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+/// Builds curated, no-JIT OCI images from recipes.
+///
+/// Every program of an image is WebAssembly, compiled ahead of time into one signed megabinary
+/// and run by a small vkernel in which no memory ever becomes executable.
+/// `polybuild RECIPE` is short for `polybuild build RECIPE`.
+#[derive(Parser, Debug)]
+#[command(name = "polybuild", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Debug, Clone)]
+pub struct Global {
+    /// Say nothing but errors.
+    #[arg(long, short, global = true, conflicts_with = "json")]
+    pub quiet: bool,
+    /// Print events and results as JSON lines on standard output.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Trace what is done on standard error; twice for more.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Folder for fetched sources and compiled code.
+    #[arg(long, global = true, env = "POLYBUILD_CACHE", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub cache: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Build an image from a recipe.
+    Build(Build),
+    /// Run a program of a recipe, a built image or a bare module, without a container engine.
+    Run(Run),
+    /// Pack one WASI module into an executable megabinary.
+    Pack(Pack),
+    /// Resolve a recipe's sources and write recipe.lock beside it.
+    Lock(Lock),
+    /// Show what a megabinary or image contains.
+    Inspect(Inspect),
+    /// Check a megabinary or image; exits with 4 on any doubt.
+    Verify(Verify),
+    /// Make a signing key.
+    Keygen(Keygen),
+    /// Write a built image in another format.
+    Export(Export),
+    /// Push a built image to an OCI registry.
+    Push(Push),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages.
+    Man {
+        /// Folder for them; without it, the main page goes to standard output.
+        #[arg(value_hint = ValueHint::DirPath)]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// Options that decide what is built.
+#[derive(Args, Debug, Clone)]
+pub struct BuildOptions {
+    /// Form of the code in the image.
+    #[arg(long, value_enum, default_value_t = Form::X86_64)]
+    pub form: Form,
+    /// Secret key to sign with (minisign's format); without it, a development key.
+    #[arg(long, value_name = "FILE", env = "POLYBUILD_KEY", value_hint = ValueHint::FilePath)]
+    pub key: Option<PathBuf>,
+    /// Refuse to build when recipe.lock is missing or stale.
+    #[arg(long)]
+    pub locked: bool,
+    /// Never use the network: every source must be in the cache.
+    #[arg(long)]
+    pub offline: bool,
+    /// Make everything again but the fetched sources.
+    #[arg(long)]
+    pub rebuild: bool,
+}
+
+/// Executable forms.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Native x86-64 code, compiled ahead of time.
+    #[value(name = "x86-64")]
+    X86_64,
+    /// Bytecode for the Pulley interpreter: no native guest code at all.
+    Pulley,
+}
+
+/// `polybuild build`.
+#[derive(Args, Debug)]
+pub struct Build {
+    /// The recipe.
+    #[arg(value_name = "RECIPE", value_hint = ValueHint::FilePath)]
+    pub recipe: PathBuf,
+    /// Folder for the results [default: out/NAME-TAG].
+    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+    /// What to build.
+    #[command(flatten)]
+    pub options: BuildOptions,
+}
+
+/// `polybuild run`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  polybuild run base-images/python/3.12/recipe.toml -- python3 script.py\n  \
+                  polybuild run --wasm module.wasm --dir .::/ -- argument"
+)]
+pub struct Run {
+    /// A recipe, or the folder of a built image.
+    #[arg(value_name = "RECIPE|IMAGE", required_unless_present = "wasm", conflicts_with = "wasm", value_hint = ValueHint::AnyPath)]
+    pub target: Option<PathBuf>,
+    /// Run this WASI module instead.
+    #[arg(long, value_name = "MODULE", value_hint = ValueHint::FilePath)]
+    pub wasm: Option<PathBuf>,
+    /// Give the program a folder of this machine.
+    #[arg(long = "dir", value_name = "HOST[::GUEST]")]
+    pub dirs: Vec<String>,
+    /// Set an environment variable of the program.
+    #[arg(long = "env", value_name = "KEY=VALUE")]
+    pub env: Vec<String>,
+    /// The program's working directory.
+    #[arg(long, value_name = "GUEST_DIR")]
+    pub workdir: Option<String>,
+    /// What to build first, if anything.
+    #[command(flatten)]
+    pub options: BuildOptions,
+    /// The program and its arguments (with --wasm: the arguments).
+    #[arg(last = true)]
+    pub command: Vec<std::ffi::OsString>,
+}
+
+/// `polybuild pack`.
+#[derive(Args, Debug)]
+pub struct Pack {
+    /// The module.
+    #[arg(value_name = "MODULE", value_hint = ValueHint::FilePath)]
+    pub module: PathBuf,
+    /// The file to write.
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// How to build it.
+    #[command(flatten)]
+    pub options: BuildOptions,
+}
+
+/// `polybuild lock`.
+#[derive(Args, Debug)]
+pub struct Lock {
+    /// The recipe.
+    #[arg(value_name = "RECIPE", value_hint = ValueHint::FilePath)]
+    pub recipe: PathBuf,
+    /// Only say whether recipe.lock is fresh; exit with 3 if it is not.
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `polybuild inspect`.
+#[derive(Args, Debug)]
+pub struct Inspect {
+    /// A megabinary (either form), the folder of a built image, or an image archive.
+    #[arg(value_name = "FILE|IMAGE", value_hint = ValueHint::AnyPath)]
+    pub target: PathBuf,
+}
+
+/// `polybuild verify`.
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// A megabinary (either form), the folder of a built image, or an image archive.
+    #[arg(value_name = "FILE|IMAGE", value_hint = ValueHint::AnyPath)]
+    pub target: PathBuf,
+    /// Public key that must have signed it; may be repeated. Without it, the development key.
+    #[arg(long = "key", value_name = "FILE|KEY")]
+    pub keys: Vec<String>,
+}
+
+/// `polybuild keygen`.
+#[derive(Args, Debug)]
+pub struct Keygen {
+    /// The secret key's file; the public key goes beside it with the ending `.pub`.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Replace existing files.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `polybuild export`.
+#[derive(Args, Debug)]
+pub struct Export {
+    /// The folder of a built image, or an image archive.
+    #[arg(value_name = "IMAGE", value_hint = ValueHint::AnyPath)]
+    pub image: PathBuf,
+    /// The format to write.
+    #[arg(long, value_enum)]
+    pub format: ExportFormat,
+    /// The file or folder to write.
+    #[arg(long, short, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub output: PathBuf,
+}
+
+/// Image formats.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// A folder in the OCI image layout.
+    OciLayout,
+    /// The same as one tar file.
+    OciArchive,
+    /// What `docker load` takes.
+    DockerArchive,
+    /// The image's files, unpacked into a folder.
+    Rootfs,
+}
+
+/// `polybuild push`.
+#[derive(Args, Debug)]
+pub struct Push {
+    /// The folder of a built image, or an image archive.
+    #[arg(value_name = "IMAGE", value_hint = ValueHint::AnyPath)]
+    pub image: PathBuf,
+    /// Where to: REGISTRY/REPOSITORY:TAG.
+    #[arg(value_name = "REFERENCE")]
+    pub reference: String,
+    /// Speak HTTP instead of HTTPS; to loopback addresses only.
+    #[arg(long)]
+    pub plain_http: bool,
+}

@@ -1,0 +1,41 @@
+//! `polybuild build`.
+
+use super::context;
+use crate::{
+    args::{Build, Global},
+    failure::Result,
+    pipeline,
+    ui::{Ui, size},
+};
+
+pub(super) fn run(ui: &Ui, global: &Global, args: &Build) -> Result<()> {
+    let cx = context(ui, global, &args.options)?;
+    let (recipe, lock) = pipeline::load_locked(
+        ui,
+        &args.recipe,
+        &cx.cache,
+        args.options.locked,
+        args.options.offline,
+    )?;
+    let output = args.output.clone().unwrap_or_else(|| pipeline::default_output(&recipe));
+    let built = pipeline::build(&cx, &recipe, &lock, &output)?;
+    let shown = output.display();
+    let command = built.default_command.first().map_or("COMMAND", String::as_str);
+    ui.result(
+        &format!(
+            "{name}  {manifest}  {size} compressed\n\
+             in {shown}\n\n\
+             Run it:\n  \
+             docker load -i {shown}/docker-archive.tar && docker run --rm -it {name}\n  \
+             podman load -i {shown}/docker-archive.tar && podman run --rm -it {name}\n  \
+             polybuild run {shown} -- {command}\n\
+             Check it:\n  \
+             polybuild verify {shown}\n",
+            name = built.name,
+            manifest = built.manifest,
+            size = size(built.compressed_size),
+        ),
+        &serde_json::json!({ "event": "built", "output": output, "image": built }),
+    );
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! The commands, one file each.
+
+mod build;
+mod export;
+mod inspect;
+mod keygen;
+mod lock;
+mod pack;
+mod push;
+mod run;
+mod target;
+mod verify;
+
+use std::path::Path;
+
+use crate::{
+    args::{BuildOptions, Cli, Command, Form, Global},
+    dirs, exit,
+    failure::{Failure, IoContext, Result},
+    files, keys,
+    pipeline::{Context, EPOCH_VARIABLE},
+    ui::{self, Ui},
+};
+
+/// Time stamp of images unless the user gives one: 1980-01-01T00:00:00Z, the earliest that zip
+/// files can say, so that nothing inside an image chokes on it.
+const DEFAULT_EPOCH: u64 = 315_532_800;
+
+/// Runs the command; the value is the exit status.
+pub fn run(ui: &Ui, cli: Cli) -> Result<i32> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Build(args) => build::run(ui, global, &args).map(|()| 0),
+        Command::Run(args) => run::run(ui, global, &args),
+        Command::Pack(args) => pack::run(ui, global, &args).map(|()| 0),
+        Command::Lock(args) => lock::run(ui, global, &args),
+        Command::Inspect(args) => inspect::run(ui, &args).map(|()| 0),
+        Command::Verify(args) => verify::run(ui, &args).map(|()| 0),
+        Command::Keygen(args) => keygen::run(ui, &args).map(|()| 0),
+        Command::Export(args) => export::run(ui, &args).map(|()| 0),
+        Command::Push(args) => push::run(ui, &args).map(|()| 0),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut crate::command(), "polybuild", &mut text);
+            ui::out(&String::from_utf8_lossy(&text));
+            Ok(0)
+        }
+        Command::Man { dir } => man(dir.as_deref()).map(|()| 0),
+    }
+}
+
+/// What the pipeline needs, from the options.
+fn context<'a>(ui: &'a Ui, global: &Global, options: &BuildOptions) -> Result<Context<'a>> {
+    Ok(Context {
+        ui,
+        cache: dirs::cache(global.cache.as_deref())?,
+        target: match options.form {
+            Form::X86_64 => megabinary_format::Target::X86_64,
+            Form::Pulley => megabinary_format::Target::Pulley64,
+        },
+        keys: keys::signing(ui, options.key.as_deref())?,
+        epoch: epoch()?,
+        offline: options.offline,
+        rebuild: options.rebuild,
+    })
+}
+
+fn epoch() -> Result<u64> {
+    match std::env::var(EPOCH_VARIABLE) {
+        Err(_) => Ok(DEFAULT_EPOCH),
+        Ok(text) => text.parse().map_err(|_| {
+            Failure::message(
+                exit::USAGE,
+                format!("{EPOCH_VARIABLE}={text} is not a number of seconds since 1970"),
+            )
+        }),
+    }
+}
+
+fn man(dir: Option<&Path>) -> Result<()> {
+    let command = crate::command();
+    let Some(dir) = dir else {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command)
+            .render(&mut page)
+            .doing("rendering", Path::new("polybuild.1"))?;
+        ui::out(&String::from_utf8_lossy(&page));
+        return Ok(());
+    };
+    let mut pages = vec![("polybuild.1".to_owned(), command.clone())];
+    for sub in command.get_subcommands().filter(|s| s.get_name() != "help") {
+        let name = format!("polybuild-{}", sub.get_name());
+        pages.push((format!("{name}.1"), sub.clone().name(name)));
+    }
+    for (file, command) in pages {
+        let mut page = Vec::new();
+        let path = dir.join(file);
+        clap_mangen::Man::new(command).render(&mut page).doing("rendering", &path)?;
+        files::write_whole(&path, &page, 0o644)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! `polybuild run`: a program of a recipe, an image or a bare module, without a container engine.
+//!
+//! Whatever is run is a packed megabinary, and this process becomes it: polybuild's own compiler
+//! and keys are gone before the guest starts.
+
+use std::{
+    ffi::OsString,
+    fs,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{context, pack::module_name, target};
+use crate::{
+    args::{Global, Run},
+    dirs, exit,
+    failure::{Failure, IoContext, Result},
+    files,
+    pipeline::{self, Built, Record},
+    ui::Ui,
+};
+
+/// Where the current folder appears when a program of an image runs.
+const WORK: &str = "/work";
+
+pub(super) fn run(ui: &Ui, global: &Global, args: &Run) -> Result<i32> {
+    let mut command = match (&args.wasm, &args.target) {
+        (Some(wasm), _) => bare(ui, global, args, wasm)?,
+        (None, Some(target)) => image(ui, global, args, target)?,
+        (None, None) => {
+            return Err(Failure::message(exit::USAGE, "nothing to run")
+                .hint("name a recipe, a built image, or a module with --wasm"));
+        }
+    };
+    // Only returns when it fails.
+    let error = command.exec();
+    Err(Failure::message(
+        exit::ENVIRONMENT,
+        format!("starting {}: {error}", Path::new(command.get_program()).display()),
+    )
+    .hint("is the cache folder on a file system mounted noexec? choose another with --cache"))
+}
+
+/// A bare module, as the `wasmtime` command would run it.
+fn bare(ui: &Ui, global: &Global, args: &Run, wasm: &Path) -> Result<Command> {
+    let cx = context(ui, global, &args.options)?;
+    let name = module_name(wasm);
+    let packed = pipeline::pack_module(&cx, &name, files::read(wasm)?)?;
+    let mut command = Command::new(packed);
+    command.arg("--entry").arg(name);
+    mounts_and_env(&mut command, args);
+    if let Some(workdir) = &args.workdir {
+        command.arg("--cwd").arg(workdir);
+    }
+    // As a shell would: the file's own name is argv[0].
+    let argv0 = wasm.file_name().map_or_else(|| wasm.as_os_str().to_owned(), OsString::from);
+    command.arg("--arg0").arg(argv0).arg("--").args(&args.command);
+    Ok(command)
+}
+
+/// A program of an image, in a root unpacked from it.
+fn image(ui: &Ui, global: &Global, args: &Run, path: &Path) -> Result<Command> {
+    let (output, built) = built_image(ui, global, args, path)?;
+    let cache = dirs::cache(global.cache.as_deref())?;
+    let root = unpacked_root(&cache, &output, &built)?;
+    let settings = target::open_image(&output)?.image.settings();
+
+    let mut command = Command::new(output.join(pipeline::names::MEGABINARY));
+    command.arg("--root").arg(&root);
+    // The environment is the image's, as in a container; the terminal's kind is passed on.
+    command.env_clear();
+    for name in ["TERM", "VKERNEL_AUDIT", "VKERNEL_VERIFY", "VKERNEL_KEY"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command.envs(settings.env.iter().map(|(k, v)| (k, v)));
+    mounts_and_env(&mut command, args);
+    match (&args.workdir, args.dirs.is_empty()) {
+        (Some(workdir), _) => {
+            command.arg("--cwd").arg(workdir);
+        }
+        // The current folder is where a user expects `script.py` to be found.
+        (None, true) => {
+            let here = std::env::current_dir().doing("finding", Path::new("."))?;
+            let mut mount = here.into_os_string();
+            mount.push("::");
+            mount.push(WORK);
+            command.arg("--dir").arg(mount).args(["--cwd", WORK]);
+        }
+        (None, false) => {
+            command.arg("--cwd").arg(settings.workdir.as_deref().unwrap_or("/"));
+        }
+    }
+    let mut words: Vec<OsString> = args.command.clone();
+    if words.is_empty() {
+        words = settings.entrypoint.iter().chain(&settings.cmd).map(OsString::from).collect();
+    }
+    let Some((program, arguments)) = words.split_first() else {
+        return Err(Failure::message(exit::USAGE, "the image has no default command")
+            .hint("name a program after `--`"));
+    };
+    command.arg("--program").arg(program).arg("--").args(arguments);
+    Ok(command)
+}
+
+fn mounts_and_env(command: &mut Command, args: &Run) {
+    for dir in &args.dirs {
+        command.arg("--dir").arg(dir);
+    }
+    for variable in &args.env {
+        command.arg("--env").arg(variable);
+    }
+}
+
+/// The folder of a built image; a recipe is built first, into the cache.
+fn built_image(
+    ui: &Ui,
+    global: &Global,
+    args: &Run,
+    target: &Path,
+) -> Result<(PathBuf, Built)> {
+    if target.is_dir() {
+        let built = Record::read(target)?.and_then(Record::built).ok_or_else(|| {
+            Failure::message(
+                exit::USAGE,
+                format!("{} is not the output folder of a build", target.display()),
+            )
+            .hint("give a recipe.toml, or a folder that `polybuild build` wrote")
+        })?;
+        return Ok((target.to_owned(), built));
+    }
+    let cx = context(ui, global, &args.options)?;
+    let (recipe, lock) = pipeline::load_locked(
+        ui,
+        target,
+        &cx.cache,
+        args.options.locked,
+        args.options.offline,
+    )?;
+    let name = pipeline::default_output(&recipe);
+    let output = cx.cache.join(name).join(format!("{:?}", cx.target).to_lowercase());
+    let built = pipeline::build(&cx, &recipe, &lock, &output)?;
+    Ok((output, built))
+}
+
+/// The image's files on disk, unpacked once. What programs write there stays until the image
+/// changes.
+fn unpacked_root(cache: &Path, output: &Path, built: &Built) -> Result<PathBuf> {
+    let digest = built.manifest.trim_start_matches("sha256:");
+    let root = cache.join("roots").join(digest);
+    if !root.is_dir() {
+        let opened = target::open_image(output)?;
+        if let Some(parent) = root.parent() {
+            fs::create_dir_all(parent).doing("creating", parent)?;
+        }
+        polybuild_oci::unpack::unpack(&opened.image, &opened.tree, &root).map_err(Failure::environment)?;
+    }
+    Ok(root)
+}

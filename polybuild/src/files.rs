@@ -1,0 +1,37 @@
+//! Files that appear whole or not at all.
+
+use std::{
+    fs::{self, File, Permissions},
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+
+use crate::failure::{IoContext, Result};
+
+/// Writes `path` through a temporary file beside it, makes it durable, and renames it into place.
+/// Parent folders are made.
+pub fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).doing("creating the folder", parent)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".polybuild-")
+        .tempfile_in(parent)
+        .doing("creating a temporary file in", parent)?;
+    file.write_all(bytes).doing("writing", path)?;
+    file.as_file()
+        .set_permissions(Permissions::from_mode(mode))
+        .and_then(|()| file.as_file().sync_all())
+        .doing("writing", path)?;
+    file.persist(path).map(drop).doing("putting into place", path)
+}
+
+/// Reads a whole file.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).doing("reading", path)
+}
+
+/// Opens a file for reading.
+pub fn open(path: &Path) -> Result<File> {
+    File::open(path).doing("opening", path)
+}

@@ -1,0 +1,317 @@
+//! Pass: layers, configuration and archives of the image; and the output folder.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use megabinary_format::{Digest, stub};
+use megabinary_linker::SignedMegabinary;
+use polybuild_oci::{
+    BlobStore, Epoch, Image, ImageBuilder, ImageName, LayerBuilder, Settings, export,
+    labels::Provenance,
+    sbom::{self, Subject},
+};
+use polybuild_recipe::{Content, Lock, Recipe};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use serde::{Deserialize, Serialize};
+use vkernel_abi::{MEGABINARY_PATH, VKERNEL_DIR};
+
+use super::{Context, inputs::Inputs, modules::EmbeddedFile, plan, record};
+use crate::{
+    exit,
+    failure::{Failure, IoContext, Result},
+    files,
+    ui::size,
+};
+
+/// Environment variable with the time stamp of everything in an image, seconds since 1970
+/// (reproducible-builds.org, `SOURCE_DATE_EPOCH`).
+pub const EPOCH_VARIABLE: &str = "SOURCE_DATE_EPOCH";
+
+/// Names in an output folder.
+pub(crate) mod names {
+    pub(crate) const MEGABINARY: &str = "megabinary";
+    pub(crate) const PORTABLE: &str = "megabinary.wasm";
+    pub(crate) const LAYOUT: &str = "oci-layout";
+    pub(crate) const OCI_ARCHIVE: &str = "oci-archive.tar";
+    pub(crate) const DOCKER_ARCHIVE: &str = "docker-archive.tar";
+    pub(crate) const SBOM: &str = "sbom.spdx.json";
+}
+
+/// A finished build.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Built {
+    /// `vkernel/python:3.12`.
+    pub name: String,
+    /// Digest of the image's manifest.
+    pub manifest: String,
+    /// Digest of the image's configuration: Docker's image id.
+    pub config: String,
+    /// Digest of the ELF.
+    pub megabinary: String,
+    /// Digest of the portable form.
+    pub portable: String,
+    /// Id of the key that signed both.
+    pub key_id: String,
+    /// Bytes of all blobs, compressed.
+    pub compressed_size: u64,
+    /// What a container runs by default, for the closing hint.
+    pub default_command: Vec<String>,
+}
+
+impl Built {
+    /// Whether `output` still has all the files of this build.
+    pub(super) fn is_complete(&self, output: &Path) -> bool {
+        use names::*;
+        [MEGABINARY, PORTABLE, OCI_ARCHIVE, DOCKER_ARCHIVE, SBOM]
+            .iter()
+            .all(|name| output.join(name).is_file())
+            && output.join(LAYOUT).join("index.json").is_file()
+    }
+}
+
+/// An output folder in the making, beside its final place.
+pub(super) struct Staged(tempfile::TempDir);
+
+impl Staged {
+    pub(super) fn beside(output: &Path) -> Result<Staged> {
+        if output.exists() && !is_ours(output) {
+            return Err(Failure::message(
+                exit::USAGE,
+                format!("{} exists and is not the output of a build", output.display()),
+            )
+            .hint("choose another folder with --output, or remove it"));
+        }
+        let parent = output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::create_dir_all(parent).doing("creating the folder", parent)?;
+        tempfile::Builder::new()
+            .prefix(".polybuild-")
+            .tempdir_in(parent)
+            .map(Staged)
+            .doing("creating a temporary folder in", parent)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Puts the folder into its place, atomically where an earlier build stands there.
+    pub(super) fn publish(self, output: &Path) -> Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        // Temporary folders are private; results are as readable as anything else.
+        fs::set_permissions(self.path(), fs::Permissions::from_mode(0o755))
+            .doing("publishing", self.path())?;
+        if output.exists() {
+            // The earlier build ends up in the temporary folder's place and is removed with it.
+            return renameat_with(CWD, self.path(), CWD, output, RenameFlags::EXCHANGE)
+                .doing("replacing", output);
+        }
+        let made = self.0.keep();
+        fs::rename(&made, output).doing("putting into place", output)
+    }
+}
+
+/// Whether a folder may be replaced: an earlier build's, or empty.
+fn is_ours(output: &Path) -> bool {
+    output.join(record::FILE).is_file()
+        || fs::read_dir(output).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// What goes into an image besides the megabinary.
+pub(super) struct Contents<'a> {
+    pub(super) recipe: &'a Recipe,
+    pub(super) lock: &'a Lock,
+    pub(super) inputs: &'a Inputs,
+    /// Files that were taken out of modules.
+    pub(super) files: &'a [EmbeddedFile],
+}
+
+/// Makes everything that a build gives, in the staged folder.
+pub(super) fn assemble(
+    cx: &Context<'_>,
+    contents: &Contents<'_>,
+    signed: &SignedMegabinary,
+    portable: &[u8],
+    staged: &Staged,
+) -> Result<Built> {
+    let Contents { recipe, lock, .. } = *contents;
+    let name = format!("{}:{}", recipe.image.name, recipe.image.tag);
+    let stage = cx.ui.stage("Assembling", &name);
+    let dir = staged.path();
+    files::write_whole(&dir.join(names::MEGABINARY), signed.bytes(), 0o755)?;
+    files::write_whole(&dir.join(names::PORTABLE), portable, 0o644)?;
+    let epoch = epoch(cx.epoch)?;
+    let megabinary = Digest::of(signed.bytes());
+    let sbom = bill(recipe, lock, &name, &megabinary, epoch)?;
+    files::write_whole(&dir.join(names::SBOM), &sbom, 0o644)?;
+
+    // Blobs go where the layout will have them anyway: on the same file system.
+    let blobs = dir.join(".blobs");
+    let store = BlobStore::open(&blobs).map_err(Failure::environment)?;
+    let layers = layers(contents, signed, epoch)?;
+    let mut builder = ImageBuilder::new(
+        epoch,
+        settings(recipe, lock, signed, &megabinary, epoch),
+    );
+    for (layer, created_by) in layers {
+        let layer = layer.write(&store).map_err(Failure::environment)?;
+        builder = builder.layer(layer, created_by);
+    }
+    let image: Image = builder.build(&store).map_err(Failure::recipe)?;
+    let image_name: ImageName = name.parse().map_err(Failure::recipe)?;
+    export::oci_layout(&image, &image_name, &dir.join(names::LAYOUT))
+        .and_then(|()| export::oci_archive(&image, &image_name, &dir.join(names::OCI_ARCHIVE)))
+        .and_then(|()| export::docker_archive(&image, &image_name, &dir.join(names::DOCKER_ARCHIVE)))
+        .map_err(Failure::environment)?;
+    fs::remove_dir_all(&blobs).doing("removing", &blobs)?;
+    let built = Built {
+        name: image_name.familiar(),
+        manifest: image.manifest.digest.to_string(),
+        config: image.config.digest.to_string(),
+        megabinary: megabinary.to_string(),
+        portable: Digest::of(portable).to_string(),
+        key_id: cx.keys.public_key().key_id().to_string(),
+        compressed_size: image.compressed_size(),
+        default_command: [&recipe.image.entrypoint, &recipe.image.cmd]
+            .into_iter()
+            .flatten()
+            .flatten()
+            .cloned()
+            .collect(),
+    };
+    stage.finish(&format!("{}, {} compressed", built.manifest, size(built.compressed_size)));
+    Ok(built)
+}
+
+fn epoch(seconds: u64) -> Result<Epoch> {
+    Epoch::new(seconds).ok_or_else(|| {
+        Failure::message(
+            exit::USAGE,
+            format!("{EPOCH_VARIABLE}={seconds} is beyond what image formats can say"),
+        )
+    })
+}
+
+/// Layers from the bottom up: the megabinary with its stubs, then the recipe's own files.
+fn layers(
+    contents: &Contents<'_>,
+    signed: &SignedMegabinary,
+    epoch: Epoch,
+) -> Result<Vec<(LayerBuilder, &'static str)>> {
+    let index = signed.index();
+    let mut base = LayerBuilder::new(epoch);
+    base.directory(VKERNEL_DIR, 0o755)
+        .and_then(|l| l.file(MEGABINARY_PATH, signed.bytes(), 0o755))
+        .map_err(Failure::internal)?;
+    for program in &index.programs {
+        let Some(entry) = index.entries.get(program.entry as usize) else { continue };
+        base.file(&program.path, stub::text(&entry.digest).into_bytes(), 0o755)
+            .map_err(Failure::recipe)?;
+    }
+    // Mount points exist on disk, so that container tools see folders there.
+    for tree in &index.trees {
+        base.directory(&tree.mount, 0o755).map_err(Failure::recipe)?;
+    }
+    for file in contents.files {
+        base.file(&file.path, file.bytes.as_slice(), 0o444).map_err(Failure::recipe)?;
+    }
+    let mut files = LayerBuilder::new(epoch);
+    for file in &contents.recipe.image_files {
+        let copied = plan::layer_file(&file.content, contents.inputs)?;
+        match (&file.content, copied) {
+            (_, Some(source)) => files.file(&file.path, source.as_path(), file.mode),
+            (Content::Text(text), _) => files.file(&file.path, text.as_bytes(), file.mode),
+            (Content::Link(target), _) => files.symlink(&file.path, target),
+            (Content::Directory | Content::Copy(_), _) => files.directory(&file.path, file.mode),
+        }
+        .map_err(Failure::recipe)?;
+    }
+    let mut layers = vec![(base, "polybuild: megabinary and stubs")];
+    if !files.is_empty() {
+        layers.push((files, "polybuild: files of the recipe"));
+    }
+    Ok(layers)
+}
+
+fn settings(
+    recipe: &Recipe,
+    lock: &Lock,
+    signed: &SignedMegabinary,
+    megabinary: &Digest,
+    epoch: Epoch,
+) -> Settings {
+    let image = &recipe.image;
+    let licenses = licenses(recipe);
+    let mut labels = Provenance {
+        title: &image.name,
+        version: &recipe.version,
+        description: recipe.description.as_deref(),
+        licenses: licenses.as_deref(),
+        source: None,
+        created: epoch,
+        megabinary,
+        index: &Digest::of(&signed.index().encode()),
+        key_id: &signed.signer().key_id().to_string(),
+        lock: &Digest::of(lock.text().as_bytes()),
+    }
+    .labels();
+    labels.extend(image.labels.clone());
+    Settings {
+        env: image.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        entrypoint: image.entrypoint.clone().unwrap_or_default(),
+        cmd: image.cmd.clone().unwrap_or_default(),
+        user: image.user.clone(),
+        workdir: image.workdir.clone(),
+        labels,
+        exposed_ports: image.expose.clone(),
+        volumes: image.volumes.clone(),
+        stop_signal: image.stop_signal.clone(),
+    }
+}
+
+/// All licences of the components, joined by `AND`; `None` if one is unknown.
+fn licenses(recipe: &Recipe) -> Option<String> {
+    let mut all: Vec<&str> =
+        recipe.components.iter().map(|c| c.license.as_deref()).collect::<Option<_>>()?;
+    all.sort_unstable();
+    all.dedup();
+    (!all.is_empty()).then(|| all.join(" AND "))
+}
+
+fn bill(
+    recipe: &Recipe,
+    lock: &Lock,
+    name: &str,
+    megabinary: &Digest,
+    created: Epoch,
+) -> Result<Vec<u8>> {
+    let components: Vec<sbom::Component> = recipe
+        .components
+        .iter()
+        .map(|c| {
+            let purl = c.purl.clone().unwrap_or_default();
+            // The digest of the fetched file belongs to the component whose source it is.
+            let sha256 = lock
+                .inputs
+                .iter()
+                .find(|i| i.id == c.name)
+                .and_then(|i| format!("sha256:{}", i.sha256.hex()).parse().ok());
+            sbom::Component {
+                name: c.name.clone(),
+                version: c.version.clone(),
+                purl,
+                license: c.license.clone(),
+                sha256,
+            }
+        })
+        .collect();
+    let subject = Subject { name, version: &recipe.version, megabinary };
+    sbom::spdx(&subject, &components, created).map_err(Failure::internal)
+}
+
+/// The default place for a build's results.
+pub fn default_output(recipe: &Recipe) -> PathBuf {
+    let name = format!("{}-{}", recipe.image.name, recipe.image.tag);
+    Path::new("out").join(name.replace(['/', ':'], "-"))
+}

@@ -1,0 +1,138 @@
+//! What a build starts from: the resolved recipe with a fresh lock; and references to files.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use polybuild_recipe::{Lock, LockStatus, Recipe, Ref, StaleReason};
+
+use super::{sources, sources::Sources, steps::Outputs};
+use crate::{
+    exit,
+    failure::{Failure, Result},
+    files,
+    ui::Ui,
+};
+
+/// Fetched sources and build outputs, by reference.
+pub(super) struct Inputs {
+    pub(super) sources: Sources,
+    pub(super) outputs: Outputs,
+}
+
+impl Inputs {
+    /// Where a referenced file or folder is.
+    pub(super) fn path(&self, reference: &Ref) -> Result<PathBuf> {
+        resolve(reference, &self.sources, &self.outputs)
+    }
+}
+
+pub(super) fn resolve(reference: &Ref, sources: &Sources, outputs: &Outputs) -> Result<PathBuf> {
+    let missing = |what: String| {
+        Failure::message(exit::RECIPE, what)
+            .hint("the recipe's reference and what the source holds do not fit together")
+    };
+    let path = match reference {
+        Ref::Local(local) => local.path.clone(),
+        Ref::Build { step, output } => outputs
+            .step(step)
+            .ok_or_else(|| missing(format!("no build step `{step}` has run")))?
+            .join(output),
+        Ref::Source { id, path } => {
+            let base =
+                sources.get(id).ok_or_else(|| missing(format!("no source `{id}` was fetched")))?;
+            match path {
+                Some(path) => base.join(path),
+                None => base.to_owned(),
+            }
+        }
+    };
+    if !path.exists() {
+        return Err(missing(format!("{reference} does not exist")));
+    }
+    Ok(path)
+}
+
+/// A text that changes whenever what a reference stands for changes.
+pub(super) fn identity(
+    reference: &Ref,
+    lock: &Lock,
+    steps: &BTreeMap<String, String>,
+) -> Result<String> {
+    Ok(match reference {
+        Ref::Local(local) => polybuild_recipe::digest_path(&local.path)
+            .map_err(Failure::recipe)?
+            .0
+            .to_string(),
+        Ref::Build { step, output } => {
+            format!("{}/{output}", steps.get(step).map_or("", String::as_str))
+        }
+        Ref::Source { id, path } => {
+            let digest = lock.input(id).map(|i| i.sha256.to_string()).unwrap_or_default();
+            format!("{digest} {}", path.as_deref().unwrap_or(""))
+        }
+    })
+}
+
+/// Loads a recipe.
+pub fn load(path: &Path) -> Result<Recipe> {
+    polybuild_recipe::load(path).map_err(|error| Failure::diagnostic(exit::RECIPE, error))
+}
+
+/// Loads a recipe and its lock; makes the lock when there is none and that is allowed.
+pub fn load_locked(
+    ui: &Ui,
+    path: &Path,
+    cache: &Path,
+    locked: bool,
+    offline: bool,
+) -> Result<(Recipe, Lock)> {
+    let recipe = load(path)?;
+    let lock_path = recipe.lock_path();
+    let refresh = format!("polybuild lock {}", path.display());
+    match Lock::read(&lock_path).map_err(Failure::recipe)? {
+        Some(lock) => match lock.check(&recipe).map_err(Failure::recipe)? {
+            LockStatus::Fresh => Ok((recipe, lock)),
+            LockStatus::Stale(reasons) if locked || reasons.iter().any(needs_resolving) => {
+                Err(Failure::message(exit::RECIPE, stale(&lock_path, &reasons))
+                    .hint(format!("run `{refresh}` to refresh it, and look at what changes")))
+            }
+            // Every fetched source is still pinned; only the recipe's own side has moved.
+            LockStatus::Stale(reasons) => {
+                ui.warn(&format!("{}; run `{refresh}` to refresh it", stale(&lock_path, &reasons)));
+                let lock = Lock::new(&recipe, lock.inputs).map_err(Failure::recipe)?;
+                Ok((recipe, lock))
+            }
+        },
+        None if locked => Err(Failure::message(
+            exit::RECIPE,
+            format!("there is no {} and --locked forbids making one", lock_path.display()),
+        )
+        .hint(format!("run `{refresh}`"))),
+        None => {
+            let lock = write_lock(ui, &recipe, cache, offline)?;
+            Ok((recipe, lock))
+        }
+    }
+}
+
+/// Whether a reason means that some source's pin is missing or wrong.
+fn needs_resolving(reason: &StaleReason) -> bool {
+    match reason {
+        StaleReason::Added(_) | StaleReason::Address { .. } | StaleReason::Digest { .. } => true,
+        StaleReason::Removed(_) | StaleReason::Local(_) | StaleReason::Recipe => false,
+    }
+}
+
+fn stale(path: &Path, reasons: &[StaleReason]) -> String {
+    let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+    format!("{} is stale: {}", path.display(), reasons.join("; "))
+}
+
+/// Resolves every source and writes the lock file.
+pub fn write_lock(ui: &Ui, recipe: &Recipe, cache: &Path, offline: bool) -> Result<Lock> {
+    let lock = sources::resolve(ui, recipe, cache, offline)?;
+    files::write_whole(&recipe.lock_path(), lock.text().as_bytes(), 0o644)?;
+    Ok(lock)
+}

@@ -1,0 +1,138 @@
+//! The build, as one list of passes.
+//!
+//! Each pass takes values and returns the next; none reaches back. Only *sources* touches the
+//! network, only *sign* (inside `pack`) a private key. What holds after each pass is said beside
+//! it.
+
+mod code;
+mod image;
+mod inputs;
+mod modules;
+mod plan;
+mod record;
+mod snapshot;
+mod sources;
+mod steps;
+
+use std::path::{Path, PathBuf};
+
+use megabinary_format::{Digest, Target};
+use megabinary_linker::{Keys, SignedMegabinary};
+use polybuild_recipe::{Lock, Recipe};
+
+pub use image::{Built, EPOCH_VARIABLE, default_output};
+pub(crate) use image::names;
+pub use inputs::{load, load_locked, write_lock};
+pub use record::Record;
+
+use crate::{
+    failure::{Failure, Result},
+    ui::{self, Ui},
+};
+
+/// What every pass may use.
+pub struct Context<'a> {
+    /// Where progress goes.
+    pub ui: &'a Ui,
+    /// Cache folder.
+    pub cache: PathBuf,
+    /// Form of the code.
+    pub target: Target,
+    /// Keys to sign with.
+    pub keys: Keys,
+    /// Time stamp of everything in the image, in seconds since 1970.
+    pub epoch: u64,
+    /// Never use the network.
+    pub offline: bool,
+    /// Make everything again but the fetched sources.
+    pub rebuild: bool,
+}
+
+/// Builds the image of `recipe` into the folder `output`.
+pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Lock, output: &Path) -> Result<Built> {
+    let record = Record::expected(cx, recipe, lock)?;
+    if !cx.rebuild
+        && let Some(built) = record.up_to_date(output)?
+    {
+        cx.ui.stage("Unchanged", &built.name).finish(&output.display().to_string());
+        return Ok(built);
+    }
+    let staged = image::Staged::beside(output)?;
+    // Every source is on disk, with the digest that the lock demands.
+    let sources = sources::fetch(cx, recipe, lock)?;
+    // Every build step has made its outputs.
+    let outputs = steps::run(cx, recipe, lock, &sources)?;
+    let inputs = inputs::Inputs { sources, outputs };
+    // Every module is complete, with its glue grafted on.
+    let modules::Assembled { modules, files } = modules::assemble(cx, recipe, &inputs)?;
+    // Routes, programs, trees and policy are known; imports are offered by some personality.
+    let plan = plan::plan(recipe, lock, modules, &inputs)?;
+    let linked = {
+        let stage = cx.ui.stage("Linking", &plan.name);
+        let linked = megabinary_linker::link(plan).map_err(Failure::recipe)?;
+        stage.finish(&format!("{} modules", linked.modules().len()));
+        linked
+    };
+    // Each module has code for the target.
+    let code = code::compile(cx, &linked)?;
+    // Memory at the snapshot points is part of the megabinary.
+    let linked = snapshot::take(cx, recipe, linked, &code, &files)?;
+    // From here on it can only be read: signed, in both forms.
+    let signed = pack(cx, &linked, &code)?;
+    let portable = megabinary_linker::portable::write(&linked, &cx.keys);
+    // Layers, configuration, manifest, archives.
+    let built = image::assemble(
+        cx,
+        &image::Contents { recipe, lock, inputs: &inputs, files: &files },
+        &signed,
+        &portable,
+        &staged,
+    )?;
+    record.write(staged.path(), &built)?;
+    staged.publish(output)?;
+    Ok(built)
+}
+
+/// Packs and signs a bare WASI module as a megabinary of its own; returns the file in the cache.
+pub fn pack_module(cx: &Context<'_>, name: &str, wasm: Vec<u8>) -> Result<PathBuf> {
+    let digest = Digest::of(&wasm);
+    let key = record::key(&[
+        "bare module",
+        &digest.to_string(),
+        name,
+        &code::fingerprint(cx.target)?,
+        &cx.keys.public_key().to_string(),
+    ]);
+    let packed = cx.cache.join("packed").join(key.hex());
+    if !cx.rebuild && packed.is_file() {
+        return Ok(packed);
+    }
+    let plan = plan::bare(name, wasm);
+    let linked = megabinary_linker::link(plan).map_err(Failure::recipe)?;
+    let code = code::compile(cx, &linked)?;
+    let signed = pack(cx, &linked, &code)?;
+    crate::files::write_whole(&packed, signed.bytes(), 0o755)?;
+    Ok(packed)
+}
+
+fn pack(
+    cx: &Context<'_>,
+    linked: &megabinary_linker::Megabinary,
+    code: &[Vec<u8>],
+) -> Result<SignedMegabinary> {
+    let stage = cx.ui.stage("Packing", linked.name());
+    let signed = megabinary_linker::elf::pack(
+        linked,
+        cx.target,
+        vkernel_launcher_image::LAUNCHER,
+        code,
+        &cx.keys,
+    )
+    .map_err(Failure::internal)?;
+    stage.finish(&format!(
+        "{}, signed by {}",
+        ui::size(signed.bytes().len() as u64),
+        cx.keys.public_key().key_id()
+    ));
+    Ok(signed)
+}

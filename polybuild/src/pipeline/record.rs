@@ -1,0 +1,81 @@
+//! The record of a build: what it was made from, so that an unchanged build is noticed at once.
+
+use std::{fs, path::Path};
+
+use megabinary_format::Digest;
+use polybuild_recipe::{Lock, Recipe};
+use serde::{Deserialize, Serialize};
+
+use super::{Built, Context, code};
+use crate::{
+    failure::{Failure, IoContext, Result},
+    files,
+};
+
+/// File in an output folder that holds the record; also marks the folder as ours.
+pub(super) const FILE: &str = "build.json";
+
+/// Digest over texts, each length-prefixed: the key of a cache entry.
+pub(super) fn key(parts: &[&str]) -> Digest {
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    Digest::of(&bytes)
+}
+
+/// What a build is made from, as one digest, and what came of it.
+#[derive(Serialize, Deserialize)]
+pub struct Record {
+    /// Digest over everything that decides the result.
+    inputs: String,
+    /// The result; `None` before the build.
+    built: Option<Built>,
+}
+
+impl Record {
+    /// The record of the build that would be made now.
+    pub(super) fn expected(cx: &Context<'_>, recipe: &Recipe, lock: &Lock) -> Result<Record> {
+        let parts = [
+            "build 1",
+            &recipe.digest().to_string(),
+            &lock.text(),
+            &code::fingerprint(cx.target)?,
+            &cx.keys.public_key().to_string(),
+            &cx.epoch.to_string(),
+            env!("CARGO_PKG_VERSION"),
+        ];
+        Ok(Record { inputs: key(&parts).to_string(), built: None })
+    }
+
+    /// The earlier build in `output`, if it was made from the same inputs and is still there.
+    pub(super) fn up_to_date(&self, output: &Path) -> Result<Option<Built>> {
+        let Some(earlier) = Record::read(output)? else { return Ok(None) };
+        let complete = earlier.built.as_ref().is_some_and(|b| b.is_complete(output));
+        Ok(if earlier.inputs == self.inputs && complete { earlier.built } else { None })
+    }
+
+    /// The record in an output folder, if there is a readable one.
+    pub fn read(output: &Path) -> Result<Option<Record>> {
+        let path = output.join(FILE);
+        match fs::read(&path) {
+            // A record that cannot be read only means that the build is made again.
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).doing("reading", &path),
+        }
+    }
+
+    /// What was built.
+    pub fn built(self) -> Option<Built> {
+        self.built
+    }
+
+    pub(super) fn write(mut self, output: &Path, built: &Built) -> Result<()> {
+        self.built = Some(built.clone());
+        let mut text = serde_json::to_string_pretty(&self).map_err(Failure::internal)?;
+        text.push('\n');
+        files::write_whole(&output.join(FILE), text.as_bytes(), 0o644)
+    }
+}

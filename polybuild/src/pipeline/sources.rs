@@ -1,0 +1,158 @@
+//! Pass: every source on disk, with the digest that the lock demands; unpacked and patched where
+//! the recipe says so.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+use polybuild_fetch::{Cache, Extract, FetchError, Fetched, Fetcher, Limits, Options, Progress, Request};
+use polybuild_recipe::{Lock, LockedInput, Recipe, Source};
+
+use super::{Context, record};
+use crate::{
+    exit::{self, Status},
+    failure::{Failure, IoContext, Result},
+    files,
+    ui::{Stage, Ui, size},
+};
+
+/// Fetched sources: a file or, unpacked, a folder, by id.
+#[derive(Default)]
+pub(super) struct Sources(BTreeMap<String, PathBuf>);
+
+impl Sources {
+    pub(super) fn get(&self, id: &str) -> Option<&Path> {
+        self.0.get(id).map(PathBuf::as_path)
+    }
+}
+
+/// Fetches what the lock pins.
+pub(super) fn fetch(cx: &Context<'_>, recipe: &Recipe, lock: &Lock) -> Result<Sources> {
+    let fetcher = fetcher(&cx.cache, cx.offline);
+    let mut sources = Sources::default();
+    for source in &recipe.sources {
+        let fetched = fetch_one(cx.ui, &fetcher, source, lock.input(&source.id))?;
+        let path = if source.extract { unpack(cx, source, &fetched)? } else { fetched.path };
+        sources.0.insert(source.id.clone(), path);
+    }
+    Ok(sources)
+}
+
+/// Resolves every source to an exact version and digest.
+pub(super) fn resolve(ui: &Ui, recipe: &Recipe, cache: &Path, offline: bool) -> Result<Lock> {
+    let fetcher = fetcher(cache, offline);
+    let mut inputs = Vec::new();
+    for source in recipe.sources.iter().filter(|s| s.local.is_none()) {
+        let fetched = fetch_one(ui, &fetcher, source, None)?;
+        inputs.push(LockedInput {
+            id: source.id.clone(),
+            url: source.url.lock_form(),
+            version: fetched.version,
+            sha256: fetched.sha256,
+            size: fetched.size,
+        });
+    }
+    Lock::new(recipe, inputs).map_err(Failure::recipe)
+}
+
+fn fetcher(cache: &Path, offline: bool) -> Fetcher {
+    let search_path = std::env::var_os("PATH").unwrap_or_default();
+    Fetcher::new(Cache::new(cache), Options { search_path, offline })
+}
+
+fn fetch_one(
+    ui: &Ui,
+    fetcher: &Fetcher,
+    source: &Source,
+    locked: Option<&LockedInput>,
+) -> Result<Fetched> {
+    let shown = Shown { ui, stage: Mutex::new(None), url: source.url.to_string() };
+    fetcher
+        .fetch(&Request::new(source, locked), &shown)
+        .map_err(|error| Failure::new(status(&error), &error))
+}
+
+/// Whose fault it is: the machine's, or that of the recipe or its lock.
+fn status(error: &FetchError) -> Status {
+    match error {
+        FetchError::MissingTool { .. }
+        | FetchError::Network { .. }
+        | FetchError::Unexpected { .. }
+        | FetchError::Offline { .. }
+        | FetchError::Io { .. } => exit::ENVIRONMENT,
+        FetchError::Client { .. }
+        | FetchError::Digest(_)
+        | FetchError::Contradiction { .. }
+        | FetchError::Local(_) => exit::RECIPE,
+    }
+}
+
+/// Unpacks into a folder that is named by everything that decides its contents.
+fn unpack(cx: &Context<'_>, source: &Source, fetched: &Fetched) -> Result<PathBuf> {
+    let mut parts = vec![
+        "unpacked 1".to_owned(),
+        fetched.sha256.to_string(),
+        source.strip_components.to_string(),
+    ];
+    for patch in &source.patches {
+        let text = files::read(&patch.path)?;
+        parts.push(megabinary_format::Digest::of(&text).to_string());
+    }
+    let key = record::key(&parts.iter().map(String::as_str).collect::<Vec<_>>());
+    let target = cx.cache.join("unpacked").join(key.hex());
+    if target.is_dir() {
+        return Ok(target);
+    }
+    let stage = cx.ui.stage("Unpacking", &source.id);
+    let parent = cx.cache.join("unpacked");
+    fs::create_dir_all(&parent).doing("creating", &parent)?;
+    let how = Extract {
+        strip_components: source.strip_components,
+        patches: source.patches.iter().map(|p| p.path.clone()).collect(),
+        limits: Limits::default(),
+    };
+    match polybuild_fetch::extract(&fetched.path, &target, &how) {
+        Ok(()) => {}
+        // Another build was faster with the same contents.
+        Err(_) if target.is_dir() => {}
+        Err(error) => {
+            return Err(Failure::message(
+                exit::RECIPE,
+                format!("unpacking source `{}` ({}): {error}", source.id, source.url),
+            ));
+        }
+    }
+    stage.finish("");
+    Ok(target)
+}
+
+/// Progress of one fetch: a stage that begins when something really is fetched.
+struct Shown<'a> {
+    ui: &'a Ui,
+    stage: Mutex<Option<Stage>>,
+    url: String,
+}
+
+impl Progress for Shown<'_> {
+    fn bytes(&self, _id: &str, done: u64, total: Option<u64>) {
+        if let Ok(mut stage) = self.stage.lock() {
+            stage.get_or_insert_with(|| self.ui.stage("Fetching", &self.url)).bytes(done, total);
+        }
+    }
+
+    fn finished(&self, _id: &str, bytes: u64, cached: bool) {
+        if let Ok(mut stage) = self.stage.lock()
+            && let Some(stage) = stage.take()
+            && !cached
+        {
+            stage.finish(&size(bytes));
+        }
+    }
+
+    fn warning(&self, id: &str, message: &str) {
+        self.ui.warn(&format!("{id}: {message}"));
+    }
+}

@@ -1,0 +1,55 @@
+//! The one wasmtime configuration, for compiling ahead of time and for running.
+//!
+//! Compiled code embeds assumptions about memory layout, so both sides must agree on it; that is
+//! why nobody else in the workspace builds a `wasmtime::Config`.
+
+use megabinary_format::Target;
+use wasmtime::Config;
+
+use crate::EngineError;
+
+/// Virtual address space reserved for each linear memory: all that a 32-bit index can reach, so
+/// that no bounds check is needed.
+pub(crate) const MEMORY_RESERVATION: u64 = 4 << 30;
+
+/// Unmapped space after it, for the constant offsets of loads and stores.
+pub(crate) const MEMORY_GUARD: u64 = 32 << 20;
+
+/// Stack that guest code may use, in bytes. CPython's recursion tests need more than 2 MiB.
+pub const GUEST_STACK: usize = 8 << 20;
+
+/// Host stack needed below the guest's: host calls run on the same stack.
+pub const HOST_STACK: usize = 1 << 20;
+
+/// Frames of a trap report.
+const BACKTRACE_FRAMES: usize = 24;
+
+pub(crate) fn base(target: Target) -> Result<Config, EngineError> {
+    let mut config = Config::new();
+    config.target(triple(target)?).map_err(EngineError::wasmtime("selecting the target"))?;
+    config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(BACKTRACE_FRAMES));
+    // Frame pointers are enough to walk the stack; tables of the host's unwinder and of source
+    // positions would only make images larger.
+    config.native_unwind_info(false);
+    config.generate_address_map(false);
+    config.memory_reservation(MEMORY_RESERVATION);
+    config.memory_reservation_for_growth(0);
+    config.memory_guard_size(MEMORY_GUARD);
+    config.memory_may_move(false);
+    config.guard_before_linear_memory(false);
+    // Pulley checks bounds in software: it cannot fault into the host's handlers.
+    config.signals_based_traps(target == Target::X86_64);
+    // wasmtime's own copy-on-write would use memfd_create; ours maps the ELF.
+    config.memory_init_cow(false);
+    config.max_wasm_stack(GUEST_STACK);
+    Ok(config)
+}
+
+/// Target triples as wasmtime names them.
+fn triple(target: Target) -> Result<&'static str, EngineError> {
+    match target {
+        Target::X86_64 => Ok("x86_64-unknown-linux-gnu"),
+        Target::Pulley64 => Ok("pulley64"),
+        Target::Portable => Err(EngineError::NotExecutable),
+    }
+}

@@ -1,0 +1,241 @@
+//! A compiled module, ready to run processes: cold, resumed from its snapshot, or up to its
+//! snapshot point.
+
+use std::{os::fd::OwnedFd, sync::Arc};
+
+use megabinary_format::{
+    Global, GlobalValue, MemoryImage, Module as IndexModule, SnapshotDump, Target,
+};
+use vkernel_abi::snapshot;
+use vkernel_kernel::{Process, ProcessExit};
+use wasmtime::{AsContextMut, Engine, Extern, Instance, Linker, Module, Store, Val};
+
+use crate::{
+    CodeImage, EngineError, TrapReport, code::InPlace, config, link, link::Host, memory::Images,
+    memory::WASM_PAGE,
+};
+
+/// One module of a megabinary in this process.
+pub struct Machine {
+    name: String,
+    cold: MemoryImage,
+    warm: Option<MemoryImage>,
+    engine: Engine,
+    module: Module,
+    linker: Linker<Host>,
+    images: Images,
+}
+
+/// How to start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// From the snapshot.
+    Warm,
+    /// From the module's own initial memory.
+    Cold,
+    /// Cold, to the snapshot point, and stop there.
+    ToSnapshot,
+}
+
+/// How a start ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The guest ended with this status.
+    Exit(i32),
+    /// The snapshot cannot serve this invocation; nothing visible has happened. Start cold.
+    ColdWanted,
+    /// The snapshot point was reached.
+    Snapshot(Box<SnapshotDump>),
+    /// The guest trapped.
+    Trap(Box<TrapReport>),
+}
+
+/// A finished start, with the process for another one.
+pub struct Finished {
+    /// The process as the guest left it.
+    pub process: Process,
+    /// What happened.
+    pub outcome: Outcome,
+}
+
+impl Machine {
+    /// Loads the code of `module` for running.
+    ///
+    /// `file` is the megabinary, from which memory images are mapped; `memory_max` is the
+    /// policy's limit in bytes.
+    pub fn load(
+        target: Target,
+        module: &IndexModule,
+        code: CodeImage,
+        file: Option<Arc<OwnedFd>>,
+        memory_max: Option<u64>,
+    ) -> Result<Machine, EngineError> {
+        let limit = memory_max.map_or(usize::MAX, |m| usize::try_from(m).unwrap_or(usize::MAX));
+        let images = Images::new(file, limit);
+        let mut config = config::base(target)?;
+        config.with_custom_code_memory(Some(Arc::new(InPlace)));
+        config.with_host_memory(Arc::new(images.clone()));
+        let engine =
+            Engine::new(&config).map_err(EngineError::wasmtime("setting the engine up"))?;
+        // SAFETY: the contract of `CodeImage::from_mapped`: a trusted image of this release,
+        // mapped for the life of the process.
+        #[allow(unsafe_code)]
+        let compiled = unsafe { Module::deserialize_raw(&engine, code.0) }
+            .map_err(EngineError::wasmtime("loading compiled code"))?;
+        let mut linker = Linker::new(&engine);
+        link::add_all(&mut linker)?;
+        Ok(Machine {
+            name: module.name.clone(),
+            cold: module.cold.clone(),
+            warm: module.warm.clone(),
+            engine,
+            module: compiled,
+            linker,
+            images,
+        })
+    }
+
+    /// Whether [`Start::Warm`] is possible.
+    pub fn has_snapshot(&self) -> bool {
+        self.warm.is_some()
+    }
+
+    /// Runs `process` in a new instance.
+    pub fn run(&self, process: Process, start: Start) -> Result<Finished, EngineError> {
+        let image = match start {
+            Start::Warm => self.warm.as_ref().unwrap_or(&self.cold),
+            Start::Cold | Start::ToSnapshot => &self.cold,
+        };
+        self.images.prepare(image);
+        let mut store = Store::new(&self.engine, Host { process, memory: None });
+        let instance = self
+            .linker
+            .instantiate(&mut store, &self.module)
+            .map_err(EngineError::wasmtime("instantiating the program"))?;
+        store.data_mut().memory = instance.get_memory(&mut store, snapshot::MEMORY);
+        for global in &image.globals {
+            self.set_global(&mut store, &instance, global)?;
+        }
+        let result = match start {
+            Start::Warm if self.warm.is_some() => self.resume(&mut store, &instance)?,
+            Start::ToSnapshot => self.to_snapshot(&mut store, &instance)?,
+            Start::Warm | Start::Cold => self.start(&mut store, &instance)?,
+        };
+        let outcome = result.unwrap_or_else(|error| match error.downcast_ref::<ProcessExit>() {
+            Some(exit) => Outcome::Exit(exit.0),
+            None => Outcome::Trap(Box::new(TrapReport::new(&self.name, &error))),
+        });
+        Ok(Finished { process: store.into_data().process, outcome })
+    }
+
+    /// Calls what a fresh instance must run first: the module's own start function.
+    fn run_start_function(
+        &self,
+        store: &mut Store<Host>,
+        instance: &Instance,
+    ) -> wasmtime::Result<()> {
+        match instance.get_typed_func::<(), ()>(&mut *store, snapshot::START_FUNCTION) {
+            Ok(start) => start.call(&mut *store, ()),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn start(
+        &self,
+        store: &mut Store<Host>,
+        instance: &Instance,
+    ) -> Result<wasmtime::Result<Outcome>, EngineError> {
+        let entry = [snapshot::COLD_START, snapshot::START]
+            .into_iter()
+            .find_map(|name| instance.get_typed_func::<(), ()>(&mut *store, name).ok())
+            .ok_or_else(|| self.missing(snapshot::START, "()"))?;
+        Ok(self
+            .run_start_function(store, instance)
+            .and_then(|()| entry.call(&mut *store, ()))
+            .map(|()| Outcome::Exit(0)))
+    }
+
+    fn resume(
+        &self,
+        store: &mut Store<Host>,
+        instance: &Instance,
+    ) -> Result<wasmtime::Result<Outcome>, EngineError> {
+        let entry = instance
+            .get_typed_func::<(), i32>(&mut *store, snapshot::RESUME)
+            .map_err(|_| self.missing(snapshot::RESUME, "i32"))?;
+        Ok(entry.call(&mut *store, ()).map(|status| match status {
+            snapshot::COLD => Outcome::ColdWanted,
+            status => Outcome::Exit(status),
+        }))
+    }
+
+    fn to_snapshot(
+        &self,
+        store: &mut Store<Host>,
+        instance: &Instance,
+    ) -> Result<wasmtime::Result<Outcome>, EngineError> {
+        let entry = instance
+            .get_typed_func::<(), ()>(&mut *store, snapshot::INIT)
+            .map_err(|_| self.missing(snapshot::INIT, "()"))?;
+        let result =
+            self.run_start_function(store, instance).and_then(|()| entry.call(&mut *store, ()));
+        Ok(result.map(|()| Outcome::Snapshot(Box::new(dump(store, instance)))))
+    }
+
+    fn missing(&self, export: &'static str, result: &'static str) -> EngineError {
+        EngineError::MissingExport { module: self.name.clone(), export, result }
+    }
+
+    fn set_global(
+        &self,
+        store: &mut Store<Host>,
+        instance: &Instance,
+        global: &Global,
+    ) -> Result<(), EngineError> {
+        let bad = || EngineError::BadGlobal { module: self.name.clone(), index: global.index };
+        let name = format!("{}{}", snapshot::GLOBAL_PREFIX, global.index);
+        let value = match global.value {
+            GlobalValue::I32(v) => Val::I32(v.cast_signed()),
+            GlobalValue::I64(v) => Val::I64(v.cast_signed()),
+            GlobalValue::F32(v) => Val::F32(v),
+            GlobalValue::F64(v) => Val::F64(v),
+        };
+        instance
+            .get_global(store.as_context_mut(), &name)
+            .ok_or_else(bad)?
+            .set(store.as_context_mut(), value)
+            .map_err(|_| bad())
+    }
+}
+
+/// Memory and mutable globals of an instance.
+fn dump(store: &mut Store<Host>, instance: &Instance) -> SnapshotDump {
+    let mut globals: Vec<Global> = instance
+        .exports(store.as_context_mut())
+        .filter_map(|export| {
+            let index = export.name().strip_prefix(snapshot::GLOBAL_PREFIX)?.parse().ok()?;
+            match export.into_extern() {
+                Extern::Global(global) => Some((index, global)),
+                _ => None,
+            }
+        })
+        .collect::<Vec<_>>()
+        .into_iter()
+        .filter_map(|(index, global)| {
+            let value = match global.get(store.as_context_mut()) {
+                Val::I32(v) => GlobalValue::I32(v.cast_unsigned()),
+                Val::I64(v) => GlobalValue::I64(v.cast_unsigned()),
+                Val::F32(v) => GlobalValue::F32(v),
+                Val::F64(v) => GlobalValue::F64(v),
+                _ => return None,
+            };
+            Some(Global { index, value })
+        })
+        .collect();
+    globals.sort_by_key(|g| g.index);
+    let memory = match store.data().memory {
+        Some(memory) => memory.data(&*store).to_vec(),
+        None => Vec::new(),
+    };
+    SnapshotDump { pages: (memory.len() / WASM_PAGE) as u64, memory, globals }
+}

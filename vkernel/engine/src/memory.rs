@@ -1,0 +1,226 @@
+//! Linear memories whose first contents come copy-on-write from the megabinary.
+//!
+//! One reservation per memory: image pages are mapped `MAP_PRIVATE` from the ELF's own file, the
+//! rest up to the current size is anonymous zero memory, and everything beyond is inaccessible,
+//! so that a wild index faults. Nothing here is ever mapped executable.
+#![allow(unsafe_code)]
+
+use std::{
+    ffi::c_void,
+    os::fd::OwnedFd,
+    ptr::{self, NonNull},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use megabinary_format::{MemoryImage, Run};
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mmap_anonymous, mprotect, munmap};
+use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
+
+/// Size of a host page on x86-64, bytes.
+pub(crate) const HOST_PAGE: usize = 4096;
+
+/// Size of a WebAssembly page, bytes.
+pub(crate) const WASM_PAGE: usize = 65536;
+
+/// What the next memory starts with. One [`Images`] belongs to one engine; an instance is made
+/// while its image is set.
+#[derive(Clone)]
+pub(crate) struct Images {
+    /// The file in which runs' offsets lie.
+    file: Option<Arc<OwnedFd>>,
+    /// Most bytes a memory may have.
+    limit: usize,
+    next: Arc<Mutex<Option<Contents>>>,
+}
+
+/// Contents as the index has them, checked.
+#[derive(Clone)]
+struct Contents {
+    bytes: usize,
+    runs: Vec<Run>,
+}
+
+impl Images {
+    pub(crate) fn new(file: Option<Arc<OwnedFd>>, limit: usize) -> Images {
+        Images { file, limit, next: Arc::default() }
+    }
+
+    /// Sets what the next memory starts with.
+    pub(crate) fn prepare(&self, image: &MemoryImage) {
+        let bytes = usize::try_from(image.pages).unwrap_or(usize::MAX).saturating_mul(WASM_PAGE);
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Contents { bytes, runs: image.runs.clone() });
+    }
+}
+
+// SAFETY: `new_memory` reserves `reserved + guard` bytes as asked, gives zeroed memory apart from
+// the image, and leaves everything beyond the current size inaccessible.
+unsafe impl MemoryCreator for Images {
+    fn new_memory(
+        &self,
+        _ty: MemoryType,
+        minimum: usize,
+        maximum: Option<usize>,
+        reserved: Option<usize>,
+        guard: usize,
+    ) -> Result<Box<dyn LinearMemory>, String> {
+        let contents = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let size = contents.as_ref().map_or(minimum, |c| c.bytes.max(minimum));
+        if size > self.limit {
+            return Err(format!(
+                "the program needs {size} bytes of memory to start, its policy allows {}",
+                self.limit
+            ));
+        }
+        let capacity = reserved.or(maximum).unwrap_or(size).max(size);
+        let total = capacity
+            .checked_add(guard)
+            .ok_or_else(|| "a linear memory larger than the address space".to_owned())?;
+        let reservation = Reservation::new(total).map_err(|e| {
+            format!("reserving {total} bytes of address space for a linear memory: {e}")
+        })?;
+        if let Some(contents) = &contents {
+            let file = self.file.as_ref();
+            for run in &contents.runs {
+                reservation.map_run(file, run, size)?;
+            }
+        }
+        let mut memory = Linear { reservation, size: 0, capacity, limit: self.limit };
+        let runs = contents.map(|c| c.runs).unwrap_or_default();
+        memory.open_gaps(&runs, size).map_err(|e| format!("making a linear memory usable: {e}"))?;
+        memory.size = size;
+        Ok(Box::new(memory))
+    }
+}
+
+/// Inaccessible address space, unmapped on drop.
+struct Reservation {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the reservation is plain address space owned by this value.
+unsafe impl Send for Reservation {}
+// SAFETY: as above; shared use goes through wasmtime's own rules.
+unsafe impl Sync for Reservation {}
+
+impl Reservation {
+    fn new(len: usize) -> rustix::io::Result<Reservation> {
+        // SAFETY: a new anonymous mapping at an address of the kernel's choice.
+        let base = unsafe {
+            mmap_anonymous(
+                ptr::null_mut(),
+                len,
+                ProtFlags::empty(),
+                MapFlags::PRIVATE | MapFlags::NORESERVE,
+            )?
+        };
+        NonNull::new(base.cast::<u8>())
+            .map(|base| Reservation { base, len })
+            .ok_or(rustix::io::Errno::NOMEM)
+    }
+
+    fn at(&self, offset: usize) -> *mut c_void {
+        self.base.as_ptr().wrapping_add(offset).cast()
+    }
+
+    fn map_run(&self, file: Option<&Arc<OwnedFd>>, run: &Run, size: usize) -> Result<(), String> {
+        let bad = || format!("the megabinary's memory image has a run outside the memory: {run:?}");
+        let start = usize::try_from(run.memory_offset).map_err(|_| bad())?;
+        let len = usize::try_from(run.len).map_err(|_| bad())?;
+        let end = start.checked_add(len).ok_or_else(bad)?;
+        if end > size
+            || !start.is_multiple_of(HOST_PAGE)
+            || !len.is_multiple_of(HOST_PAGE)
+            || len == 0
+        {
+            return Err(bad());
+        }
+        let file = file.ok_or_else(|| "a memory image, and no file to map it from".to_owned())?;
+        // SAFETY: the range lies in this reservation (checked above), which nobody uses yet; a
+        // private mapping never writes to the file.
+        let mapped = unsafe {
+            mmap(
+                self.at(start),
+                len,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE | MapFlags::FIXED,
+                file,
+                run.file_offset,
+            )
+        };
+        mapped.map(drop).map_err(|e| {
+            format!("mapping {len} bytes at file offset {} as memory: {e}", run.file_offset)
+        })
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        // SAFETY: this value owns the range, and wasmtime drops a memory only after its instance.
+        let _ = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
+    }
+}
+
+/// One linear memory.
+struct Linear {
+    reservation: Reservation,
+    size: usize,
+    capacity: usize,
+    limit: usize,
+}
+
+impl Linear {
+    /// Makes everything below `size` that no run covers readable and writable.
+    fn open_gaps(&mut self, runs: &[Run], size: usize) -> rustix::io::Result<()> {
+        let mut from = 0;
+        for run in runs {
+            let start = run.memory_offset as usize;
+            self.open(from, start)?;
+            from = start + run.len as usize;
+        }
+        self.open(from, size)
+    }
+
+    fn open(&self, from: usize, to: usize) -> rustix::io::Result<()> {
+        if from >= to {
+            return Ok(());
+        }
+        // SAFETY: the range is inside the reservation: `to` is at most the size, checked against
+        // the capacity by every caller.
+        unsafe {
+            mprotect(
+                self.reservation.at(from),
+                to - from,
+                MprotectFlags::READ | MprotectFlags::WRITE,
+            )
+        }
+    }
+}
+
+// SAFETY: the base never moves, `byte_size` bytes from it are accessible, growth keeps contents.
+unsafe impl LinearMemory for Linear {
+    fn byte_size(&self) -> usize {
+        self.size
+    }
+
+    fn byte_capacity(&self) -> usize {
+        self.capacity
+    }
+
+    fn grow_to(&mut self, new_size: usize) -> wasmtime::Result<()> {
+        if new_size > self.capacity || new_size > self.limit {
+            return Err(wasmtime::format_err!(
+                "a linear memory of {new_size} bytes, the limit is {}",
+                self.limit.min(self.capacity)
+            ));
+        }
+        self.open(self.size, new_size)?;
+        self.size = new_size;
+        Ok(())
+    }
+
+    fn as_ptr(&self) -> *mut u8 {
+        self.reservation.base.as_ptr()
+    }
+}

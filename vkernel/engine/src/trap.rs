@@ -1,0 +1,63 @@
+//! Reports of guest traps that a person can read: which program, which trap, which function.
+
+use std::fmt;
+
+use wasmtime::{Trap, WasmBacktrace};
+
+/// A guest trap.
+#[derive(Debug, Clone)]
+pub struct TrapReport {
+    /// Name of the module that trapped.
+    pub module: String,
+    /// What happened, in wasmtime's words (`wasm trap: out of bounds memory access`).
+    pub reason: String,
+    /// Functions from the innermost outwards; names where the module has a name section.
+    pub frames: Vec<Frame>,
+}
+
+/// One frame of guest code.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// Index of the function in its module.
+    pub index: u32,
+    /// Its name, if the module says.
+    pub name: Option<String>,
+}
+
+impl TrapReport {
+    pub(crate) fn new(module: &str, error: &wasmtime::Error) -> TrapReport {
+        let reason = match error.downcast_ref::<Trap>() {
+            Some(trap) => trap.to_string(),
+            None => error.root_cause().to_string(),
+        };
+        let frames = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
+        TrapReport { module: module.to_owned(), reason, frames }
+    }
+
+    /// Name of the function that trapped, if the module has names.
+    pub fn innermost(&self) -> Option<&str> {
+        self.frames.first()?.name.as_deref()
+    }
+}
+
+fn frames(backtrace: &WasmBacktrace) -> Vec<Frame> {
+    backtrace
+        .frames()
+        .iter()
+        .map(|f| Frame { index: f.func_index(), name: f.func_name().map(str::to_owned) })
+        .collect()
+}
+
+impl fmt::Display for TrapReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "module `{}`: {}", self.module, self.reason)?;
+        for (depth, frame) in self.frames.iter().enumerate() {
+            write!(f, "\n  {depth}: ")?;
+            match &frame.name {
+                Some(name) => write!(f, "{name} (function {})", frame.index)?,
+                None => write!(f, "function {}", frame.index)?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! Builds the launcher as a static-PIE program, for `include_bytes!`.
+//!
+//! The launcher needs other settings than whatever is being built around it: a profile of its
+//! own, a static C library, and above all none of the features that cargo would unify with the
+//! builder's (the launcher must contain no compiler). So it is built by a cargo of its own, in a
+//! target folder of its own that all profiles share. Paths are remapped so that the same sources
+//! give the same bytes in every checkout.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// What the launcher is made from, relative to the workspace.
+const INPUTS: &[&str] =
+    &["Cargo.toml", "Cargo.lock", "polyfills/abi", "megabinary-linker/format", "vkernel"];
+
+fn main() -> ExitCode {
+    match build() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("building the launcher: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn build() -> Result<(), String> {
+    let var = |name: &str| env::var(name).map_err(|e| format!("{name}: {e}"));
+    let workspace = Path::new(&var("CARGO_MANIFEST_DIR")?)
+        .ancestors()
+        .nth(2)
+        .map(Path::to_owned)
+        .ok_or("this crate is not two folders below its workspace")?;
+    for input in INPUTS {
+        println!("cargo::rerun-if-changed={}", workspace.join(input).display());
+    }
+    let out_dir = PathBuf::from(var("OUT_DIR")?);
+    // OUT_DIR is TARGET_DIR/PROFILE/build/PACKAGE-HASH/out.
+    let target_dir = out_dir.ancestors().nth(4).ok_or("an unexpected OUT_DIR")?.join("launcher");
+
+    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
+    flags.push(format!("--remap-path-prefix={}=/vkernel", workspace.display()));
+    if let Some(home) = cargo_home() {
+        flags.push(format!("--remap-path-prefix={}=/cargo", home.display()));
+    }
+    let mut cargo = Command::new(var("CARGO")?);
+    cargo
+        .current_dir(&workspace)
+        .args(["build", "--locked", "--quiet", "--package", "vkernel-launcher"])
+        .args(["--profile", "launcher", "--target", TARGET, "--target-dir"])
+        .arg(&target_dir)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+    // Neither clippy's wrapper nor a caller's flags may change the launcher.
+    for name in ["RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_RUSTFLAGS"] {
+        cargo.env_remove(name);
+    }
+    let status = cargo.status().map_err(|e| format!("running cargo: {e}"))?;
+    if !status.success() {
+        return Err(format!("cargo ended with {status}"));
+    }
+    let built = target_dir.join(TARGET).join("launcher").join("vkernel-launcher");
+    let copy = out_dir.join("launcher");
+    fs::copy(&built, &copy)
+        .map_err(|e| format!("copying {} to {}: {e}", built.display(), copy.display()))?;
+    Ok(())
+}
+
+fn cargo_home() -> Option<PathBuf> {
+    env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")))
+}

@@ -1,0 +1,266 @@
+//! What is to be run: from the arguments, through the root's files, to a module and its
+//! arguments.
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+};
+
+use megabinary_format::{EntryKind, Index};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use vkernel_kernel::exec::{
+    self, CommandLine, Direct, ExecRequest, Files, Resolution, Start, StubStart,
+};
+
+use crate::{
+    failure::Failure,
+    guest::{Guest, Role},
+    info,
+    payload::Payload,
+    settings::Settings,
+};
+
+/// A parsed command line.
+pub(crate) struct Request(CommandLine);
+
+impl Request {
+    pub(crate) fn from_arguments(
+        index: &Index,
+        arguments: Vec<OsString>,
+    ) -> Result<Request, Failure> {
+        let mut line = CommandLine::parse(arguments)?;
+        if let CommandLine::Direct(direct) = &mut line
+            && direct.start == Start::Default
+        {
+            direct.start = only_entry(index)?;
+        }
+        Ok(Request(line))
+    }
+
+    /// `None`: there was nothing to run, and what was asked for is done.
+    pub(crate) fn resolve<'p>(
+        self,
+        payload: &'p Payload,
+        settings: &Settings,
+    ) -> Result<Option<Guest<'p>>, Failure> {
+        match self.0 {
+            CommandLine::Stub(stub) => through_stub(payload, settings, stub),
+            CommandLine::Direct(direct) => directly(payload, settings, direct),
+        }
+    }
+}
+
+/// Without a choice, a megabinary runs its only entry.
+fn only_entry(index: &Index) -> Result<Start, Failure> {
+    match index.entries.as_slice() {
+        [entry] => Ok(Start::Entry(entry.name.clone())),
+        entries => {
+            let names: Vec<&str> = entries.iter().map(|e| e.name.as_str()).collect();
+            Err(Failure::new(format!(
+                "this megabinary holds several programs ({}): choose one with --entry NAME or \
+                 --program PATH",
+                names.join(", ")
+            )))
+        }
+    }
+}
+
+/// As the host kernel starts a stub: the container's root is the guest's.
+fn through_stub<'p>(
+    payload: &'p Payload,
+    settings: &Settings,
+    stub: StubStart,
+) -> Result<Option<Guest<'p>>, Failure> {
+    let root = open_folder(std::path::Path::new("/"))?;
+    let cwd = std::env::current_dir().map_err(Failure::host("finding the working directory"))?;
+    let request = ExecRequest {
+        path: stub.path,
+        argv: stub.argv,
+        env: settings.guest_env.clone(),
+        cwd: cwd.as_os_str().as_bytes().to_vec(),
+    };
+    let files = Root { root: &root, is_host_root: true };
+    let resolution =
+        exec::resolve_stub(&payload.index, &files, stub.claimed, request.clone())?;
+    resolved(payload, resolution, request.cwd, Some((root, None)))
+}
+
+fn directly<'p>(
+    payload: &'p Payload,
+    settings: &Settings,
+    direct: Direct,
+) -> Result<Option<Guest<'p>>, Failure> {
+    let Direct { root, dirs, env, cwd, start, args, arg0 } = direct;
+    let mut variables = settings.guest_env.clone();
+    for variable in env {
+        set_variable(&mut variables, variable);
+    }
+    let cwd = cwd.unwrap_or_else(|| b"/".to_vec());
+    let mut guest = match start {
+        Start::Info => {
+            info::print(payload);
+            return Ok(None);
+        }
+        Start::Default => return Err(Failure::new("nothing to run")),
+        Start::Program(program) => {
+            let host = root.clone().unwrap_or_else(|| "/".into());
+            let fd = open_folder(&host)?;
+            let files = Root { root: &fd, is_host_root: root.is_none() };
+            let path = find_program(&files, &variables, &cwd, program);
+            let argv = [arg0.unwrap_or_else(|| path.clone())].into_iter().chain(args).collect();
+            let request = ExecRequest { path, argv, env: variables, cwd: cwd.clone() };
+            let resolution = exec::resolve(&payload.index, &files, request)?;
+            match resolved(payload, resolution, cwd, Some((fd, root)))? {
+                Some(guest) => guest,
+                None => return Ok(None),
+            }
+        }
+        Start::Entry(name) => {
+            let root = open_root(root)?;
+            let argv0 = arg0.unwrap_or_else(|| name.clone().into_bytes());
+            entry(payload, &name, argv0, args, variables, cwd, root)?
+        }
+        Start::Snapshot { module, out, time } => {
+            let root = open_root(root)?;
+            let at = payload.index.modules.iter().position(|m| m.name == module).ok_or_else(
+                || Failure::new(format!("this megabinary has no module `{module}`")),
+            )?;
+            let mut guest = Guest::new(payload, at, args, variables, cwd, root)?;
+            // Only what the builder says is visible at the snapshot point.
+            guest.role = Role::Snapshot { out, time };
+            guest
+        }
+    };
+    for mapping in dirs {
+        let fd = open_folder(&mapping.host)?;
+        guest.dirs.push((mapping, fd));
+    }
+    Ok(Some(guest))
+}
+
+fn entry<'p>(
+    payload: &'p Payload,
+    name: &str,
+    argv0: Vec<u8>,
+    args: Vec<Vec<u8>>,
+    env: Vec<Vec<u8>>,
+    cwd: Vec<u8>,
+    root: Option<(OwnedFd, Option<std::path::PathBuf>)>,
+) -> Result<Guest<'p>, Failure> {
+    let found = payload
+        .index
+        .entries
+        .iter()
+        .find(|e| e.name == name)
+        .ok_or_else(|| Failure::new(format!("this megabinary has no entry `{name}`")))?;
+    let EntryKind::Module(module) = found.kind else {
+        return Err(Failure::new(format!(
+            "the entry `{name}` is built into the vkernel and runs no module; use --program PATH"
+        )));
+    };
+    let argv = [argv0]
+        .into_iter()
+        .chain(found.argv_prefix.iter().map(|a| a.clone().into_bytes()))
+        .chain(args)
+        .collect();
+    let mut guest = Guest::new(payload, module as usize, argv, env, cwd, root)?;
+    guest.entry_name = found.name.clone();
+    guest.entry_digest = found.digest;
+    guest.program = found.name.clone().into_bytes();
+    Ok(guest)
+}
+
+fn resolved<'p>(
+    payload: &'p Payload,
+    resolution: Resolution<'p>,
+    cwd: Vec<u8>,
+    root: Option<(OwnedFd, Option<std::path::PathBuf>)>,
+) -> Result<Option<Guest<'p>>, Failure> {
+    match resolution {
+        Resolution::Launch(launch) => {
+            let module = launch.module as usize;
+            let mut guest = Guest::new(payload, module, launch.argv, launch.env, cwd, root)?;
+            guest.entry_name = launch.entry.name.clone();
+            guest.entry_digest = launch.entry.digest;
+            guest.program = launch.program;
+            guest.file = Some(launch.file);
+            Ok(Some(guest))
+        }
+        Resolution::PrintEnvironment(variables) => {
+            let mut text = variables.join(&b'\n');
+            if !text.is_empty() {
+                text.push(b'\n');
+            }
+            io::stdout()
+                .write_all(&text)
+                .and_then(|()| io::stdout().flush())
+                .map_err(Failure::host("writing the environment"))?;
+            Ok(None)
+        }
+    }
+}
+
+/// A name without `/` is looked up in the guest's `PATH`, as execvp(3) does.
+fn find_program(
+    files: &Root<'_>,
+    env: &[Vec<u8>],
+    cwd: &[u8],
+    program: Vec<u8>,
+) -> Vec<u8> {
+    if program.contains(&b'/') {
+        return program;
+    }
+    let path = env.iter().find_map(|v| v.strip_prefix(b"PATH="));
+    path.unwrap_or(b"/usr/local/bin:/usr/bin:/bin")
+        .split(|b| *b == b':')
+        .map(|dir| {
+            // An empty element means the working directory.
+            let dir = if dir.is_empty() { cwd } else { dir };
+            [dir, b"/", program.as_slice()].concat()
+        })
+        .find(|candidate| files.open(candidate).is_ok())
+        .unwrap_or(program)
+}
+
+fn set_variable(env: &mut Vec<Vec<u8>>, variable: Vec<u8>) {
+    let name = |v: &[u8]| v.split(|b| *b == b'=').next().map(<[u8]>::to_vec);
+    env.retain(|v| name(v) != name(&variable));
+    env.push(variable);
+}
+
+fn open_root(
+    root: Option<std::path::PathBuf>,
+) -> Result<Option<(OwnedFd, Option<std::path::PathBuf>)>, Failure> {
+    root.map(|path| Ok((open_folder(&path)?, Some(path)))).transpose()
+}
+
+fn open_folder(path: &std::path::Path) -> Result<OwnedFd, Failure> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(CWD, path, flags, Mode::empty())
+        .map_err(|error| Failure::new(format!("opening the folder {}: {error}", path.display())))
+}
+
+/// Files as `execve` looks at them, before the guest's own file system exists.
+struct Root<'a> {
+    root: &'a OwnedFd,
+    /// Whether the root is this process's own, where absolute paths need no confinement.
+    is_host_root: bool,
+}
+
+impl Files for Root<'_> {
+    fn open(&self, path: &[u8]) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        match openat2(self.root.as_fd(), path, flags, Mode::empty(), resolve) {
+            // Kernels before 5.6, and old container seccomp profiles.
+            Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) if self.is_host_root => {
+                Ok(openat(CWD, path, flags, Mode::empty())?)
+            }
+            result => Ok(result?),
+        }
+    }
+}
