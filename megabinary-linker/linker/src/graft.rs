@@ -174,4 +174,6 @@ pub fn graft(main: &[u8], glue: &[u8]) -> Result<Vec<u8>, GraftError> {
 }
 
 #[cfg(test)]
+pub(crate) mod testdwarf;
+#[cfg(test)]
 mod tests;

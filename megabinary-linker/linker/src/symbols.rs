@@ -436,6 +436,20 @@ mod tests {
     }
 
     #[test]
+    fn names_in_dwarf() {
+        let bytes = crate::graft::testdwarf::module();
+        let symbols = Symbols::read(&bytes).unwrap();
+        let find = |name: &str| symbols.function(name).map_err(|e| e.to_string());
+        assert_eq!(find("twin"), Ok(0));
+        assert_eq!(find("only"), Ok(1));
+        assert_eq!(find("one.c:only"), Ok(1));
+        assert_eq!(find("lib/one.c:only"), Ok(1));
+        assert!(find("ne.c:only").unwrap_err().contains("no function"));
+        assert!(find("dropped").unwrap_err().contains("without an address"));
+        assert!(find("onyl").unwrap_err().contains("similar: only"));
+    }
+
+    #[test]
     fn hostile_bytes_are_errors() {
         for bytes in [
             &b""[..],

@@ -222,3 +222,37 @@ fn fixed_address<'a>(
         _ => Ok(None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graft::testdwarf::module;
+
+    fn check(variable: bool, path: &str, expected: Result<u32, &str>) {
+        let bytes = module();
+        let symbols = Symbols::read(&bytes).unwrap();
+        match (walk(&symbols, path, variable), expected) {
+            (Ok(got), Ok(wanted)) => assert_eq!(got, wanted, "{path}"),
+            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{path}: {error}"),
+            (got, wanted) => panic!("{path}: got {got:?}, expected {wanted:?}"),
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        check(true, "state", Ok(0x1000));
+        check(true, "state.first", Ok(0x1004));
+        check(true, "state.inner.deep", Ok(0x1018));
+        check(true, "state.hidden", Ok(0x1020));
+        check(true, "state.second", Err("no member `second`"));
+        check(true, "state.first.x", Err("no member `x`"));
+        check(true, "extern_only", Err("no variable named `extern_only`"));
+    }
+
+    #[test]
+    fn offsets() {
+        check(false, "state_s.inner.deep", Ok(0x18));
+        check(false, "State.inner", Ok(0x10));
+        check(false, "state", Err("no type named `state`"));
+    }
+}
