@@ -81,7 +81,7 @@
 
   (type $tp_call (func (param i32 i32 i32) (result i32)))
 
-  ;; What is going on: 0 cold start, 1 init, 2 snapshot taken, 3 resumed.
+  ;; What is going on: 0 cold start, 1 init, 2 snapshot taken, 3 resumed, 4 ending after that.
   (global $mode (mut i32) (i32.const 0))
   ;; PyObject *: the function `entry` of _vkernel.py, and the buffer of its default argument.
   (global $entry (mut i32) (i32.const 0))
@@ -141,10 +141,12 @@
     (result i32)
     (local $failed i32)
     (if (i32.eq (global.get $mode) (i32.const 1)) (then (call $take) (return (i32.const 0))))
-    ;; After init has taken its copy, and in a cold start, CPython's own finalisation.
+    ;; As CPython does when it is called again from within.
+    (if (i32.eq (global.get $mode) (i32.const 4)) (then (return (i32.const 0))))
+    ;; A cold start: CPython's own finalisation.
     (if (i32.ne (global.get $mode) (i32.const 3)) (then (return (call $Py_FinalizeEx))))
     ;; Resumed: what can be observed of finalisation, in CPython's order, without tearing down
-    ;; the heap. Once only: an exit inside an exit handler must not begin again.
+    ;; the heap.
     (global.set $mode (i32.const 4))
     (drop (call $enter (i32.const 2)))
     (i32.store (global.get $finalizing) (global.get $tstate))
