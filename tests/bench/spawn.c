@@ -1,7 +1,7 @@
 /* Times whole processes: start, run, exit, wait; rounds are interleaved so that the machine's
  * moods hit all contenders alike.
  *
- *   spawn ROUNDS COMMAND... [-- COMMAND...]...
+ *   spawn ROUNDS COMMAND... [--- COMMAND...]...
  *
  * Prints, per command, the minimum and the median wall time in microseconds. Standard output of
  * the commands goes to /dev/null. A command that fails ends the run with status 1: a benchmark of
@@ -40,12 +40,12 @@ int main(int argc, char **argv)
     posix_spawn_file_actions_t actions;
 
     if (argc < 3 || (rounds = atoi(argv[1])) < 1) {
-        fprintf(stderr, "usage: spawn ROUNDS COMMAND... [-- COMMAND...]...\n");
+        fprintf(stderr, "usage: spawn ROUNDS COMMAND... [--- COMMAND...]...\n");
         return 2;
     }
     commands[count++] = argv + 2;
     for (int i = 2; i < argc; i++) {
-        if (strcmp(argv[i], "--") == 0 && count < MAX_COMMANDS) {
+        if (strcmp(argv[i], "---") == 0 && count < MAX_COMMANDS) {
             argv[i] = NULL;
             commands[count++] = argv + i + 1;
         }

@@ -42,6 +42,9 @@ pub(crate) fn base(target: Target) -> Result<Config, EngineError> {
     // wasmtime's own copy-on-write would use memfd_create; ours maps the ELF.
     config.memory_init_cow(false);
     config.max_wasm_stack(GUEST_STACK);
+    // Never used, but wasmtime wants it to be the larger one.
+    config.async_stack_size(GUEST_STACK + HOST_STACK);
+    config.concurrency_support(false);
     Ok(config)
 }
 

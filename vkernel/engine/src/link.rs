@@ -40,17 +40,22 @@ macro_rules! preview1 {
         #[cfg(test)]
         const LINKED: &[&str] = &[$(stringify!($name)),*];
 
-        fn add_preview1(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+        fn add_preview1(
+            linker: &mut Linker<Host>,
+            imported: impl Fn(&str, &str) -> bool,
+        ) -> wasmtime::Result<()> {
             let module = vkernel_abi::personality::PREVIEW1.module;
             $(
-                linker.func_wrap(
-                    module,
-                    stringify!($name),
-                    |mut caller: Caller<'_, Host> $(, $arg: $ty)*| -> wasmtime::Result<preview1!(@result $($result)?)> {
-                        let (process, mut memory) = parts(&mut caller)?;
-                        preview1::wasi_snapshot_preview1::$name(process, &mut memory $(, $arg)*)
-                    },
-                )?;
+                if imported(module, stringify!($name)) {
+                    linker.func_wrap(
+                        module,
+                        stringify!($name),
+                        |mut caller: Caller<'_, Host> $(, $arg: $ty)*| -> wasmtime::Result<preview1!(@result $($result)?)> {
+                            let (process, mut memory) = parts(&mut caller)?;
+                            preview1::wasi_snapshot_preview1::$name(process, &mut memory $(, $arg)*)
+                        },
+                    )?;
+                }
             )*
             Ok(())
         }
@@ -108,10 +113,15 @@ preview1! {
     sock_shutdown(a: i32, b: i32) -> i32;
 }
 
-/// Everything a module may import.
-pub(crate) fn add_all(linker: &mut Linker<Host>) -> Result<(), EngineError> {
+/// What a module imports, named `module.field`; the rest would only cost time at start.
+pub(crate) fn add(linker: &mut Linker<Host>, imports: &[String]) -> Result<(), EngineError> {
+    let imported = |module: &str, field: &str| {
+        imports.iter().any(|import| {
+            import.strip_prefix(module).and_then(|rest| rest.strip_prefix('.')) == Some(field)
+        })
+    };
     let link = |linker: &mut Linker<Host>| {
-        add_preview1(linker)?;
+        add_preview1(linker, imported)?;
         linker.func_wrap(
             vkernel_abi::personality::VKERNEL.module,
             "cwd_get",

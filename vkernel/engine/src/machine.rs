@@ -50,12 +50,25 @@ pub enum Outcome {
     Trap(Box<TrapReport>),
 }
 
-/// A finished start, with the process for another one.
+/// A finished start.
 pub struct Finished {
-    /// The process as the guest left it.
-    pub process: Process,
     /// What happened.
     pub outcome: Outcome,
+    store: Store<Host>,
+}
+
+impl Finished {
+    /// The process as the guest left it, for another start; its memory is given back.
+    pub fn into_process(self) -> Process {
+        self.store.into_data().process
+    }
+
+    /// The outcome, with the guest's memory left to the end of the host process, which is near:
+    /// taking it down piece by piece costs more.
+    pub fn leak(self) -> Outcome {
+        std::mem::forget(self.store);
+        self.outcome
+    }
 }
 
 impl Machine {
@@ -83,7 +96,7 @@ impl Machine {
         let compiled = unsafe { Module::deserialize_raw(&engine, code.0) }
             .map_err(EngineError::wasmtime("loading compiled code"))?;
         let mut linker = Linker::new(&engine);
-        link::add_all(&mut linker)?;
+        link::add(&mut linker, &module.imports)?;
         Ok(Machine {
             name: module.name.clone(),
             cold: module.cold.clone(),
@@ -125,7 +138,7 @@ impl Machine {
             Some(exit) => Outcome::Exit(exit.0),
             None => Outcome::Trap(Box::new(TrapReport::new(&self.name, &error))),
         });
-        Ok(Finished { process: store.into_data().process, outcome })
+        Ok(Finished { outcome, store })
     }
 
     /// Calls what a fresh instance must run first: the module's own start function.

@@ -193,9 +193,11 @@ impl Prepared<'_> {
             Machine::load(self.target, self.module, self.code, Some(self.file), self.memory_max)?;
         let mut finished = machine.run(self.process, self.start)?;
         if let Outcome::ColdWanted = finished.outcome {
-            finished = machine.run(finished.process, Start::Cold)?;
+            finished = machine.run(finished.into_process(), Start::Cold)?;
         }
-        match finished.outcome {
+        let outcome = finished.leak();
+        std::mem::forget(machine);
+        match outcome {
             Outcome::Exit(status) => Ok(Ran { status, trap: None }),
             Outcome::Trap(report) => Ok(Ran { status: exit::TRAP, trap: Some(report) }),
             Outcome::ColdWanted => Err(Failure::new("a cold start asked for a cold start")),
