@@ -1,0 +1,75 @@
+//! What the end-to-end tests share: the built command, the built image, scratch folders.
+//!
+//! The tests run what a user runs. `cargo build --release` and a build of the Python image come
+//! first (`tests/run` does both); a missing one is a failure that says so, never a skip.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test's helper fails the test"
+)]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// The workspace's root.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
+}
+
+/// The release build of the command.
+pub fn polybuild_path() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| workspace().join("target"), PathBuf::from);
+    let path = target.join("release/polybuild");
+    assert!(path.is_file(), "{} is missing: run `cargo build --release`", path.display());
+    path
+}
+
+/// The command, with a quiet terminal.
+pub fn polybuild() -> Command {
+    let mut command = Command::new(polybuild_path());
+    command.env("NO_COLOR", "1");
+    command
+}
+
+/// The folder of the built Python image.
+pub fn python_image() -> PathBuf {
+    let path = workspace().join("out/vkernel-python-3.12");
+    assert!(
+        path.join("build.json").is_file(),
+        "{} is missing: run `polybuild base-images/python/3.12/recipe.toml`",
+        path.display()
+    );
+    path
+}
+
+/// What a command said and how it ended, as text.
+#[derive(Debug)]
+pub struct Said {
+    /// Exit status; signals as 128 + n.
+    pub status: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> Said {
+    let output = command.output().unwrap_or_else(|e| panic!("starting {command:?}: {e}"));
+    said(&output)
+}
+
+/// The text of an output.
+pub fn said(output: &Output) -> Said {
+    use std::os::unix::process::ExitStatusExt;
+    let status = output.status.code().or(output.status.signal().map(|s| 128 + s));
+    Said {
+        status: status.unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
