@@ -1,4 +1,5 @@
-//! Builds the launcher as a static-PIE program, for `include_bytes!`.
+//! Builds the launchers as static-PIE programs, for `include_bytes!`: one for native code, and one
+//! with the Pulley interpreter in it, so that neither carries what the other form needs.
 //!
 //! The launcher needs other settings than whatever is being built around it: a profile of its
 //! own, a static C library, and above all none of the features that cargo would unify with the
@@ -11,6 +12,10 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
+
+/// Files to make, and the features of the launcher that each is built with.
+const LAUNCHERS: &[(&str, &[&str])] =
+    &[("launcher", &[]), ("launcher-pulley", &["--features", "pulley"])];
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -47,25 +52,30 @@ fn build() -> Result<(), String> {
     if let Some(home) = cargo_home() {
         flags.push(format!("--remap-path-prefix={}=/cargo", home.display()));
     }
-    let mut cargo = Command::new(var("CARGO")?);
-    cargo
-        .current_dir(&workspace)
-        .args(["build", "--locked", "--quiet", "--package", "vkernel-launcher"])
-        .args(["--profile", "launcher", "--target", TARGET, "--target-dir"])
-        .arg(&target_dir)
-        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
-    // Neither clippy's wrapper nor a caller's flags may change the launcher.
-    for name in ["RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_RUSTFLAGS"] {
-        cargo.env_remove(name);
+    for (name, features) in LAUNCHERS {
+        let mut cargo = Command::new(var("CARGO")?);
+        cargo
+            .current_dir(&workspace)
+            .args(["build", "--locked", "--quiet", "--package", "vkernel-launcher"])
+            .args(["--profile", "launcher", "--target", TARGET, "--target-dir"])
+            .arg(&target_dir)
+            .args(*features)
+            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+        // Neither clippy's wrapper nor a caller's flags may change the launcher.
+        for name in
+            ["RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_RUSTFLAGS"]
+        {
+            cargo.env_remove(name);
+        }
+        let status = cargo.status().map_err(|e| format!("running cargo: {e}"))?;
+        if !status.success() {
+            return Err(format!("cargo ended with {status} ({name})"));
+        }
+        let built = target_dir.join(TARGET).join("launcher").join("vkernel-launcher");
+        let copy = out_dir.join(name);
+        fs::copy(&built, &copy)
+            .map_err(|e| format!("copying {} to {}: {e}", built.display(), copy.display()))?;
     }
-    let status = cargo.status().map_err(|e| format!("running cargo: {e}"))?;
-    if !status.success() {
-        return Err(format!("cargo ended with {status}"));
-    }
-    let built = target_dir.join(TARGET).join("launcher").join("vkernel-launcher");
-    let copy = out_dir.join("launcher");
-    fs::copy(&built, &copy)
-        .map_err(|e| format!("copying {} to {}: {e}", built.display(), copy.display()))?;
     Ok(())
 }
 

@@ -15,8 +15,16 @@ use crate::{
 
 /// Changes whenever compiled code or the launcher around it changes.
 pub(super) fn fingerprint(target: Target) -> Result<String> {
-    let launcher = Digest::of(vkernel_launcher_image::LAUNCHER);
+    let launcher = Digest::of(launcher(target));
     Ok(format!("{} launcher {launcher}", compiler(target)?.fingerprint()))
+}
+
+/// The program around the code.
+pub(super) fn launcher(target: Target) -> &'static [u8] {
+    match target {
+        Target::Pulley64 => vkernel_launcher_image::LAUNCHER_PULLEY,
+        Target::X86_64 | Target::Portable => vkernel_launcher_image::LAUNCHER,
+    }
 }
 
 fn compiler(target: Target) -> Result<Compiler> {

@@ -124,7 +124,7 @@ fn pack(
     let signed = megabinary_linker::elf::pack(
         linked,
         cx.target,
-        vkernel_launcher_image::LAUNCHER,
+        code::launcher(cx.target),
         code,
         &cx.keys,
     )

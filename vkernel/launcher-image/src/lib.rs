@@ -1,5 +1,8 @@
-//! The built launcher as bytes, so that packing needs nothing but the builder's own executable:
+//! The built launchers as bytes, so that packing needs nothing but the builder's own executable:
 //! no linker, no C compiler, no file to install beside it.
 
-/// A static-PIE ELF for x86-64; `build.rs` says how it is made.
+/// For native code. A static-PIE ELF for x86-64; `build.rs` says how it is made.
 pub static LAUNCHER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher"));
+
+/// For Pulley bytecode: the same with the interpreter in it.
+pub static LAUNCHER_PULLEY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher-pulley"));
