@@ -1,2 +1,2 @@
 FROM vkernel/python:3.12
-COPY --chown=0:0 tampered-stub /usr/bin/python3
+COPY --chown=0:0 tampered-stub /usr/local/bin/python3
