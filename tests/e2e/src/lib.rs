@@ -9,6 +9,10 @@
     reason = "a test's helper fails the test"
 )]
 
+pub mod guests;
+pub mod root;
+pub mod trace;
+
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -72,4 +76,28 @@ pub fn said(output: &Output) -> Said {
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+/// Runs a command to its end with `input` as its standard input.
+pub fn run_with(command: &mut Command, input: &[u8]) -> Said {
+    said(&output_with(command, input))
+}
+
+/// The same, with the output as bytes.
+pub fn output_with(command: &mut Command, input: &[u8]) -> Output {
+    use std::{io::Write, process::Stdio};
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|e| panic!("starting {command:?}: {e}"));
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    // Written beside the reading, or both sides could wait for each other's pipe. A program may
+    // end without reading it all.
+    let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    output
 }

@@ -1,0 +1,7 @@
+/* The smallest useful guest. */
+#include <stdio.h>
+
+int main(void) {
+    puts("hello");
+    return 0;
+}
