@@ -32,6 +32,8 @@ statuses! {
     ENVIRONMENT = 5, "the machine cannot do it: a tool, the network, the disk or a permission is missing";
     /// Interrupted.
     INTERRUPTED = 130, "interrupted (Ctrl-C); nothing half-written is left";
+    /// Terminated.
+    TERMINATED = 143, "terminated (SIGTERM); nothing half-written is left";
 }
 
 /// Statuses that `polybuild run` passes on from the vkernel.

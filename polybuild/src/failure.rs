@@ -20,8 +20,10 @@ impl Failure {
     /// A failure with `error` and all its causes as its message.
     pub fn new(status: Status, error: &(dyn Error + 'static)) -> Failure {
         let mut message = error.to_string();
+        let mut hint = hint_of(error);
         let mut cause = error.source();
         while let Some(error) = cause {
+            hint = hint.or_else(|| hint_of(error));
             let text = error.to_string();
             // Many errors print their cause themselves.
             if !message.contains(&text) {
@@ -29,7 +31,7 @@ impl Failure {
             }
             cause = error.source();
         }
-        Failure { status, message, hint: None }
+        Failure { status, message, hint: hint.map(Into::into) }
     }
 
     /// A failure with a message of our own.
@@ -39,7 +41,10 @@ impl Failure {
 
     /// A failure that shows the place in a file.
     pub fn diagnostic(status: Status, error: impl miette::Diagnostic + Send + Sync + 'static) -> Failure {
-        Failure { status, message: format!("{:?}", miette::Report::new(error)), hint: None }
+        let text = format!("{:?}", miette::Report::new(error));
+        // It stands after `error: ` already.
+        let text = text.trim_start().trim_start_matches("× ").replace("\nError: \n", "\n");
+        Failure { status, message: text, hint: None }
     }
 
     /// The recipe or its inputs are wrong.
@@ -55,6 +60,12 @@ impl Failure {
     /// A bug.
     pub fn internal(error: impl Error + 'static) -> Failure {
         Failure::new(exit::INTERNAL, &error)
+    }
+
+    /// Says what was being done, before everything else.
+    pub fn while_doing(mut self, doing: &str) -> Failure {
+        self.message = format!("{doing}: {}", self.message);
+        self
     }
 
     /// Adds what to do about it.
@@ -94,10 +105,30 @@ pub trait IoContext<T> {
     fn doing(self, doing: &str, path: &std::path::Path) -> Result<T>;
 }
 
-impl<T, E: std::fmt::Display> IoContext<T> for std::result::Result<T, E> {
+impl<T, E: Error + 'static> IoContext<T> for std::result::Result<T, E> {
     fn doing(self, doing: &str, path: &std::path::Path) -> Result<T> {
         self.map_err(|e| {
-            Failure::message(exit::ENVIRONMENT, format!("{doing} {}: {e}", path.display()))
+            Failure::new(exit::ENVIRONMENT, &e)
+                .while_doing(&format!("{doing} {}", path.display()))
         })
     }
+}
+
+/// What to do about an error of the system, where that is the same whatever was being done.
+fn hint_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    use std::io::ErrorKind as K;
+    let kind = match error.downcast_ref::<std::io::Error>() {
+        Some(error) => error.kind(),
+        None => std::io::Error::from(*error.downcast_ref::<rustix::io::Errno>()?).kind(),
+    };
+    Some(match kind {
+        K::StorageFull | K::QuotaExceeded => {
+            "make room on that disk, or choose another place with --output or --cache"
+        }
+        K::FileTooLarge => "raise the limit of file sizes (ulimit -f)",
+        K::PermissionDenied | K::ReadOnlyFilesystem => {
+            "choose a place that you may write to with --output or --cache, or check its permissions"
+        }
+        _ => return None,
+    })
 }

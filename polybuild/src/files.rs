@@ -7,15 +7,20 @@ use std::{
     path::Path,
 };
 
-use crate::failure::{IoContext, Result};
+use crate::{
+    exit,
+    failure::{Failure, IoContext, Result},
+    scratch,
+};
 
 /// Writes `path` through a temporary file beside it, makes it durable, and renames it into place.
 /// Parent folders are made.
 pub fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).doing("creating the folder", parent)?;
+    scratch::watch(parent);
     let mut file = tempfile::Builder::new()
-        .prefix(".polybuild-")
+        .prefix(&scratch::prefix())
         .tempfile_in(parent)
         .doing("creating a temporary file in", parent)?;
     file.write_all(bytes).doing("writing", path)?;
@@ -29,6 +34,14 @@ pub fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 /// Reads a whole file.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).doing("reading", path)
+}
+
+/// Reads a file that was named on the command line: a wrong name is a wrong command line.
+pub fn read_given(path: &Path) -> Result<Vec<u8>> {
+    if !path.exists() {
+        return Err(Failure::message(exit::USAGE, format!("{} does not exist", path.display())));
+    }
+    read(path)
 }
 
 /// Opens a file for reading.

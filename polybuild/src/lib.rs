@@ -9,8 +9,10 @@ pub mod dirs;
 pub mod exit;
 pub mod failure;
 pub mod files;
+mod interrupt;
 pub mod keys;
 pub mod pipeline;
+pub mod scratch;
 pub mod ui;
 
 use std::{ffi::OsString, path::Path};
@@ -31,7 +33,12 @@ pub fn run(arguments: Vec<OsString>) -> i32 {
     };
     trace(cli.global.verbose);
     let ui = Ui::new(cli.global.quiet, cli.global.json);
-    match commands::run(&ui, cli) {
+    if let Err(error) = interrupt::install(&ui) {
+        return report(&ui, &Failure::environment(error));
+    }
+    let result = commands::run(&ui, cli);
+    interrupt::settle(result.is_err());
+    match result {
         Ok(status) => status,
         Err(failure) => report(&ui, &failure),
     }

@@ -17,6 +17,11 @@ fn folder(target: &Path) -> &Path {
     }
 }
 
+/// Temporary names carry the process's number, so that who ends the process can tell its own.
+fn prefix() -> String {
+    format!(".polybuild-{}-", std::process::id())
+}
+
 /// Writes a file by `fill` and puts it at `target`, replacing what was there. On an error nothing
 /// changes. `E` is the caller's error; an I/O error is turned into it with the path concerned.
 pub(crate) fn file<T, E>(
@@ -26,7 +31,7 @@ pub(crate) fn file<T, E>(
 ) -> Result<T, E> {
     let io = |e| on_io(target.to_owned(), e);
     let temporary = tempfile::Builder::new()
-        .prefix(".polybuild-")
+        .prefix(&prefix())
         .permissions(Permissions::from_mode(0o644))
         .tempfile_in(folder(target))
         .map_err(io)?;
@@ -60,7 +65,7 @@ pub(crate) fn dir<T, E>(
         Err(e) => return Err(io(e)),
     };
     let temporary = tempfile::Builder::new()
-        .prefix(".polybuild-")
+        .prefix(&prefix())
         .permissions(Permissions::from_mode(0o755))
         .tempdir_in(folder(target))
         .map_err(io)?;

@@ -1,23 +1,28 @@
 //! `polybuild export`: a built image in another format.
 
+use std::path::Path;
+
 use polybuild_oci::{BlobStore, ImageName, export, unpack};
 
 use super::target::{self, ImageTarget};
 use crate::{
     args::{Export, ExportFormat},
     exit,
-    failure::{Failure, IoContext, Result},
+    failure::{Failure, Result},
+    scratch::{self, Scratch},
     ui::Ui,
 };
 
 pub(super) fn run(ui: &Ui, args: &Export) -> Result<()> {
     let target = target::open_image(&args.image)?;
+    let parent = args.output.parent().filter(|p| !p.as_os_str().is_empty());
+    scratch::watch(parent.unwrap_or(Path::new(".")));
     let stage = ui.stage("Exporting", &args.output.display().to_string());
     if args.format == ExportFormat::Rootfs {
         unpack::unpack(&target.image, &target.tree, &args.output).map_err(Failure::environment)?;
     } else {
         let name = name(&target)?;
-        let scratch = tempfile::tempdir().doing("creating a folder in", &std::env::temp_dir())?;
+        let scratch = Scratch::folder_in(&std::env::temp_dir())?;
         let store = BlobStore::open(scratch.path()).map_err(Failure::environment)?;
         let image = target.image.to_image(&store).map_err(Failure::recipe)?;
         match args.format {

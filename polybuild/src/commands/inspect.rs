@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use megabinary_format::{Digest, EntryKind, Index, KeyId, MemoryImage, SegmentKind};
+use megabinary_format::{Digest, EntryKind, Index, KeyId, MemoryImage, Policy, SegmentKind};
 use serde_json::{Value, json};
 
 use super::target::{self, Target};
@@ -86,7 +86,7 @@ impl About<'_> {
                 let _ = writeln!(t, "  {:>10x} {:>10}  {kind:<8} {}", s.offset, size(s.len), s.digest);
             }
         }
-        let _ = writeln!(t, "\npolicy\n  {:?}", index.policy);
+        t.push_str(&policy_text(&index.policy));
         t
     }
 
@@ -141,6 +141,21 @@ impl About<'_> {
             },
         })
     }
+}
+
+/// Only what the policy restricts.
+fn policy_text(policy: &Policy) -> String {
+    let mut lines = Vec::new();
+    lines.extend(policy.memory_max.map(|v| format!("memory          at most {}", size(v))));
+    lines.extend(policy.open_files_max.map(|v| format!("open files      at most {v}")));
+    lines.extend(policy.wall_time_max_ms.map(|v| format!("wall time       at most {v} ms")));
+    lines.extend(policy.read_only_root.then(|| "root            read-only".to_owned()));
+    lines.extend(policy.read_only.iter().map(|path| format!("read-only       {path}")));
+    lines.extend(policy.hidden.iter().map(|path| format!("hidden          {path}")));
+    if lines.is_empty() {
+        lines.push("no limits beyond the sandbox itself".to_owned());
+    }
+    format!("\npolicy\n  {}\n", lines.join("\n  "))
 }
 
 fn image_text(image: &MemoryImage) -> String {

@@ -10,7 +10,7 @@ use crate::{
 
 pub(super) fn run(ui: &Ui, global: &Global, args: &Pack) -> Result<()> {
     let cx = context(ui, global, &args.options)?;
-    let wasm = files::read(&args.module)?;
+    let wasm = read_module(&args.module)?;
     let packed = pipeline::pack_module(&cx, &module_name(&args.module), wasm)?;
     let bytes = files::read(&packed)?;
     files::write_whole(&args.output, &bytes, 0o755)?;
@@ -19,6 +19,11 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Pack) -> Result<()> {
         &serde_json::json!({"megabinary": args.output, "size": bytes.len()}),
     );
     Ok(())
+}
+
+/// A module named on the command line, in its binary or text form.
+pub(super) fn read_module(path: &std::path::Path) -> Result<Vec<u8>> {
+    pipeline::binary(path, files::read_given(path)?)
 }
 
 /// A module's name in messages: its file's, without the ending.

@@ -11,7 +11,8 @@ use super::target;
 use crate::{
     args::Push,
     exit,
-    failure::{Failure, IoContext, Result},
+    failure::{Failure, Result},
+    scratch::Scratch,
     ui::{Ui, size},
 };
 
@@ -21,7 +22,7 @@ pub(super) fn run(ui: &Ui, args: &Push) -> Result<()> {
     let target = target::open_image(&args.image)?;
     let credentials = Credentials::find(name.registry(), |variable| std::env::var_os(variable))
         .map_err(Failure::environment)?;
-    let scratch = tempfile::tempdir().doing("creating a folder in", &std::env::temp_dir())?;
+    let scratch = Scratch::folder_in(&std::env::temp_dir())?;
     let store = BlobStore::open(scratch.path()).map_err(Failure::environment)?;
     let image = target.image.to_image(&store).map_err(Failure::recipe)?;
     let stage = std::sync::Arc::new(ui.stage("Pushing", &name.full()));

@@ -11,13 +11,13 @@ use std::{
     process::Command,
 };
 
-use super::{context, pack::module_name, target};
+use super::{context, pack::{module_name, read_module}, target};
 use crate::{
     args::{Global, Run},
     dirs, exit,
     failure::{Failure, IoContext, Result},
-    files,
     pipeline::{self, Built, Record},
+    scratch,
     ui::Ui,
 };
 
@@ -46,7 +46,7 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Run) -> Result<i32> {
 fn bare(ui: &Ui, global: &Global, args: &Run, wasm: &Path) -> Result<Command> {
     let cx = context(ui, global, &args.options)?;
     let name = module_name(wasm);
-    let packed = pipeline::pack_module(&cx, &name, files::read(wasm)?)?;
+    let packed = pipeline::pack_module(&cx, &name, read_module(wasm)?)?;
     let mut command = Command::new(packed);
     command.arg("--entry").arg(name);
     mounts_and_env(&mut command, args);
@@ -154,6 +154,7 @@ fn unpacked_root(cache: &Path, output: &Path, built: &Built) -> Result<PathBuf> 
         let opened = target::open_image(output)?;
         if let Some(parent) = root.parent() {
             fs::create_dir_all(parent).doing("creating", parent)?;
+            scratch::watch(parent);
         }
         polybuild_oci::unpack::unpack(&opened.image, &opened.tree, &root).map_err(Failure::environment)?;
     }

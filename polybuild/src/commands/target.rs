@@ -78,10 +78,22 @@ pub(super) fn open_image(path: &Path) -> Result<ImageTarget> {
         )
         .hint(hint));
     }
+    if let Some(what) = something_else(&path) {
+        return Err(Failure::message(exit::USAGE, format!("{} is {what}", path.display())));
+    }
     let image = ReadImage::open(&path, None, Limits::default())
         .map_err(|e| Failure::recipe(e).hint(hint))?;
     let tree = image.flatten().map_err(Failure::recipe)?;
     Ok(ImageTarget { image, tree })
+}
+
+/// What people name by mistake: the thing that the right one is made from.
+fn something_else(path: &Path) -> Option<&'static str> {
+    match path.extension()?.to_str()? {
+        "toml" => Some("a recipe; build it first and name the folder that it was built into"),
+        "wat" => Some("a module in text form, not a megabinary; `polybuild pack` makes one of it"),
+        _ => None,
+    }
 }
 
 /// The layout inside the folder of a build; anything else is itself.

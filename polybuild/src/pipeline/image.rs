@@ -22,6 +22,7 @@ use crate::{
     exit,
     failure::{Failure, IoContext, Result},
     files,
+    scratch::Scratch,
     ui::size,
 };
 
@@ -72,7 +73,7 @@ impl Built {
 }
 
 /// An output folder in the making, beside its final place.
-pub(super) struct Staged(tempfile::TempDir);
+pub(super) struct Staged(Scratch);
 
 impl Staged {
     pub(super) fn beside(output: &Path) -> Result<Staged> {
@@ -84,12 +85,7 @@ impl Staged {
             .hint("choose another folder with --output, or remove it"));
         }
         let parent = output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::create_dir_all(parent).doing("creating the folder", parent)?;
-        tempfile::Builder::new()
-            .prefix(".polybuild-")
-            .tempdir_in(parent)
-            .map(Staged)
-            .doing("creating a temporary folder in", parent)
+        Scratch::folder_in(parent).map(Staged)
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -23,6 +23,7 @@ use polybuild_recipe::{Lock, Recipe};
 pub use image::{Built, EPOCH_VARIABLE, default_output};
 pub(crate) use image::names;
 pub use inputs::{load, load_locked, write_lock};
+pub use modules::binary;
 pub use record::Record;
 
 use crate::{

@@ -1,5 +1,7 @@
 //! Pass: find each module's bytes, take embedded archives out, graft the glue on.
 
+use std::path::Path;
+
 use megabinary_linker::{
     PlannedModule,
     graft::{Graft, embedded_zip},
@@ -86,11 +88,15 @@ fn graft(
 /// A module's binary; its text form is assembled.
 fn read_module(inputs: &Inputs, reference: &Ref) -> Result<Vec<u8>> {
     let path = inputs.path(reference)?;
-    let bytes = files::read(&path)?;
-    if path.extension().is_some_and(|e| e == "wat") {
-        return wat::parse_bytes(&bytes).map(|b| b.into_owned()).map_err(|error| {
-            Failure::message(exit::RECIPE, format!("assembling {reference}: {error}"))
-        });
+    binary(&path, files::read(&path)?)
+}
+
+/// The binary of a module in a file that may hold its text form (`.wat`).
+pub fn binary(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>> {
+    if path.extension().is_none_or(|e| e != "wat") {
+        return Ok(bytes);
     }
-    Ok(bytes)
+    wat::Parser::new().parse_bytes(Some(path), &bytes).map(|b| b.into_owned()).map_err(|error| {
+        Failure::message(exit::RECIPE, format!("assembling {}: {error}", path.display()))
+    })
 }

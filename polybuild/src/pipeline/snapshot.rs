@@ -20,6 +20,7 @@ use crate::{
     exit,
     failure::{Failure, IoContext, Result},
     files,
+    scratch::Scratch,
     ui::size,
 };
 
@@ -37,7 +38,7 @@ pub(super) fn take(
         .enumerate()
         .filter_map(|(at, m)| Some((at, m.name.as_str(), m.snapshot.as_ref()?)))
         .collect();
-    let mut cold: Option<tempfile::TempDir> = None;
+    let mut cold: Option<Scratch> = None;
     for (at, name, settings) in wanted {
         let cached = cx.cache.join("snapshots").join(key(cx, &linked, at, settings)?.hex());
         let dump = match cached_dump(cx, &cached) {
@@ -116,13 +117,8 @@ fn pack_cold(
     linked: &Megabinary,
     code: &[Vec<u8>],
     embedded: &[EmbeddedFile],
-) -> Result<tempfile::TempDir> {
-    let parent = cx.cache.join("tmp");
-    fs::create_dir_all(&parent).doing("creating", &parent)?;
-    let dir = tempfile::Builder::new()
-        .prefix("snapshot-")
-        .tempdir_in(&parent)
-        .doing("creating a folder in", &parent)?;
+) -> Result<Scratch> {
+    let dir = Scratch::folder_in(&cx.cache.join("tmp"))?;
     let signed = pack(cx, linked, code)?;
     let megabinary = dir.path().join("megabinary");
     fs::write(&megabinary, signed.bytes())

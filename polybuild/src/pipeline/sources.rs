@@ -8,7 +8,7 @@ use std::{
     sync::Mutex,
 };
 
-use polybuild_fetch::{Cache, Extract, FetchError, Fetched, Fetcher, Limits, Options, Progress, Request};
+use polybuild_fetch::{Cache, Extract, ExtractError, FetchError, Fetched, Fetcher, Limits, Options, Progress, Request};
 use polybuild_recipe::{Lock, LockedInput, Recipe, Source};
 
 use super::{Context, record};
@@ -16,6 +16,7 @@ use crate::{
     exit::{self, Status},
     failure::{Failure, IoContext, Result},
     files,
+    scratch::Scratch,
     ui::{Stage, Ui, size},
 };
 
@@ -107,23 +108,25 @@ fn unpack(cx: &Context<'_>, source: &Source, fetched: &Fetched) -> Result<PathBu
         return Ok(target);
     }
     let stage = cx.ui.stage("Unpacking", &source.id);
-    let parent = cx.cache.join("unpacked");
-    fs::create_dir_all(&parent).doing("creating", &parent)?;
+    let scratch = Scratch::folder_in(&cx.cache.join("unpacked"))?;
+    let fresh = scratch.path().join("tree");
     let how = Extract {
         strip_components: source.strip_components,
         patches: source.patches.iter().map(|p| p.path.clone()).collect(),
         limits: Limits::default(),
     };
-    match polybuild_fetch::extract(&fetched.path, &target, &how) {
-        Ok(()) => {}
+    polybuild_fetch::extract(&fetched.path, &fresh, &how).map_err(|error| {
+        let status = match error {
+            ExtractError::Io { .. } => exit::ENVIRONMENT,
+            _ => exit::RECIPE,
+        };
+        Failure::new(status, &error)
+            .while_doing(&format!("unpacking source `{}` ({})", source.id, source.url))
+    })?;
+    match fs::rename(&fresh, &target) {
         // Another build was faster with the same contents.
         Err(_) if target.is_dir() => {}
-        Err(error) => {
-            return Err(Failure::message(
-                exit::RECIPE,
-                format!("unpacking source `{}` ({}): {error}", source.id, source.url),
-            ));
-        }
+        result => result.doing("putting into place", &target)?,
     }
     stage.finish("");
     Ok(target)

@@ -17,6 +17,7 @@ use super::{Context, inputs, record, sources::Sources};
 use crate::{
     exit,
     failure::{Failure, IoContext, Result},
+    scratch::Scratch,
 };
 
 /// Finished steps: their folders by id.
@@ -74,12 +75,7 @@ fn run_step(
     done: &Path,
 ) -> Result<()> {
     let stage = cx.ui.stage("Building", &step.id);
-    let scratch_root = cx.cache.join("tmp");
-    fs::create_dir_all(&scratch_root).doing("creating", &scratch_root)?;
-    let scratch = tempfile::Builder::new()
-        .prefix("step-")
-        .tempdir_in(&scratch_root)
-        .doing("creating a folder in", &scratch_root)?;
+    let scratch = Scratch::folder_in(&cx.cache.join("tmp"))?;
     let (work, tools, home) =
         (scratch.path().join("work"), scratch.path().join("bin"), scratch.path().join("home"));
     for dir in [&work, &tools, &home] {
