@@ -41,13 +41,16 @@ const DEFAULT: [libc::c_int; 9] = [
 ///   128 + n, otherwise by the signal itself, so that the parent sees what happened. One of them
 ///   that was inherited as ignored stays ignored, as `nohup` and background jobs of a shell
 ///   without job control expect; except in PID 1 and except SIGTERM.
-/// - SIGPIPE is ignored: writes give EPIPE, which the guest gets (WASI has no signals).
+/// - SIGPIPE and SIGXFSZ are ignored: writes give EPIPE, and EFBIG beyond RLIMIT_FSIZE, which the
+///   guest gets (WASI has no signals).
 /// - What a parent may have left ignored or blocked is reset: actions do survive `execve`.
 pub fn install() -> io::Result<()> {
     for signal in DEFAULT {
         set(signal, libc::SIG_DFL, 0)?;
     }
-    set(libc::SIGPIPE, libc::SIG_IGN, 0)?;
+    for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
+        set(signal, libc::SIG_IGN, 0)?;
+    }
     let first = rustix::process::getpid().is_init();
     for signal in ENDING {
         if first || signal == libc::SIGTERM || !is_ignored(signal)? {

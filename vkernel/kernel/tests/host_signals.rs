@@ -102,6 +102,34 @@ fn broken_pipes_are_errors() {
 }
 
 #[test]
+fn files_beyond_the_size_limit_are_errors() {
+    check(
+        || {
+            // SAFETY: sets a disposition and a limit of this child.
+            unsafe {
+                libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
+                let limit = libc::rlimit {
+                    rlim_cur: 10,
+                    rlim_max: 10,
+                };
+                assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit), 0);
+            }
+            signals::install().unwrap();
+            // SAFETY: the name is a C string; the descriptor is new and this file's alone.
+            let mut file = unsafe {
+                let fd = libc::memfd_create(c"limited".as_ptr(), 0);
+                <std::fs::File as std::os::fd::FromRawFd>::from_raw_fd(fd)
+            };
+            assert_eq!(file.write(&[b'x'; 20]).unwrap(), 10);
+            let error = file.write(b"x").unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EFBIG));
+            0
+        },
+        End::Exit(0),
+    );
+}
+
+#[test]
 fn inherited_dispositions_are_reset() {
     check(
         || {
