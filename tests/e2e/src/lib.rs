@@ -13,6 +13,8 @@ pub mod guests;
 pub mod root;
 pub mod trace;
 
+pub mod sandbox;
+
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
