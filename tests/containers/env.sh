@@ -19,7 +19,7 @@ env_open() {
     REAL_HOME=$HOME
     # Short: unix socket paths hold 107 bytes.
     WORK=$(mktemp -d /tmp/vkc.XXXXXX) || return 1
-    DAEMONS=()
+    DAEMONS=() PROXIES=()
     trap env_close EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
@@ -27,7 +27,11 @@ env_open() {
     export HOME=$WORK/home TMPDIR=$WORK/tmp XDG_RUNTIME_DIR=$WORK/run
     export PATH=/usr/local/sbin:/usr/sbin:/sbin:$PATH
     unset DOCKER_HOST DOCKER_CONFIG DOCKER_CONTEXT CONTAINERD_ADDRESS REGISTRY_AUTH_FILE
-    unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
+    local name
+    for name in http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY; do
+        [[ -n ${!name:-} ]] && PROXIES+=("$name=${!name}")
+        unset "$name"
+    done
     podman_config
 }
 
@@ -140,8 +144,23 @@ buildah() { store; limited buildah "${STORE[@]}" "$@"; }
 
 skopeo() { limited skopeo --policy "$WORK/policy.json" "$@"; }
 
-# With the user's home, where the development key is.
+# With the user's home, where the development key and the cache are.
 polybuild() { HOME=$REAL_HOME limited "$POLYBUILD" "$@"; }
+
+# Builds RECIPE in the folder OUTPUT; this, and nothing else here, may fetch sources.
+polybuild_build() {
+    local recipe=$1 output=$2
+    shift 2
+    HOME=$REAL_HOME TMPDIR=/tmp limited env "${PROXIES[@]}" \
+        "$POLYBUILD" build --quiet --locked -o "$output" "$@" "$recipe"
+}
+
+# docker with a terminal of its own; what is piped in is typed. The terminal ends lines with CR LF.
+docker_tty() {
+    # In the foreground: another process group's reads from a terminal stop it.
+    SHELL=/bin/bash script -qec "timeout --foreground -k 5 $CALL_TIMEOUT $(printf '%q ' \
+        "$DOCKER" -H "unix://$WORK/d.sock" "$@")" /dev/null
+}
 
 # --- the end ---------------------------------------------------------------------------------
 

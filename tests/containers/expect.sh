@@ -26,6 +26,12 @@ run_case() {
     fi
 }
 
+# real_case NAME FUNCTION [ARGUMENTS]: a case that the stand-in image cannot play.
+real_case() {
+    [[ -z $STANDIN ]] || return 0
+    run_case "$@"
+}
+
 # start NAME FUNCTION: a daemon, as a case; not in a subshell, for it must outlive the case.
 start() {
     local log=$WORK/log/start-$1.log
@@ -63,13 +69,16 @@ exits() {
     return 1
 }
 
-# refused_with PART COMMAND...: status 126 and a message.
-refused_with() {
-    local part=$1 output
-    shift
-    output=$(exits 126 "$@") || { echo "$output" >&2; return 1; }
+# exits_with STATUS PART COMMAND...: the status, and a part of the output.
+exits_with() {
+    local expected=$1 part=$2 output
+    shift 2
+    output=$(exits "$expected" "$@") || { echo "$output" >&2; return 1; }
     contains "$output" "$part"
 }
+
+# refused_with PART COMMAND...: status 126 and a message.
+refused_with() { exits_with 126 "$@"; }
 
 # fails COMMAND...: any status but 0. (`! COMMAND` would not end a case: `set -e` overlooks it.)
 fails() {

@@ -1,5 +1,5 @@
 //! Makes the image that `tests/containers` uses to try the container clients themselves: a stub at
-//! `/usr/bin/python3` whose interpreter is any static program, in all three export forms.
+//! `/usr/local/bin/python3` whose interpreter is any static program, in all three export forms.
 //!
 //! - `standin PROGRAM OUTPUT`: PROGRAM becomes `/.vkernel/megabinary`; OUTPUT gets `oci-layout/`,
 //!   `oci-archive.tar` and `docker-archive.tar`, named `vkernel/python:3.12`.
@@ -76,14 +76,14 @@ fn make(program: &Path, output: &Path) -> Result<(), Box<dyn Error>> {
     let stub = stub::text(&Digest::of(b"standin python3"));
     layer
         .file("/.vkernel/megabinary", program, 0o755)?
-        .file("/usr/bin/python3", stub.as_bytes(), 0o755)?
+        .file("/usr/local/bin/python3", stub.as_bytes(), 0o755)?
         .file(
             "/usr/bin/not-routed",
             &b"#!/.vkernel/megabinary none\n"[..],
             0o755,
         )?
         .symlink("/bin", "usr/bin")?
-        .symlink("/usr/bin/python", "python3")?
+        .symlink("/usr/local/bin/python", "python3")?
         .directory("/tmp", 0o1777)?
         .directory("/root", 0o700)?
         .file(
@@ -95,7 +95,7 @@ fn make(program: &Path, output: &Path) -> Result<(), Box<dyn Error>> {
     let layer = layer.write(&store)?;
 
     let settings = Settings {
-        env: vec![("PATH".into(), "/usr/bin".into())],
+        env: vec![("PATH".into(), "/usr/local/bin:/usr/bin".into())],
         cmd: vec!["python3".into()],
         stop_signal: Some("SIGTERM".into()),
         ..Settings::default()

@@ -10,6 +10,69 @@ build_and_run() {
 run_case "docker build with BuildKit" build_and_run derived 1
 run_case "docker build with the classic builder" build_and_run derived-classic 0
 
+package() {
+    DOCKER_BUILDKIT=$2 build -t "$1" -f Package.Dockerfile
+    equals "$(in_docker "$1")" "hello you all and me"
+    equals "$(in_docker "$1" "a  b")" "hello a  b"
+    equals "$(in_docker --entrypoint greet-option "$1" x)" "hello x 1"
+    equals "$(in_docker --entrypoint greet-split "$1" x)" "['/usr/local/bin/greet-split', 'x'] 1"
+    equals "$(in_docker --entrypoint greet-nested "$1" x)" "hello /usr/local/bin/greet-nested and x"
+    equals "$(in_docker --entrypoint python3 "$1" -m greet x)" "hello x"
+    # Compiled by RUN, found by the import, and not writable by the user.
+    equals "$(in_docker --entrypoint python3 "$1" -c "
+import greet.words, os
+print(os.path.basename(greet.words.__cached__), os.path.exists(greet.words.__cached__), os.getcwd())")" \
+        "words.cpython-312.pyc True /srv"
+}
+real_case "docker package in a derived image, BuildKit" package package 1
+real_case "docker package in a derived image, classic builder" package package-classic 0
+
+# The image's health check, in exec form, and a user's command by docker exec.
+health() {
+    docker run -d --network none --name health --entrypoint python3 package \
+        -u -c "import time; print('ready'); open('/tmp/up', 'w'); time.sleep(60)"
+    is() { [[ $(docker inspect -f '{{.State.Health.Status}}' health) == "$1" ]]; }
+    eventually is healthy
+    equals "$(docker exec health greet-env b)" "hello b"
+    equals "$(docker exec health greet-option c)" "hello c 1"
+    docker exec health python3 -c "import os; os.remove('/tmp/up')"
+    eventually is unhealthy
+    docker rm -f health
+}
+real_case "docker health check and exec of a script" health
+
+stages() {
+    DOCKER_BUILDKIT=$1 build -t stages -f Stages.Dockerfile
+    equals "$(in_docker stages)" "hello stage"
+}
+real_case "docker build in two stages, BuildKit" stages 1
+real_case "docker build in two stages, classic builder" stages 0
+
+# The shell form needs /bin/sh, which this image does not have: the engine's words, see README.md.
+shell_form() {
+    local buildkit
+    for buildkit in 0 1; do
+        DOCKER_BUILDKIT=$buildkit exits_with 1 'exec: "/bin/sh": stat /bin/sh: no such file or directory' \
+            build -f Shell.Dockerfile
+    done
+}
+real_case "docker build with RUN in shell form" shell_form
+
+# A native program in the image is never run by a guest, as what is named or as an interpreter.
+native() {
+    printf '%s\n' '#include <stdio.h>' 'int main(void) { return puts("native code ran") < 0; }' >native.c
+    gcc -static -o native native.c
+    DOCKER_BUILDKIT=1 build -t native -f Native.Dockerfile
+    # It is sound: the host's kernel, which the engine asks, runs it.
+    equals "$(in_docker native /opt/native)" "native code ran"
+    local command
+    for command in "env /opt/native" "/opt/by-native" "env /opt/by-native" "/opt/by-nested"; do
+        # shellcheck disable=SC2086 # words
+        refused_with "cannot execute /opt/native: it is neither a program of this image" in_docker native $command
+    done
+}
+real_case "docker native program as an interpreter" native
+
 # The stub with one digit of its digest changed, and a stub that no route knows.
 make_stubs() {
     local id stub digit
@@ -29,6 +92,8 @@ run_case "stubs to tamper with" make_stubs
 tampered() {
     DOCKER_BUILDKIT=1 build -t tampered -f Tampered.Dockerfile
     refused_with "$PYTHON" in_docker tampered python3 -c "print('no')"
+    # By whatever other way it is reached: a script's interpreter, env, docker exec's path.
+    [[ -n $STANDIN ]] || refused_with "$PYTHON" in_docker tampered env python3 -c "print('no')"
 }
 run_case "docker tampered stub" tampered
 

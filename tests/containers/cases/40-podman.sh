@@ -12,6 +12,17 @@ podman_run() {
 }
 run_case "podman run" podman_run
 
+# What is not there, a folder of the host, the environment.
+podman_options() {
+    exits_with 127 'exec: "no-such-program": executable file not found in $PATH' in_podman "$IMAGE" no-such-program
+    exits_with 127 'exec: "sh": executable file not found in $PATH' in_podman "$IMAGE" sh -c 'echo hi'
+    mkdir "$WORK/podman-data"
+    in_podman -v "$WORK/podman-data:/data" -w /tmp -e A=b "$IMAGE" python3 -c \
+        "import os; open('/data/out', 'w').write(os.getcwd() + os.environ['A'])"
+    equals "$(cat "$WORK/podman-data/out")" /tmpb
+}
+real_case "podman options" podman_options
+
 podman_confined() {
     equals "$(in_podman --read-only --user 1000 --cap-drop all --security-opt no-new-privileges \
         "$IMAGE" python3 -c "print('confined')")" confined
@@ -25,7 +36,8 @@ podman_stop() {
     eventually podman_ready
     equals "$(podman exec stop python3 -c "print('inside')")" inside
     took=$(seconds_of podman stop stop)
-    at_most "$took" 5
+    at_most "$took" 2
+    equals "$(podman inspect -f '{{.State.ExitCode}}' stop)" 143
     podman rm stop
 }
 run_case "podman exec and stop" podman_stop
@@ -40,6 +52,13 @@ podman_build() {
     podman_derived localhost/derived
 }
 run_case "podman build" podman_build
+
+podman_package() {
+    podman build --pull=never --no-cache --format docker -t localhost/package -f Package.Dockerfile .
+    equals "$(in_podman localhost/package)" "hello you all and me"
+    equals "$(in_podman --entrypoint greet-split localhost/package x)" "['/usr/local/bin/greet-split', 'x'] 1"
+}
+real_case "podman package in a derived image" podman_package
 
 buildah_bud() {
     buildah bud --pull-never --no-cache --isolation chroot -t localhost/bud -f Dockerfile .

@@ -22,6 +22,15 @@ verify_docker_save() {
 }
 run_case "verify docker save" verify_docker_save
 
+verify_package() {
+    local image
+    for image in package stages; do
+        docker save -o "$WORK/$image.tar" "$image"
+        verify "$WORK/$image.tar"
+    done
+}
+real_case "verify docker save of a package and of stages" verify_package
+
 verify_podman_save() {
     podman save --format "$1" -o "$WORK/$1.tar" localhost/derived
     verify "$WORK/$1.tar"

@@ -8,6 +8,6 @@ standin_make() {
     gcc -static -O1 -Wall -Werror "-DENTRY=\"$entry\"" -o "$IMAGE_DIR/standin" "$HERE/standin/standin.c" || return 1
     (cd "$ROOT" && HOME=$REAL_HOME cargo build -q -p polybuild-oci --example standin) || return 1
     example=${CARGO_TARGET_DIR:-$ROOT/target}/debug/examples/standin
-    "$example" "$IMAGE_DIR/standin" "$IMAGE_DIR" || return 1
+    "$example" "$IMAGE_DIR/standin" "$IMAGE_DIR" >/dev/null || return 1
     STANDIN_TOOL=$example
 }

@@ -1,0 +1,2 @@
+FROM vkernel/python:3.12
+RUN echo there is no shell

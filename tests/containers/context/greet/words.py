@@ -1,0 +1,2 @@
+def greeting(names):
+    return "hello " + " and ".join(names)
