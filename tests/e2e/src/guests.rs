@@ -15,7 +15,11 @@ use crate::{polybuild, run, workspace};
 /// Python of the folder that `tests/install` makes: zig's C compiler and the reference runtime.
 pub fn test_tools_python() -> PathBuf {
     let path = workspace().join("target/test-tools/bin/python");
-    assert!(path.is_file(), "{} is missing: run tests/install", path.display());
+    assert!(
+        path.is_file(),
+        "{} is missing: run tests/install",
+        path.display()
+    );
     path
 }
 
@@ -25,12 +29,27 @@ pub fn c(name: &str) -> PathBuf {
     let text = fs::read(&source).unwrap_or_else(|e| panic!("{}: {e}", source.display()));
     compiled(name, &text, |out| {
         let said = run(Command::new(test_tools_python())
-            .args(["-m", "ziglang", "cc", "-target", "wasm32-wasi", "-O1", "-Wall", "-Werror"])
+            .args([
+                "-m",
+                "ziglang",
+                "cc",
+                "-target",
+                "wasm32-wasi",
+                "-O1",
+                "-Wall",
+                "-Werror",
+            ])
             .arg("-D_WASI_EMULATED_SIGNAL")
             .arg(&source)
             .arg("-o")
             .arg(out));
-        assert_eq!(said.status, 0, "compiling {}: {}", source.display(), said.stderr);
+        assert_eq!(
+            said.status,
+            0,
+            "compiling {}: {}",
+            source.display(),
+            said.stderr
+        );
     })
 }
 

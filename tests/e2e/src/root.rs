@@ -86,7 +86,9 @@ impl Root {
     /// A program in another working directory.
     pub fn program_in(&self, cwd: &str, program: &str, args: &[impl AsRef<OsStr>]) -> Command {
         let mut command = self.launcher();
-        command.args(["--cwd", cwd, "--program", program, "--"]).args(args);
+        command
+            .args(["--cwd", cwd, "--program", program, "--"])
+            .args(args);
         command
     }
 
@@ -117,7 +119,11 @@ fn unpacked(image: &Path) -> &'static Path {
         if !root.is_dir() {
             let scratch = unpack(image);
             let made = tempfile::tempdir_in(&folder).unwrap();
-            copy(&scratch.path().join("root"), &made.path().join("root"), false);
+            copy(
+                &scratch.path().join("root"),
+                &made.path().join("root"),
+                false,
+            );
             // Somebody else may have been faster; theirs is as good.
             let _ = fs::rename(made.path().join("root"), &root);
         }
@@ -138,7 +144,9 @@ fn record_digest(image: &Path) -> String {
             _ => None,
         }
     }
-    find(&record).expect("build.json names the manifest").replace("sha256:", "")
+    find(&record)
+        .expect("build.json names the manifest")
+        .replace("sha256:", "")
 }
 
 fn unpack(image: &Path) -> TempDir {

@@ -28,7 +28,9 @@ pub fn trace_calls(command: &Command, calls: &str, input: &[u8]) -> Traced {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("trace");
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-qq", "-v", "-s", "256", "-e"]).arg(format!("trace={calls}"));
+    strace
+        .args(["-f", "-qq", "-v", "-s", "256", "-e"])
+        .arg(format!("trace={calls}"));
     strace.arg("-o").arg(&log);
     // The environment is given to the traced program alone: strace finds itself by PATH.
     let keep = ["PATH", "HOME"];
@@ -42,33 +44,50 @@ pub fn trace_calls(command: &Command, calls: &str, input: &[u8]) -> Traced {
     }
     for (name, value) in command.get_envs() {
         let value = value.unwrap_or_default().to_string_lossy().into_owned();
-        strace.arg("-E").arg(format!("{}={value}", name.to_string_lossy()));
+        strace
+            .arg("-E")
+            .arg(format!("{}={value}", name.to_string_lossy()));
     }
-    strace.arg("--").arg(command.get_program()).args(command.get_args());
+    strace
+        .arg("--")
+        .arg(command.get_program())
+        .args(command.get_args());
     let said = run_with(&mut strace, input);
     let text = fs::read_to_string(&log)
         .unwrap_or_else(|e| panic!("strace left no log ({e}): {}", said.stderr));
-    Traced { said, lines: text.lines().map(str::to_owned).collect() }
+    Traced {
+        said,
+        lines: text.lines().map(str::to_owned).collect(),
+    }
 }
 
 impl Traced {
     /// Lines after the program's own start: everything that it did itself.
     pub fn after_start(&self) -> &[String] {
-        let start = self.lines.iter().position(|l| l.contains(" execve(") && l.ends_with(" = 0"));
+        let start = self
+            .lines
+            .iter()
+            .position(|l| l.contains(" execve(") && l.ends_with(" = 0"));
         let start = start.unwrap_or_else(|| panic!("no execve in {:#?}", self.lines));
         &self.lines[start + 1..]
     }
 
     /// Calls after the start that made something executable, or tried to.
     pub fn violations(&self) -> Vec<&str> {
-        self.after_start().iter().map(String::as_str).filter(|l| is_violation(l)).collect()
+        self.after_start()
+            .iter()
+            .map(String::as_str)
+            .filter(|l| is_violation(l))
+            .collect()
     }
 }
 
 /// Whether a line of a trace is a call that makes code executable or runs other code. A call that
 /// failed counts too: nobody may even try.
 pub fn is_violation(line: &str) -> bool {
-    let call = line.split_once(' ').map_or(line, |(_, call)| call.trim_start());
+    let call = line
+        .split_once(' ')
+        .map_or(line, |(_, call)| call.trim_start());
     let Some((name, rest)) = call.split_once('(') else {
         // `<... resumed>` repeats a call that its first line has shown; what a seccomp filter
         // killed for is in the line of the call.

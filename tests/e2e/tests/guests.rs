@@ -1,6 +1,11 @@
 //! Bare modules, C and WebAssembly text: what they are given, how they end, what they may be made
 //! of, and the limits of a policy.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::{
     fs,
@@ -63,22 +68,47 @@ fn every_exit_status() {
         check(&said, status, "", "");
     }
     // As a native program's: the low eight bits.
-    check(&run(Command::new(&packed).args(["--", "exit", "256"])), 0, "", "");
-    check(&run(Command::new(&packed).args(["--", "exit", "-1"])), 255, "", "");
+    check(
+        &run(Command::new(&packed).args(["--", "exit", "256"])),
+        0,
+        "",
+        "",
+    );
+    check(
+        &run(Command::new(&packed).args(["--", "exit", "-1"])),
+        255,
+        "",
+        "",
+    );
 }
 
 #[test]
 fn megabytes_through_pipes() {
-    let input: Vec<u8> =
-        (0..8_000_000u32).map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    let input: Vec<u8> = (0..8_000_000u32)
+        .map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[0])
+        .collect();
     let output = output_with(&mut echo(&["cat"]), &input);
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(output.stdout == input, "{} of {} bytes", output.stdout.len(), input.len());
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        output.stdout == input,
+        "{} of {} bytes",
+        output.stdout.len(),
+        input.len()
+    );
 }
 
 #[test]
 fn a_reader_that_leaves() {
-    let mut child = echo(&["yes"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = echo(&["yes"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut first = [0; 2];
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
     drop(child.stdout.take());
@@ -94,7 +124,10 @@ fn closed_standard_streams() {
     let folder = tempfile::tempdir().unwrap();
     let packed = guests::pack(&guests::c("echo"), "x86-64", folder.path());
     let closed = |redirections: &str, act: &str| {
-        run(Command::new("sh").arg("-c").arg(format!("exec \"$0\" -- {act} {redirections}")).arg(&packed))
+        run(Command::new("sh")
+            .arg("-c")
+            .arg(format!("exec \"$0\" -- {act} {redirections}"))
+            .arg(&packed))
     };
     assert_eq!(closed("<&-", "exit 4").status, 4);
     assert_eq!(closed(">&-", "exit 4").status, 4);
@@ -108,7 +141,11 @@ fn traps_say_what_where_and_in_what() {
         let packed = guests::pack(&guests::c("crash"), form, folder.path());
         for (how, trap, function) in [
             ("unreachable", "unreachable", "crash_unreachable"),
-            ("out-of-bounds", "out of bounds memory access", "crash_out_of_bounds"),
+            (
+                "out-of-bounds",
+                "out of bounds memory access",
+                "crash_out_of_bounds",
+            ),
             ("recursion", "call stack exhausted", "crash_recursion"),
             ("divide", "integer divide by zero", "crash_divide"),
             ("overflow", "integer overflow", "crash_overflow"),
@@ -121,9 +158,16 @@ fn traps_say_what_where_and_in_what() {
             // What was written before is not lost.
             assert_eq!(said.stdout, "before\n", "{form} {how}");
             let first = said.stderr.lines().next().unwrap_or_default();
-            assert!(first.starts_with("vkernel: crash trapped in module `crash`: "), "{first}");
+            assert!(
+                first.starts_with("vkernel: crash trapped in module `crash`: "),
+                "{first}"
+            );
             assert!(first.contains(trap), "{form} {how}: {first}");
-            assert!(said.stderr.contains(&format!("{function} (function ")), "{form} {how}: {}", said.stderr);
+            assert!(
+                said.stderr.contains(&format!("{function} (function ")),
+                "{form} {how}: {}",
+                said.stderr
+            );
             // A stack of thousands of frames is not printed whole.
             assert!(said.stderr.lines().count() < 40, "{how}");
         }
@@ -267,14 +311,22 @@ fn image(folder: &Path, name: &str, policy: &str) -> PathBuf {
     );
     fs::write(folder.join("recipe.toml"), recipe).unwrap();
     let output = folder.join("out");
-    let said = run(polybuild().arg("--quiet").arg(folder.join("recipe.toml")).arg("-o").arg(&output));
+    let said = run(polybuild()
+        .arg("--quiet")
+        .arg(folder.join("recipe.toml"))
+        .arg("-o")
+        .arg(&output));
     assert_eq!(said.status, 0, "{}", said.stderr);
     output
 }
 
 fn in_image(image: &Path, argv: &[&str]) -> Command {
     let mut command = polybuild();
-    command.args(["run", "--quiet"]).arg(image).arg("--").args(argv);
+    command
+        .args(["run", "--quiet"])
+        .arg(image)
+        .arg("--")
+        .args(argv);
     command
 }
 
@@ -292,14 +344,23 @@ fn memory_limit_below_the_start() {
     let limited = image(folder.path(), "limits", "memory-max = \"64KiB\"");
     let said = run(&mut in_image(&limited, &["/bin/limits", "memory"]));
     assert_eq!((said.status, said.stdout.as_str()), (137, ""), "{said:?}");
-    assert!(said.stderr.contains("its policy allows 65536 (policy `memory_max`)"), "{}", said.stderr);
+    assert!(
+        said.stderr
+            .contains("its policy allows 65536 (policy `memory_max`)"),
+        "{}",
+        said.stderr
+    );
 }
 
 #[test]
 fn wall_time_limit() {
     let folder = tempfile::tempdir().unwrap();
     let limited = image(folder.path(), "limits", "wall-time-max = \"300ms\"");
-    for (act, says) in [("spin", "spinning\n"), ("read", "reading\n"), ("sleep", "sleeping\n")] {
+    for (act, says) in [
+        ("spin", "spinning\n"),
+        ("read", "reading\n"),
+        ("sleep", "sleeping\n"),
+    ] {
         let started = Instant::now();
         let mut child = in_image(&limited, &["/bin/limits", act])
             .stdin(Stdio::piped())
@@ -310,10 +371,21 @@ fn wall_time_limit() {
         let stdin = child.stdin.take();
         let said = said(&child.wait_with_output().unwrap());
         drop(stdin);
-        assert_eq!((said.status, said.stdout.as_str()), (137, says), "{act}: {said:?}");
-        assert!(said.stderr.contains("wall-clock limit of 300 ms"), "{act}: {}", said.stderr);
+        assert_eq!(
+            (said.status, said.stdout.as_str()),
+            (137, says),
+            "{act}: {said:?}"
+        );
+        assert!(
+            said.stderr.contains("wall-clock limit of 300 ms"),
+            "{act}: {}",
+            said.stderr
+        );
         let took = started.elapsed();
-        assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(10), "{took:?}");
+        assert!(
+            took >= Duration::from_millis(300) && took < Duration::from_secs(10),
+            "{took:?}"
+        );
     }
     // A program that ends in time is not touched.
     let said = run_with(&mut in_image(&limited, &["/bin/limits", "read"]), b"\x07");
@@ -325,7 +397,11 @@ fn open_files_limit() {
     let folder = tempfile::tempdir().unwrap();
     let limited = image(folder.path(), "limits", "open-files-max = 20");
     let said = run(&mut in_image(&limited, &["/bin/limits", "files"]));
-    let opened: u32 = said.stdout.trim().parse().unwrap_or_else(|_| panic!("{said:?}"));
+    let opened: u32 = said
+        .stdout
+        .trim()
+        .parse()
+        .unwrap_or_else(|_| panic!("{said:?}"));
     // Standard streams and the root count.
     assert!((10..20).contains(&opened), "{opened}");
 }

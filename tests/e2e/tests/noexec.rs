@@ -1,6 +1,11 @@
 //! No memory becomes executable: the whole run of each form is traced, and the memory map of a
 //! live guest is read. Controls show that the trace and the maps can fail.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::{
     fs,
@@ -36,7 +41,12 @@ fn pulley_image() -> &'static Path {
 #[track_caller]
 fn check(command: &Command, stdin: &[u8], stdout: &str) -> trace::Traced {
     let traced = trace::trace(command, stdin);
-    assert_eq!((traced.said.status, traced.said.stdout.as_str()), (0, stdout), "{:?}", traced.said);
+    assert_eq!(
+        (traced.said.status, traced.said.stdout.as_str()),
+        (0, stdout),
+        "{:?}",
+        traced.said
+    );
     assert!(!traced.after_start().is_empty(), "the trace is empty");
     let found = traced.violations();
     assert!(found.is_empty(), "{found:#?}");
@@ -63,9 +73,16 @@ fn start_from_the_snapshot() {
     let root = Root::python();
     let command = root.python3(&["-c", "print(1)"]);
     check(&command, b"", "1\n");
-    assert!(!read_library(&command), "that was not a start from the snapshot");
+    assert!(
+        !read_library(&command),
+        "that was not a start from the snapshot"
+    );
     check(&root.python3(&["-c", SCRIPT]), b"", SCRIPT_SAYS);
-    check(&root.python3(&["-"]), b"import sys\nprint(sys.argv)\n", "['-']\n");
+    check(
+        &root.python3(&["-"]),
+        b"import sys\nprint(sys.argv)\n",
+        "['-']\n",
+    );
 }
 
 #[test]
@@ -84,9 +101,17 @@ fn through_a_stub_as_in_a_container() {
     let mut command = root.contained(&[PYTHON, "-c", "print(1)"]);
     command.env("PATH", std::env::var_os("PATH").unwrap());
     let traced = trace::trace(&command, b"");
-    assert_eq!((traced.said.status, traced.said.stdout.as_str()), (0, "1\n"), "{:?}", traced.said);
+    assert_eq!(
+        (traced.said.status, traced.said.stdout.as_str()),
+        (0, "1\n"),
+        "{:?}",
+        traced.said
+    );
     // unshare(1) is a native program: what counts begins with the stub.
-    let stub = traced.lines.iter().rposition(|l| l.contains("execve(\"/usr/local/bin/python3\""));
+    let stub = traced
+        .lines
+        .iter()
+        .rposition(|l| l.contains("execve(\"/usr/local/bin/python3\""));
     let after = &traced.lines[stub.unwrap() + 1..];
     assert!(!after.is_empty());
     assert!(!after.iter().any(|l| is_violation(l)), "{after:#?}");
@@ -117,7 +142,9 @@ fn executable_while_waiting(mut command: Command, program: &Path) -> Vec<(String
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
     assert_eq!(line, "ready\n");
     let maps = mappings(child.id());
     child.stdin.take().unwrap().write_all(b"\n").unwrap();
@@ -151,28 +178,59 @@ fn control(name: &str, body: &str, flagged: bool) {
     let (source, program) = (folder.path().join("act.c"), folder.path().join("act"));
     let includes = "#define _GNU_SOURCE\n#include <sys/mman.h>\n#include <sys/shm.h>\n\
                     #include <sys/personality.h>\n#include <unistd.h>\n#include <stdio.h>\n";
-    fs::write(&source, format!("{includes}int main(void) {{ {body}; return 0; }}\n")).unwrap();
-    let cc = run(Command::new("gcc").args(["-static", "-w", "-o"]).arg(&program).arg(&source));
+    fs::write(
+        &source,
+        format!("{includes}int main(void) {{ {body}; return 0; }}\n"),
+    )
+    .unwrap();
+    let cc = run(Command::new("gcc")
+        .args(["-static", "-w", "-o"])
+        .arg(&program)
+        .arg(&source));
     assert_eq!(cc.status, 0, "{}", cc.stderr);
     let traced = trace::trace(&Command::new(&program), b"");
-    assert_eq!(!traced.violations().is_empty(), flagged, "{name}: {:#?}", traced.lines);
+    assert_eq!(
+        !traced.violations().is_empty(),
+        flagged,
+        "{name}: {:#?}",
+        traced.lines
+    );
 }
 
 #[test]
 fn the_trace_can_fail() {
-    let map = |prot: &str| format!("char *p = mmap(0, 4096, {prot}, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)");
+    let map =
+        |prot: &str| format!("char *p = mmap(0, 4096, {prot}, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)");
     control("nothing", &map("PROT_READ|PROT_WRITE"), false);
     control("mmap", &map("PROT_READ|PROT_EXEC"), true);
-    control("mprotect", &format!("{}; mprotect(p, 4096, PROT_READ|PROT_EXEC)", map("PROT_READ")), true);
+    control(
+        "mprotect",
+        &format!(
+            "{}; mprotect(p, 4096, PROT_READ|PROT_EXEC)",
+            map("PROT_READ")
+        ),
+        true,
+    );
     control(
         "pkey_mprotect",
-        &format!("{}; pkey_mprotect(p, 4096, PROT_READ|PROT_EXEC, -1)", map("PROT_READ")),
+        &format!(
+            "{}; pkey_mprotect(p, 4096, PROT_READ|PROT_EXEC, -1)",
+            map("PROT_READ")
+        ),
         true,
     );
     control("memfd_create", "memfd_create(\"x\", 0)", true);
-    control("shmat", "shmat(shmget(0, 4096, 0600|01000), 0, SHM_EXEC)", true);
+    control(
+        "shmat",
+        "shmat(shmget(0, 4096, 0600|01000), 0, SHM_EXEC)",
+        true,
+    );
     control("personality", "personality(READ_IMPLIES_EXEC)", true);
-    control("execve", "char *v[] = {\"/bin/true\", 0}; execve(v[0], v, 0)", true);
+    control(
+        "execve",
+        "char *v[] = {\"/bin/true\", 0}; execve(v[0], v, 0)",
+        true,
+    );
 }
 
 #[test]
