@@ -54,16 +54,6 @@ run_case "docker stdin script" stdin_script
 default_command() { equals "$(echo "print('from stdin')" | in_docker -i "$IMAGE")" "from stdin"; }
 real_case "docker default command with a script on stdin" default_command
 
-# Output whose reader leaves: Python's own exception, not an endless or a killed container.
-reader_leaves() {
-    local code="
-try:
-    while True: print('y', flush=True)
-except BrokenPipeError: raise SystemExit(9)"
-    equals "$(in_docker "$IMAGE" env python3 -c "$code" | head -n 1)" y
-}
-real_case "docker output into a closed pipe" reader_leaves
-
 environment() {
     local code='import os, sys; print(os.getcwd(), os.environ["A"], os.environ["HOME"], sys.stdout.write_through)'
     equals "$(in_docker -w /tmp -e A="b c" -e PYTHONUNBUFFERED=1 "$IMAGE" python3 -c "$code")" "/tmp b c /root True"
