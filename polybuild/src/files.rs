@@ -28,7 +28,8 @@ pub fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         .set_permissions(Permissions::from_mode(mode))
         .and_then(|()| file.as_file().sync_all())
         .doing("writing", path)?;
-    file.persist(path).map(drop).doing("putting into place", path)
+    // Closed first: a program that somebody holds open for writing cannot be run (ETXTBSY).
+    file.into_temp_path().persist(path).doing("putting into place", path)
 }
 
 /// Reads a whole file.

@@ -24,6 +24,9 @@ use crate::{
 /// Where the current folder appears when a program of an image runs.
 const WORK: &str = "/work";
 
+/// What the launcher reads itself and keeps from the guest.
+const VKERNEL_VARIABLES: [&str; 3] = ["VKERNEL_AUDIT", "VKERNEL_VERIFY", "VKERNEL_KEY"];
+
 pub(super) fn run(ui: &Ui, global: &Global, args: &Run) -> Result<i32> {
     let mut command = match (&args.wasm, &args.target) {
         (Some(wasm), _) => bare(ui, global, args, wasm)?,
@@ -49,6 +52,9 @@ fn bare(ui: &Ui, global: &Global, args: &Run, wasm: &Path) -> Result<Command> {
     let packed = pipeline::pack_module(&cx, &name, read_module(wasm)?)?;
     let mut command = Command::new(packed);
     command.arg("--entry").arg(name);
+    // As with the wasmtime command, the module sees no variable that was not asked for.
+    command.env_clear();
+    pass_on(&mut command, &VKERNEL_VARIABLES);
     mounts_and_env(&mut command, args);
     if let Some(workdir) = &args.workdir {
         command.arg("--cwd").arg(workdir);
@@ -70,11 +76,8 @@ fn image(ui: &Ui, global: &Global, args: &Run, path: &Path) -> Result<Command> {
     command.arg("--root").arg(&root);
     // The environment is the image's, as in a container; the terminal's kind is passed on.
     command.env_clear();
-    for name in ["TERM", "VKERNEL_AUDIT", "VKERNEL_VERIFY", "VKERNEL_KEY"] {
-        if let Some(value) = std::env::var_os(name) {
-            command.env(name, value);
-        }
-    }
+    pass_on(&mut command, &["TERM"]);
+    pass_on(&mut command, &VKERNEL_VARIABLES);
     command.envs(settings.env.iter().map(|(k, v)| (k, v)));
     mounts_and_env(&mut command, args);
     match (&args.workdir, args.dirs.is_empty()) {
@@ -103,6 +106,15 @@ fn image(ui: &Ui, global: &Global, args: &Run, path: &Path) -> Result<Command> {
     };
     command.arg("--program").arg(program).arg("--").args(arguments);
     Ok(command)
+}
+
+/// Gives the command these variables of ours, where they are set.
+fn pass_on(command: &mut Command, names: &[&str]) {
+    for name in names {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
 }
 
 fn mounts_and_env(command: &mut Command, args: &Run) {

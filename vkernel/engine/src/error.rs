@@ -26,6 +26,19 @@ pub enum EngineError {
         /// wasmtime's words.
         source: wasmtime::Error,
     },
+    /// The policy allows less memory than the module starts with.
+    #[error(
+        "module `{module}` needs {needed} bytes of memory to start, its policy allows {limit} \
+         (policy `memory_max`)"
+    )]
+    MemoryLimit {
+        /// The module's name.
+        module: String,
+        /// Bytes that it starts with.
+        needed: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
     /// A module lacks an export that its role requires.
     #[error("module `{module}` exports no function `{export}` of type () -> {result}")]
     MissingExport {

@@ -18,18 +18,15 @@ pub(crate) struct Host {
 fn parts<'a>(
     caller: &'a mut Caller<'_, Host>,
 ) -> wasmtime::Result<(&'a mut Process, GuestMemory<'a>)> {
-    let memory = match caller.data().memory {
-        Some(memory) => memory,
-        // A call out of the start function comes before the instance is handed over.
-        None => {
-            let memory = caller
-                .get_export(vkernel_abi::snapshot::MEMORY)
-                .and_then(wasmtime::Extern::into_memory)
-                .ok_or_else(|| wasmtime::format_err!("the module exports no memory"))?;
-            caller.data_mut().memory = Some(memory);
-            memory
-        }
+    // A call out of the start function comes before the instance is handed over.
+    let memory = caller.data().memory.or_else(|| {
+        caller.get_export(vkernel_abi::snapshot::MEMORY).and_then(wasmtime::Extern::into_memory)
+    });
+    // Without a memory every pointer is out of bounds; a call that takes none still works.
+    let Some(memory) = memory else {
+        return Ok((&mut caller.data_mut().process, GuestMemory::Unshared(&mut [])));
     };
+    caller.data_mut().memory = Some(memory);
     let (bytes, host) = memory.data_and_store_mut(caller);
     Ok((&mut host.process, GuestMemory::Unshared(bytes)))
 }

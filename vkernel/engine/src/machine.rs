@@ -119,6 +119,14 @@ impl Machine {
             Start::Warm => self.warm.as_ref().unwrap_or(&self.cold),
             Start::Cold | Start::ToSnapshot => &self.cold,
         };
+        let needed = image.pages.saturating_mul(WASM_PAGE as u64);
+        if needed > self.images.limit() as u64 {
+            return Err(EngineError::MemoryLimit {
+                module: self.name.clone(),
+                needed,
+                limit: self.images.limit() as u64,
+            });
+        }
         self.images.prepare(image);
         let mut store = Store::new(&self.engine, Host { process, memory: None });
         let instance = self

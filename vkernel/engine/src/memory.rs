@@ -45,6 +45,11 @@ impl Images {
         Images { file, limit, next: Arc::default() }
     }
 
+    /// Most bytes a memory may have.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Sets what the next memory starts with.
     pub(crate) fn prepare(&self, image: &MemoryImage) {
         let bytes = usize::try_from(image.pages).unwrap_or(usize::MAX).saturating_mul(WASM_PAGE);

@@ -205,7 +205,7 @@ impl<'i, 'f, F: Files> Resolver<'i, 'f, F> {
         let no_route = || ExecError::NoRoute {
             path: request.path.clone(),
             found: found.digest,
-            claimed: megabinary_format::stub::parse(&found.head).ok(),
+            claimed: claimed_by(&found.head),
             size: found.size,
         };
         match routed {
@@ -292,6 +292,13 @@ impl<'i, 'f, F: Files> Resolver<'i, 'f, F> {
 
 fn prefix_of(entry: &Entry) -> impl Iterator<Item = Vec<u8>> {
     entry.argv_prefix.iter().map(|arg| arg.clone().into_bytes())
+}
+
+/// The entry that the first line names, if that is a stub's: a stub that was added to still says
+/// what it was.
+fn claimed_by(head: &[u8]) -> Option<Digest> {
+    let line = head.split_inclusive(|b| *b == b'\n').next()?;
+    megabinary_format::stub::parse(line).ok()
 }
 
 /// `path` as seen from `cwd`. An empty path stays empty: it names nothing (ENOENT).

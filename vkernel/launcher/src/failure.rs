@@ -19,6 +19,8 @@ pub(crate) struct Failure {
     status: i32,
     message: String,
     refusal: Option<Refusal>,
+    /// The policy's key and value, where a limit is the reason.
+    limit: Option<(&'static str, u64)>,
 }
 
 #[derive(Debug)]
@@ -29,7 +31,12 @@ struct Refusal {
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Failure {
-        Failure { status: exit::VKERNEL, message: message.into(), refusal: None }
+        Failure {
+            status: exit::VKERNEL,
+            message: message.into(),
+            refusal: None,
+            limit: None,
+        }
     }
 
     /// A host call that failed while doing something.
@@ -53,6 +60,9 @@ impl Failure {
         if let Some(refusal) = &self.refusal {
             audit.refuse("execve", &refusal.path, &self.message, refusal.errno);
         }
+        if let Some((limit, value)) = self.limit {
+            audit.limit(limit, value);
+        }
     }
 }
 
@@ -62,6 +72,7 @@ impl From<ExecError> for Failure {
             status: error.exit_code(),
             message: error.to_string(),
             refusal: Some(Refusal { path: error.path().to_vec(), errno: error.errno_name() }),
+            limit: None,
         }
     }
 }
@@ -78,11 +89,23 @@ macro_rules! from {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
-        Failure::new(format!("opening the megabinary's own file, /proc/self/exe: {error}"))
+        Failure::new(format!("opening the megabinary's own file, /proc/self/exe: {error}; is /proc mounted?"))
     }
 }
 
-from!(PayloadError, UsageError, EngineError, BuildError, AuditError);
+from!(PayloadError, UsageError, BuildError, AuditError);
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Failure {
+        let failure = Failure::new(error.to_string());
+        match error {
+            EngineError::MemoryLimit { limit, .. } => {
+                Failure { status: exit::LIMIT, limit: Some(("memory_max", limit)), ..failure }
+            }
+            _ => failure,
+        }
+    }
+}
 
 /// One message of the vkernel on standard error; a closed one leaves nobody to tell.
 pub(crate) fn say(message: &str) {

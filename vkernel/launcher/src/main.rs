@@ -85,7 +85,7 @@ fn launch(payload: &Payload, settings: &Settings, guest: Guest<'_>) -> Result<i3
             .map_err(Failure::host("arming the wall-clock limit"))?;
     }
     confine::apply(&calls, directories.as_ref()).map_err(Failure::confine)?;
-    let Ran { status, trap } = prepared.run()?;
+    let Ran { status, trap } = prepared.run().inspect_err(|failure| failure.audit(&audit))?;
     if let Some(report) = trap {
         audit.trap(&program, &report.reason, report.innermost());
         failure::say(&format!("{} trapped in {report}", Printable(&program)));
