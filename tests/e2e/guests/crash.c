@@ -20,8 +20,8 @@ __attribute__((noinline)) int crash_recursion(int n) {
 }
 
 __attribute__((noinline)) void crash_divide(void) {
-    volatile int zero = 0;
-    sink = 1 / zero;
+    volatile int seven = 7, zero = 0;
+    sink = seven / zero;
 }
 
 __attribute__((noinline)) void crash_overflow(void) {

@@ -9,7 +9,7 @@ int main(int argc, char **argv) {
         size_t pages = __builtin_wasm_memory_size(0);
         while (__builtin_wasm_memory_grow(0, 1) != (size_t)-1)
             pages++;
-        printf("%zu pages, %s\n", pages, malloc(1 << 20) ? "more" : "no more");
+        printf("%zu pages, %s\n", pages, malloc(64 << 20) ? "more" : "no more");
     } else if (argc > 1 && strcmp(argv[1], "spin") == 0) {
         puts("spinning");
         fflush(stdout);

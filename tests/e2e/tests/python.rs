@@ -116,7 +116,8 @@ fn wrong(case: &Case) -> Option<String> {
         root.write(&format!("/w/{name}"), zip(&members));
     }
     let mut command = root.program_in(&case.cwd, PYTHON, &case.args);
-    command.envs(&case.env);
+    // The case's environment is the whole of it.
+    command.env_clear().envs(&case.env);
     let said = run_with(&mut command, case.stdin.as_bytes());
     let mut wrong = Vec::new();
     let mut compare = |what: &str, found: &str, expected: &str| {
@@ -350,7 +351,7 @@ fn through_env() {
         &format!("['-c', 'x'] {PYTHON} None True\n"),
     );
     check(
-        &run(&mut root.program(env, &["A=1", "-u", "HOME", "python", "-c", code])),
+        &run(&mut root.program(env, &["-u", "HOME", "A=1", "python", "-c", code])),
         "['-c'] /usr/local/bin/python 1 False\n",
     );
     let said = run(&mut root.program(env, &["-i", "A=b", "C="]));
