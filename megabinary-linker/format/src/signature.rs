@@ -10,6 +10,9 @@
 
 use std::fmt;
 
+use blake2::{Blake2b512, Digest as _};
+use ed25519_dalek::VerifyingKey;
+
 use crate::{FormatError, base64, cursor::Cursor};
 
 const WHAT: &str = "signature";
@@ -200,8 +203,18 @@ impl Signature {
         self.public_key.key_id()
     }
 
-    /// Whether it is a valid signature over `index` by its own key.
+    /// Whether it is a valid signature over `index`, with its trusted comment, by its own key:
+    /// all that `minisign -V` checks.
     pub fn verify(&self, index: &[u8]) -> Result<(), SignatureError> {
+        self.verify_index(index)?;
+        let [_, _, _, _, _, _, _, _, _, _, signature @ ..] = &self.signature;
+        let signed = [signature, self.trusted_comment.as_bytes()].concat();
+        self.check(&signed, &self.global_signature)
+    }
+
+    /// Whether the index is signed by the key that comes with it. Leaves out the trusted comment,
+    /// which says nothing that a launch depends on and would cost a second verification.
+    pub fn verify_index(&self, index: &[u8]) -> Result<(), SignatureError> {
         if !self.signature.starts_with(b"ED") {
             return Err(SignatureError::Algorithm);
         }
@@ -213,11 +226,17 @@ impl Signature {
                 key: self.key_id(),
             });
         }
+        let bytes = self.signature.last_chunk().unwrap_or(&[0; 64]);
+        self.check(&Blake2b512::digest(index), bytes)
+    }
+
+    fn check(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), SignatureError> {
         let invalid = |_| SignatureError::Invalid(self.key_id());
-        let key = minisign_verify::PublicKey::from_base64(&self.public_key.to_string())
-            .map_err(invalid)?;
-        let signature = minisign_verify::Signature::decode(&self.to_text()).map_err(invalid)?;
-        key.verify(index, &signature, false).map_err(invalid)
+        let key = self.public_key.0.last_chunk().unwrap_or(&[0; 32]);
+        VerifyingKey::from_bytes(key)
+            .map_err(invalid)?
+            .verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature))
+            .map_err(invalid)
     }
 
     /// Whether it is a valid signature over `index` by one of `trusted`.

@@ -56,6 +56,46 @@ fn every_bit_of_a_signature_is_covered() {
     }
 }
 
+/// The check at a launch leaves the trusted comment out, and nothing else.
+#[test]
+fn a_launch_checks_the_index() {
+    let index = b"the bytes of an index";
+    let good = signed(index);
+    assert_eq!(good.verify_index(index), Ok(()));
+    for i in 0..good.signature.len() * 8 {
+        let mut bad = good.clone();
+        bad.signature[i / 8] ^= 1 << (i % 8);
+        assert!(bad.verify_index(index).is_err(), "bit {i} of the signature");
+    }
+    for i in 0..index.len() * 8 {
+        let mut bad = index.to_vec();
+        bad[i / 8] ^= 1 << (i % 8);
+        assert!(good.verify_index(&bad).is_err(), "bit {i} of the index");
+    }
+    let mut other_comment = good.clone();
+    other_comment.trusted_comment.push('!');
+    assert_eq!(other_comment.verify_index(index), Ok(()));
+    assert!(other_comment.verify(index).is_err());
+}
+
+/// Minisign's own verifier says the same.
+#[test]
+fn minisign_agrees() {
+    let index = b"the bytes of an index";
+    let good = signed(index);
+    let key = minisign_verify::PublicKey::from_base64(&good.public_key.to_string()).unwrap();
+    let oracle = |s: &Signature| {
+        minisign_verify::Signature::decode(&s.to_text())
+            .is_ok_and(|text| key.verify(index, &text, false).is_ok())
+    };
+    assert!(oracle(&good));
+    for i in 0..64 {
+        let mut bad = good.clone();
+        bad.global_signature[i] ^= 1;
+        assert_eq!(bad.verify(index).is_ok(), oracle(&bad), "byte {i}");
+    }
+}
+
 #[test]
 fn only_expected_keys_are_trusted() {
     let (one, other) = (signed(b"i"), signed(b"i"));

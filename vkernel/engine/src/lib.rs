@@ -11,6 +11,7 @@ mod code;
 mod compile;
 mod config;
 mod error;
+mod host;
 mod link;
 mod machine;
 mod memory;

@@ -11,7 +11,7 @@ use vkernel_kernel::{Process, ProcessExit};
 use wasmtime::{AsContextMut, Engine, Extern, Instance, Linker, Module, Store, Val};
 
 use crate::{
-    CodeImage, EngineError, TrapReport, code::InPlace, config, link, link::Host, memory::Images,
+    CodeImage, EngineError, TrapReport, code::InPlace, config, host, link, link::Host, memory::Images,
     memory::WASM_PAGE,
 };
 
@@ -86,6 +86,7 @@ impl Machine {
         let limit = memory_max.map_or(usize::MAX, |m| usize::try_from(m).unwrap_or(usize::MAX));
         let images = Images::new(file, limit);
         let mut config = config::base(target)?;
+        host::declare_features(&mut config);
         config.with_custom_code_memory(Some(Arc::new(InPlace)));
         config.with_host_memory(Arc::new(images.clone()));
         let engine =

@@ -11,7 +11,7 @@ pub(crate) fn print(payload: &Payload) {
     let mut text = format!(
         "{}\n  index {}\n  signed by {} ({})\n",
         index.name,
-        payload.digest,
+        payload.digest(),
         payload.signature.key_id(),
         payload.signature.trusted_comment
     );
