@@ -18,10 +18,9 @@ use crate::{
 pub fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).doing("creating the folder", parent)?;
-    scratch::watch(parent);
-    let mut file = tempfile::Builder::new()
-        .prefix(&scratch::prefix())
-        .tempfile_in(parent)
+    let prefix = scratch::prefix();
+    let make = || tempfile::Builder::new().prefix(&prefix).tempfile_in(parent);
+    let mut file = scratch::making(parent, make)
         .doing("creating a temporary file in", parent)?;
     file.write_all(bytes).doing("writing", path)?;
     file.as_file()

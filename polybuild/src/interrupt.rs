@@ -17,12 +17,7 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use crate::{
-    exit,
-    failure::Failure,
-    scratch,
-    ui::Ui,
-};
+use crate::{exit, failure::Failure, scratch, ui::Ui};
 
 static BEGUN: AtomicBool = AtomicBool::new(false);
 
@@ -30,11 +25,13 @@ static BEGUN: AtomicBool = AtomicBool::new(false);
 pub(crate) fn install(ui: &Ui) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let ui = ui.clone();
-    thread::Builder::new().name("signals".into()).spawn(move || {
-        if let Some(signal) = signals.forever().next() {
-            end(&ui, signal);
-        }
-    })?;
+    thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            if let Some(signal) = signals.forever().next() {
+                end(&ui, signal);
+            }
+        })?;
     Ok(())
 }
 
@@ -65,10 +62,15 @@ fn end(ui: &Ui, signal: i32) -> ! {
 
 /// Asks every child to end (proc_pid_task_children(5)).
 fn end_children() {
-    let Ok(tasks) = fs::read_dir("/proc/self/task") else { return };
+    let Ok(tasks) = fs::read_dir("/proc/self/task") else {
+        return;
+    };
     for task in tasks.filter_map(|t| t.ok()) {
         let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        for pid in children.split_whitespace().filter_map(|p| Pid::from_raw(p.parse().ok()?)) {
+        for pid in children
+            .split_whitespace()
+            .filter_map(|p| Pid::from_raw(p.parse().ok()?))
+        {
             // One that has just ended by itself is as good.
             let _ = kill_process(pid, Signal::TERM);
         }

@@ -37,32 +37,69 @@ pub fn prefix() -> String {
 
 /// Remembers that temporary names are made in `folder`.
 pub fn watch(folder: &Path) {
+    making(folder, || {});
+}
+
+/// Makes a temporary name in `folder`: [`remove_all`] sees either the name or that nothing more is
+/// made.
+pub(crate) fn making<T>(folder: &Path, make: impl FnOnce() -> T) -> T {
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    WATCHED.lock().unwrap_or_else(PoisonError::into_inner).insert(folder);
+    let mut watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
+    watched.insert(folder);
+    make()
 }
 
 /// A temporary folder; removed when dropped.
 pub struct Scratch {
     dir: tempfile::TempDir,
     _lock: Option<File>,
+    // After the folder itself: fields are dropped in this order.
+    _parents: Parents,
+}
+
+/// Folders that were made for one to lie in, the deepest first; when dropped, those that are
+/// empty by then are removed.
+struct Parents(Vec<PathBuf>);
+
+impl Parents {
+    fn missing(folder: &Path) -> Parents {
+        let missing = folder
+            .ancestors()
+            .take_while(|f| !f.as_os_str().is_empty() && !f.exists());
+        Parents(missing.map(Path::to_owned).collect())
+    }
+}
+
+impl Drop for Parents {
+    fn drop(&mut self) {
+        for folder in &self.0 {
+            // Refused for one with anything in it.
+            let _ = fs::remove_dir(folder);
+        }
+    }
 }
 
 impl Scratch {
     /// A new one in `parent`, which is made if need be; abandoned ones there are removed.
     pub fn folder_in(parent: &Path) -> Result<Scratch> {
+        let parents = Parents::missing(parent);
         fs::create_dir_all(parent).doing("creating the folder", parent)?;
-        watch(parent);
         sweep(parent);
         // Shared by all who create, exclusive for who removes: nobody sees a folder that has a
         // name but no lock yet. Where files cannot be locked, nothing is removed either.
         let gate = lock(parent, FlockOperation::LockShared);
-        let dir = tempfile::Builder::new()
-            .prefix(&format!("{PREFIX}{}{LOCKED}", std::process::id()))
-            .tempdir_in(parent)
-            .doing("creating a temporary folder in", parent)?;
+        let prefix = format!("{PREFIX}{}{LOCKED}", std::process::id());
+        let dir = making(parent, || {
+            tempfile::Builder::new().prefix(&prefix).tempdir_in(parent)
+        })
+        .doing("creating a temporary folder in", parent)?;
         let own = lock(dir.path(), FlockOperation::LockExclusive);
         drop(gate);
-        Ok(Scratch { dir, _lock: own })
+        Ok(Scratch {
+            dir,
+            _lock: own,
+            _parents: parents,
+        })
     }
 
     /// Where it is.
@@ -84,7 +121,9 @@ fn lock(folder: &Path, how: FlockOperation) -> Option<File> {
 
 /// Removes what abandoned commands left in `folder`. Tidying up never fails a command.
 fn sweep(folder: &Path) {
-    let Some(_gate) = lock(folder, FlockOperation::NonBlockingLockExclusive) else { return };
+    let Some(_gate) = lock(folder, FlockOperation::NonBlockingLockExclusive) else {
+        return;
+    };
     for (name, path) in ours(folder, PREFIX) {
         let abandoned = match name.contains(LOCKED) {
             true => lock(&path, FlockOperation::NonBlockingLockExclusive).is_some(),
@@ -100,11 +139,17 @@ fn sweep(folder: &Path) {
 fn is_old(path: &Path) -> bool {
     fs::symlink_metadata(path)
         .and_then(|m| m.modified())
-        .is_ok_and(|t| SystemTime::now().duration_since(t).is_ok_and(|age| age > ABANDONED))
+        .is_ok_and(|t| {
+            SystemTime::now()
+                .duration_since(t)
+                .is_ok_and(|age| age > ABANDONED)
+        })
 }
 
 fn ours(folder: &Path, prefix: &str) -> Vec<(String, PathBuf)> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
     entries
         .filter_map(|e| e.ok())
         .filter_map(|e| Some((e.file_name().into_string().ok()?, e.path())))
@@ -116,7 +161,8 @@ fn ours(folder: &Path, prefix: &str) -> Vec<(String, PathBuf)> {
 /// Nothing new can be made afterwards; the caller ends the process.
 pub(crate) fn remove_all() {
     let watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
-    for folder in watched.iter() {
+    // Twice: the image crate makes names of its own, outside of `making`.
+    for folder in watched.iter().chain(watched.iter()) {
         for (name, path) in ours(folder, &prefix()) {
             // First to another name: whoever is about to rename it to its final place either was
             // faster, and it is whole, or finds nothing.
@@ -163,6 +209,18 @@ mod tests {
         assert!(live.path().is_dir() && second.path().is_dir());
         assert!(!dead.exists());
         assert!(recent.exists() && foreign.exists());
+    }
+
+    #[test]
+    fn folders_made_on_the_way_go_too_unless_something_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let deep = home.path().join("a/b");
+        drop(Scratch::folder_in(&deep).unwrap());
+        assert!(!home.path().join("a").exists());
+        let kept = Scratch::folder_in(&deep).unwrap().keep();
+        assert!(kept.is_dir());
+        drop(Scratch::folder_in(&deep).unwrap());
+        assert!(deep.is_dir());
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub enum FormatError {
     },
     /// A version this reader does not know.
     #[error(
-        "the {what} was made by a newer polybuild: format {major}.{minor}, this reader knows \
+        "the {what} was made by another release of polybuild: format {major}.{minor}, this reader knows \
          {known}; run it with a polybuild of that release or build it again"
     )]
     Version {

@@ -1,6 +1,6 @@
 //! The record of a build: what it was made from, so that an unchanged build is noticed at once.
 
-use std::{fs, path::Path};
+use std::{fs, io::ErrorKind, path::Path};
 
 use megabinary_format::Digest;
 use polybuild_recipe::{Lock, Recipe};
@@ -62,7 +62,9 @@ impl Record {
         match fs::read(&path) {
             // A record that cannot be read only means that the build is made again.
             Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                Ok(None)
+            }
             Err(error) => Err(error).doing("reading", &path),
         }
     }

@@ -126,9 +126,17 @@ impl Sandbox {
         let said = run(command);
         assert_eq!(said.status, status, "{command:?}: {said:#?}");
         // Long messages are wrapped to the width of the terminal.
-        let flat = said.stderr.split_whitespace().collect::<Vec<_>>().join(" ").replace("│ ", "");
+        let flat = said
+            .stderr
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .replace("│ ", "");
         for part in says {
-            assert!(flat.contains(part), "{command:?} does not say {part:?}: {said:#?}");
+            assert!(
+                flat.contains(part),
+                "{command:?} does not say {part:?}: {said:#?}"
+            );
         }
         assert!(!flat.contains("panicked"), "{said:#?}");
         self.nothing_half_written();
@@ -162,7 +170,11 @@ pub fn files(root: &Path) -> Vec<PathBuf> {
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         // Folders that a command is just removing are as good as gone.
-        for entry in fs::read_dir(folder).into_iter().flatten().filter_map(|e| e.ok()) {
+        for entry in fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .filter_map(|e| e.ok())
+        {
             if entry.file_type().is_ok_and(|t| t.is_dir()) {
                 folders.push(entry.path());
             }

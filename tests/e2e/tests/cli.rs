@@ -15,22 +15,24 @@ use std::{
     process::Stdio,
 };
 
-use polybuild_e2e::{polybuild_path, run, sandbox::Sandbox, said};
+use polybuild_e2e::{polybuild_path, run, said, sandbox::Sandbox};
 
 #[test]
 fn snapshots() {
-    // One user for all cases: they share the development key and the cache.
-    let user = Sandbox::new();
-    let home = |name: &str| user.home().join(name).to_str().unwrap().to_owned();
-    trycmd::TestCases::new()
-        .register_bin("polybuild", polybuild_path())
-        .env("HOME", home("."))
-        .env("XDG_CACHE_HOME", home("cache"))
-        .env("XDG_CONFIG_HOME", home("config"))
-        .env("NO_COLOR", "1")
-        .env("COLUMNS", "100")
-        .case("cases/cli/*.trycmd")
-        .run();
+    for cases in ["build", "help", "run", "usage"] {
+        // Each with a user of its own, whose cache is empty.
+        let user = Sandbox::new();
+        let home = |name: &str| user.home().join(name).to_str().unwrap().to_owned();
+        trycmd::TestCases::new()
+            .register_bin("polybuild", polybuild_path())
+            .env("HOME", home("."))
+            .env("XDG_CACHE_HOME", home("cache"))
+            .env("XDG_CONFIG_HOME", home("config"))
+            .env("NO_COLOR", "1")
+            .env("COLUMNS", "100")
+            .case(format!("cases/cli/{cases}.trycmd"))
+            .run();
+    }
 }
 
 /// Every line of standard output is a JSON object; returns them.
@@ -43,7 +45,10 @@ fn json_lines(args: &[&str], sandbox: &Sandbox, status: i32) -> Vec<serde_json::
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{args:?}: {e}: {line}")))
         .collect();
-    assert!(!lines.is_empty() && lines.iter().all(|l| l.is_object()), "{args:?}: {said:#?}");
+    assert!(
+        !lines.is_empty() && lines.iter().all(|l| l.is_object()),
+        "{args:?}: {said:#?}"
+    );
     lines
 }
 
@@ -64,10 +69,30 @@ fn json_is_json_lines() {
     json_lines(&["lock", "recipe.toml", "--check", "--json"], &sandbox, 0);
     json_lines(&["keygen", "a.key", "--json"], &sandbox, 0);
     json_lines(&["pack", "hello.wat", "-o", "m", "--json"], &sandbox, 0);
-    json_lines(&["export", "out", "--format", "oci-archive", "-o", "x.tar", "--json"], &sandbox, 0);
-    let errors = json_lines(&["verify", "--key", "a.key.pub", "out", "--json"], &sandbox, 4);
+    json_lines(
+        &[
+            "export",
+            "out",
+            "--format",
+            "oci-archive",
+            "-o",
+            "x.tar",
+            "--json",
+        ],
+        &sandbox,
+        0,
+    );
+    let errors = json_lines(
+        &["verify", "--key", "a.key.pub", "out", "--json"],
+        &sandbox,
+        4,
+    );
     let error = errors.last().unwrap();
-    assert_eq!((&error["event"], &error["status"]), (&"error".into(), &4.into()), "{errors:#?}");
+    assert_eq!(
+        (&error["event"], &error["status"]),
+        (&"error".into(), &4.into()),
+        "{errors:#?}"
+    );
     sandbox.write("recipe.toml", "[recipe]\nnam = 1\n");
     json_lines(&["recipe.toml", "--json"], &sandbox, 3);
 }
@@ -82,10 +107,17 @@ fn quiet_says_nothing() {
         &["export", "out", "--format", "rootfs", "-o", "root", "-q"],
     ] {
         let said = sandbox.ok(args);
-        assert_eq!((said.stdout.as_str(), said.stderr.as_str()), ("", ""), "{args:?}");
+        assert_eq!(
+            (said.stdout.as_str(), said.stderr.as_str()),
+            ("", ""),
+            "{args:?}"
+        );
     }
     let said = sandbox.ok(&["run", "recipe.toml", "-q"]);
-    assert_eq!((said.stdout.as_str(), said.stderr.as_str()), ("hello\n", ""));
+    assert_eq!(
+        (said.stdout.as_str(), said.stderr.as_str()),
+        ("hello\n", "")
+    );
 }
 
 #[test]
@@ -109,7 +141,11 @@ fn a_closed_pipe_is_no_error() {
         // Nobody reads even one byte.
         drop(child.stdout.take());
         let said = said(&child.wait_with_output().unwrap());
-        assert_eq!((said.status, said.stderr.contains("error")), (0, false), "{args:?}: {said:#?}");
+        assert_eq!(
+            (said.status, said.stderr.contains("error")),
+            (0, false),
+            "{args:?}: {said:#?}"
+        );
     }
     let mut child = sandbox
         .polybuild(&["completions", "bash"])
@@ -118,10 +154,20 @@ fn a_closed_pipe_is_no_error() {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
     let mut error = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
-    assert_eq!((child.wait().unwrap().code(), error.as_str()), (Some(0), ""));
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut error)
+        .unwrap();
+    assert_eq!(
+        (child.wait().unwrap().code(), error.as_str()),
+        (Some(0), "")
+    );
 }
 
 #[test]
@@ -130,17 +176,31 @@ fn the_first_build_makes_a_development_key_and_says_so() {
     let key = sandbox.home().join("config/polybuild/development.key");
     fs::remove_file(&key).unwrap();
     let said = sandbox.ok(&["recipe.toml", "-o", "out"]);
-    assert!(said.stderr.contains("warning: made a development key"), "{said:#?}");
+    assert!(
+        said.stderr.contains("warning: made a development key"),
+        "{said:#?}"
+    );
     assert!(said.stderr.contains("--key"), "{said:#?}");
     use std::os::unix::fs::PermissionsExt;
-    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(&key).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     sandbox.ok(&["verify", "out"]);
     // Nobody else's development key is trusted.
     let other = Sandbox::new();
     let out = sandbox.work().join("out");
-    other.fails(&["verify", out.to_str().unwrap()], 4, &["must not be trusted"]);
+    other.fails(
+        &["verify", out.to_str().unwrap()],
+        4,
+        &["must not be trusted"],
+    );
     fs::remove_file(other.home().join("config/polybuild/development.key")).unwrap();
-    other.fails(&["verify", out.to_str().unwrap()], 4, &["no development key", "--key FILE"]);
+    other.fails(
+        &["verify", out.to_str().unwrap()],
+        4,
+        &["no development key", "--key FILE"],
+    );
 }
 
 #[test]
@@ -148,14 +208,25 @@ fn completions_and_manual_pages() {
     let sandbox = Sandbox::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let said = sandbox.ok(&["completions", shell]);
-        assert!(said.stdout.contains("polybuild") && said.stdout.contains("inspect"), "{shell}");
+        assert!(
+            said.stdout.contains("polybuild") && said.stdout.contains("inspect"),
+            "{shell}"
+        );
     }
     let said = sandbox.ok(&["man"]);
     for part in [".TH polybuild", "verify", "130"] {
         assert!(said.stdout.contains(part), "{part}");
     }
     sandbox.ok(&["man", "pages"]);
-    for page in ["polybuild.1", "polybuild-build.1", "polybuild-run.1", "polybuild-verify.1"] {
-        assert!(sandbox.read(&format!("pages/{page}")).starts_with(b".ie"), "{page}");
+    for page in [
+        "polybuild.1",
+        "polybuild-build.1",
+        "polybuild-run.1",
+        "polybuild-verify.1",
+    ] {
+        assert!(
+            sandbox.read(&format!("pages/{page}")).starts_with(b".ie"),
+            "{page}"
+        );
     }
 }

@@ -47,9 +47,18 @@ fn nothing_changed_is_no_work() {
     let took = begun.elapsed();
     assert_eq!(said.status, 0, "{said:#?}");
     assert_eq!(said.stderr.lines().count(), 1, "{said:#?}");
-    assert!(said.stderr.trim_start().starts_with("Unchanged test/hello:1"), "{said:#?}");
+    assert!(
+        said.stderr
+            .trim_start()
+            .starts_with("Unchanged test/hello:1"),
+        "{said:#?}"
+    );
     assert!(took < Duration::from_secs(1), "{took:?}");
-    assert_eq!(identities(sandbox.home().to_owned()), before, "something was written");
+    assert_eq!(
+        identities(sandbox.home().to_owned()),
+        before,
+        "something was written"
+    );
 }
 
 #[test]
@@ -158,7 +167,10 @@ fn interrupted_by_a_signal() {
         }
         after_it_the_build_succeeds(&sandbox, &expected);
     }
-    assert!(interrupted > 10, "only {interrupted} of 24 were interrupted");
+    assert!(
+        interrupted > 10,
+        "only {interrupted} of 24 were interrupted"
+    );
 }
 
 #[test]
@@ -168,7 +180,11 @@ fn an_interruption_says_so() {
     std::thread::sleep(Duration::from_millis(100));
     let said = end(child, Signal::INT);
     assert_eq!(said.status, 130, "{said:#?}");
-    assert!(said.stderr.contains("error: interrupted; nothing half-written is left"), "{said:#?}");
+    assert!(
+        said.stderr
+            .contains("error: interrupted; nothing half-written is left"),
+        "{said:#?}"
+    );
     assert!(said.stderr.contains("hint: run it again"), "{said:#?}");
 }
 
@@ -191,7 +207,11 @@ fn killed() {
     let said = sandbox.ok_with_leftovers(&["recipe.toml", "-o", "out", "--rebuild"]);
     assert_eq!(said.status, 0);
     assert_eq!(manifest(&sandbox, "out"), expected);
-    let left: Vec<_> = sandbox.half_written().into_iter().filter(|p| p.is_dir()).collect();
+    let left: Vec<_> = sandbox
+        .half_written()
+        .into_iter()
+        .filter(|p| p.is_dir())
+        .collect();
     assert!(left.is_empty(), "{left:#?}");
 }
 

@@ -29,8 +29,9 @@ fn contents(folder: &Path) -> Vec<(PathBuf, u32, Option<String>)> {
         .into_iter()
         .map(|path| {
             let metadata = fs::symlink_metadata(&path).unwrap();
-            let digest =
-                metadata.is_file().then(|| Digest::of(&fs::read(&path).unwrap()).to_string());
+            let digest = metadata
+                .is_file()
+                .then(|| Digest::of(&fs::read(&path).unwrap()).to_string());
             let mode = metadata.permissions().mode();
             (path.strip_prefix(folder).unwrap().to_owned(), mode, digest)
         })
@@ -47,14 +48,22 @@ fn same(one: &Path, two: &Path) {
 /// Sets all files' times, as another check-out at another time would.
 fn set_times(folder: &Path, time: SystemTime) {
     for path in files(folder).iter().filter(|p| p.is_file()) {
-        fs::File::options().append(true).open(path).unwrap().set_modified(time).unwrap();
+        fs::File::options()
+            .append(true)
+            .open(path)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
     }
 }
 
 #[test]
 fn hello_elsewhere_and_later() {
     let one = Sandbox::with("hello");
-    set_times(&one.work(), SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000));
+    set_times(
+        &one.work(),
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000),
+    );
     one.ok(&["recipe.toml", "-o", "out"]);
     std::thread::sleep(Duration::from_millis(1100));
     let two = Sandbox::new();
@@ -77,7 +86,10 @@ fn hello_whatever_the_umask() {
         let script = format!("umask {umask}; exec \"$@\"");
         let polybuild = polybuild_e2e::polybuild_path();
         let mut command = sandbox.command("sh");
-        command.args(["-c", &script, "sh"]).arg(polybuild).args(["recipe.toml", "-o", "out"]);
+        command
+            .args(["-c", &script, "sh"])
+            .arg(polybuild)
+            .args(["recipe.toml", "-o", "out"]);
         let said = run(&mut command);
         assert_eq!(said.status, 0, "{said:#?}");
     }
@@ -89,7 +101,10 @@ fn hello_as_another_form() {
     let build = || {
         let sandbox = Sandbox::with("hello");
         sandbox.ok(&["recipe.toml", "-o", "out", "--form", "pulley"]);
-        assert_eq!(sandbox.ok(&["run", "out", "--form", "pulley"]).stdout, "hello\n");
+        assert_eq!(
+            sandbox.ok(&["run", "out", "--form", "pulley"]).stdout,
+            "hello\n"
+        );
         sandbox
     };
     let (one, two) = (build(), build());
@@ -106,7 +121,10 @@ fn the_time_stamp_is_the_one_that_is_given() {
     };
     let ((_, one), (_, two), (_, other)) = (build("1700000000"), build("1700000000"), build("1"));
     same(&one.work().join("out"), &two.work().join("out"));
-    assert_ne!(contents(&one.work().join("out")), contents(&other.work().join("out")));
+    assert_ne!(
+        contents(&one.work().join("out")),
+        contents(&other.work().join("out"))
+    );
     for bad in ["yesterday", "-1", "99999999999999"] {
         let (said, sandbox) = build(bad);
         assert_eq!(said.status, 2, "{said:#?}");
@@ -126,17 +144,28 @@ fn golden() {
         fs::write(&path, &found).unwrap();
     }
     let wanted = fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(found, wanted, "see the head of this test for how to bless it");
+    assert_eq!(
+        found, wanted,
+        "see the head of this test for how to bless it"
+    );
 }
 
 /// The cache of whoever runs the tests, where building the Python image put its sources.
 fn users_sources() -> PathBuf {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let variable = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute())
+    };
     let cache = variable("POLYBUILD_CACHE")
         .or_else(|| variable("XDG_CACHE_HOME").map(|d| d.join("polybuild")))
         .unwrap_or_else(|| variable("HOME").unwrap().join(".cache/polybuild"));
     let sources = cache.join("sha256");
-    assert!(sources.is_dir(), "{} is missing: build the Python image first", sources.display());
+    assert!(
+        sources.is_dir(),
+        "{} is missing: build the Python image first",
+        sources.display()
+    );
     sources
 }
 

@@ -109,6 +109,8 @@ impl Payload {
     /// Hashes the whole file and compares every segment with the index. Costs time in proportion
     /// to the file's size.
     pub(crate) fn verify_segments(&self) -> Result<(), PayloadError> {
+        // With its trusted comment, which an ordinary launch does without.
+        self.signature.verify(self.index_bytes)?;
         let mut file = File::from(own_file()?);
         for segment in &self.index.segments {
             let found = hash(&mut file, segment)?;
