@@ -10,7 +10,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 /// and run by a small vkernel in which no memory ever becomes executable.
 /// `polybuild RECIPE` is short for `polybuild build RECIPE`.
 #[derive(Parser, Debug)]
-#[command(name = "polybuild", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "polybuild",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]

@@ -24,10 +24,15 @@ pub fn config() -> Result<PathBuf> {
 }
 
 fn xdg(variable: &str, fallback: &str) -> Result<PathBuf> {
-    let absolute = |value: std::ffi::OsString| Some(PathBuf::from(value)).filter(|p| p.is_absolute());
+    let absolute =
+        |value: std::ffi::OsString| Some(PathBuf::from(value)).filter(|p| p.is_absolute());
     env::var_os(variable)
         .and_then(absolute)
-        .or_else(|| env::var_os("HOME").and_then(absolute).map(|home| home.join(fallback)))
+        .or_else(|| {
+            env::var_os("HOME")
+                .and_then(absolute)
+                .map(|home| home.join(fallback))
+        })
         .map(|dir| dir.join("polybuild"))
         .ok_or_else(|| {
             Failure::message(

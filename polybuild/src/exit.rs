@@ -38,11 +38,20 @@ statuses! {
 
 /// Statuses that `polybuild run` passes on from the vkernel.
 pub const RUN: &[(i32, &str)] = &[
-    (vkernel_abi::exit::VKERNEL, "run: the vkernel failed before the program could start"),
-    (vkernel_abi::exit::CANNOT_RUN, "run: the program may not run: it has no route, or is not a program"),
+    (
+        vkernel_abi::exit::VKERNEL,
+        "run: the vkernel failed before the program could start",
+    ),
+    (
+        vkernel_abi::exit::CANNOT_RUN,
+        "run: the program may not run: it has no route, or is not a program",
+    ),
     (vkernel_abi::exit::NOT_FOUND, "run: no such program"),
     (vkernel_abi::exit::TRAP, "run: the program trapped"),
-    (vkernel_abi::exit::LIMIT, "run: a limit of the policy ended the program"),
+    (
+        vkernel_abi::exit::LIMIT,
+        "run: a limit of the policy ended the program",
+    ),
 ];
 
 /// The table as text, for `--help` and the manual page.

@@ -31,20 +31,38 @@ impl Failure {
             }
             cause = error.source();
         }
-        Failure { status, message, hint: hint.map(Into::into) }
+        Failure {
+            status,
+            message,
+            hint: hint.map(Into::into),
+        }
     }
 
     /// A failure with a message of our own.
     pub fn message(status: Status, message: impl Into<String>) -> Failure {
-        Failure { status, message: message.into(), hint: None }
+        Failure {
+            status,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// A failure that shows the place in a file.
-    pub fn diagnostic(status: Status, error: impl miette::Diagnostic + Send + Sync + 'static) -> Failure {
+    pub fn diagnostic(
+        status: Status,
+        error: impl miette::Diagnostic + Send + Sync + 'static,
+    ) -> Failure {
         let text = format!("{:?}", miette::Report::new(error));
         // It stands after `error: ` already.
-        let text = text.trim_start().trim_start_matches("× ").replace("\nError: \n", "\n");
-        Failure { status, message: text, hint: None }
+        let text = text
+            .trim_start()
+            .trim_start_matches("× ")
+            .replace("\nError: \n", "\n");
+        Failure {
+            status,
+            message: text,
+            hint: None,
+        }
     }
 
     /// The recipe or its inputs are wrong.
@@ -108,8 +126,7 @@ pub trait IoContext<T> {
 impl<T, E: Error + 'static> IoContext<T> for std::result::Result<T, E> {
     fn doing(self, doing: &str, path: &std::path::Path) -> Result<T> {
         self.map_err(|e| {
-            Failure::new(exit::ENVIRONMENT, &e)
-                .while_doing(&format!("{doing} {}", path.display()))
+            Failure::new(exit::ENVIRONMENT, &e).while_doing(&format!("{doing} {}", path.display()))
         })
     }
 }

@@ -50,12 +50,14 @@ fn public(name: &str) -> Result<PublicKey> {
 }
 
 fn load(path: &Path) -> Result<Keys> {
-    let text = files::read(path).map_err(|failure| {
-        failure.hint("make a key with `polybuild keygen FILE`")
-    })?;
+    let text = files::read(path)
+        .map_err(|failure| failure.hint("make a key with `polybuild keygen FILE`"))?;
     let no_password = || -> Option<String> { std::env::var("POLYBUILD_KEY_PASSWORD").ok() };
     Keys::parse(&String::from_utf8_lossy(&text), no_password).map_err(|error| {
-        Failure::message(exit::USAGE, format!("reading the secret key {}: {error}", path.display()))
+        Failure::message(
+            exit::USAGE,
+            format!("reading the secret key {}: {error}", path.display()),
+        )
     })
 }
 
@@ -84,7 +86,11 @@ pub fn generate(path: &Path) -> Result<Keys> {
     let secret = keys
         .secret_text()
         .ok_or_else(|| Failure::message(exit::INTERNAL, "a new key came out password-protected"))?;
-    files::write_whole(&public_path(path), keys.public_key().to_text().as_bytes(), 0o644)?;
+    files::write_whole(
+        &public_path(path),
+        keys.public_key().to_text().as_bytes(),
+        0o644,
+    )?;
     files::write_whole(path, secret.as_bytes(), 0o600)?;
     Ok(keys)
 }

@@ -27,7 +27,10 @@ pub fn run(arguments: Vec<OsString>) -> i32 {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            let help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let help = matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            );
             return if help { 0 } else { i32::from(exit::USAGE.code) };
         }
     };
@@ -55,7 +58,9 @@ fn with_default_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let command = command();
     let mut value_follows = false;
     for at in 1..arguments.len() {
-        let Some(word) = arguments[at].to_str() else { break };
+        let Some(word) = arguments[at].to_str() else {
+            break;
+        };
         if std::mem::take(&mut value_follows) {
             continue;
         }
@@ -116,8 +121,14 @@ mod tests {
     #[test]
     fn a_path_means_build() {
         check(&["p", "a/recipe.toml"], &["p", "build", "a/recipe.toml"]);
-        check(&["p", "-q", "recipe.toml"], &["p", "-q", "build", "recipe.toml"]);
-        check(&["p", "--cache", "c/d", "x.toml"], &["p", "--cache", "c/d", "build", "x.toml"]);
+        check(
+            &["p", "-q", "recipe.toml"],
+            &["p", "-q", "build", "recipe.toml"],
+        );
+        check(
+            &["p", "--cache", "c/d", "x.toml"],
+            &["p", "--cache", "c/d", "build", "x.toml"],
+        );
         check(&["p", "verify", "out/x"], &["p", "verify", "out/x"]);
         check(&["p", "biuld"], &["p", "biuld"]);
         check(&["p"], &["p"]);

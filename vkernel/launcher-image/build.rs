@@ -14,14 +14,21 @@ use std::{
 };
 
 /// Files to make, and the features of the launcher that each is built with.
-const LAUNCHERS: &[(&str, &[&str])] =
-    &[("launcher", &[]), ("launcher-pulley", &["--features", "pulley"])];
+const LAUNCHERS: &[(&str, &[&str])] = &[
+    ("launcher", &[]),
+    ("launcher-pulley", &["--features", "pulley"]),
+];
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// What the launcher is made from, relative to the workspace.
-const INPUTS: &[&str] =
-    &["Cargo.toml", "Cargo.lock", "polyfills/abi", "megabinary-linker/format", "vkernel"];
+const INPUTS: &[&str] = &[
+    "Cargo.toml",
+    "Cargo.lock",
+    "polyfills/abi",
+    "megabinary-linker/format",
+    "vkernel",
+];
 
 fn main() -> ExitCode {
     match build() {
@@ -41,17 +48,27 @@ fn build() -> Result<(), String> {
         .map(Path::to_owned)
         .ok_or("this crate is not two folders below its workspace")?;
     for input in INPUTS {
-        println!("cargo::rerun-if-changed={}", workspace.join(input).display());
+        println!(
+            "cargo::rerun-if-changed={}",
+            workspace.join(input).display()
+        );
     }
     let out_dir = PathBuf::from(var("OUT_DIR")?);
     // OUT_DIR is TARGET_DIR/PROFILE/build/PACKAGE-HASH/out.
-    let target_dir = out_dir.ancestors().nth(4).ok_or("an unexpected OUT_DIR")?.join("launcher");
+    let target_dir = out_dir
+        .ancestors()
+        .nth(4)
+        .ok_or("an unexpected OUT_DIR")?
+        .join("launcher");
 
     let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
     // The vector code of the signature check saves less than asking the processor whether it may be
     // used costs: `cpuid` traps to the hypervisor in a virtual machine.
     flags.push("--cfg=curve25519_dalek_backend=\"serial\"".to_owned());
-    flags.push(format!("--remap-path-prefix={}=/vkernel", workspace.display()));
+    flags.push(format!(
+        "--remap-path-prefix={}=/vkernel",
+        workspace.display()
+    ));
     if let Some(home) = cargo_home() {
         flags.push(format!("--remap-path-prefix={}=/cargo", home.display()));
     }
@@ -59,22 +76,34 @@ fn build() -> Result<(), String> {
         let mut cargo = Command::new(var("CARGO")?);
         cargo
             .current_dir(&workspace)
-            .args(["build", "--locked", "--quiet", "--package", "vkernel-launcher"])
+            .args([
+                "build",
+                "--locked",
+                "--quiet",
+                "--package",
+                "vkernel-launcher",
+            ])
             .args(["--profile", "launcher", "--target", TARGET, "--target-dir"])
             .arg(&target_dir)
             .args(*features)
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
         // Neither clippy's wrapper nor a caller's flags may change the launcher.
-        for name in
-            ["RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_RUSTFLAGS"]
-        {
+        for name in [
+            "RUSTFLAGS",
+            "RUSTC_WRAPPER",
+            "RUSTC_WORKSPACE_WRAPPER",
+            "CARGO_BUILD_RUSTFLAGS",
+        ] {
             cargo.env_remove(name);
         }
         let status = cargo.status().map_err(|e| format!("running cargo: {e}"))?;
         if !status.success() {
             return Err(format!("cargo ended with {status} ({name})"));
         }
-        let built = target_dir.join(TARGET).join("launcher").join("vkernel-launcher");
+        let built = target_dir
+            .join(TARGET)
+            .join("launcher")
+            .join("vkernel-launcher");
         let copy = out_dir.join(name);
         fs::copy(&built, &copy)
             .map_err(|e| format!("copying {} to {}: {e}", built.display(), copy.display()))?;

@@ -17,10 +17,16 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Build) -> Result<()> {
         args.options.locked,
         args.options.offline,
     )?;
-    let output = args.output.clone().unwrap_or_else(|| pipeline::default_output(&recipe));
+    let output = args
+        .output
+        .clone()
+        .unwrap_or_else(|| pipeline::default_output(&recipe));
     let built = pipeline::build(&cx, &recipe, &lock, &output)?;
     let shown = output.display();
-    let command = built.default_command.first().map_or("COMMAND", String::as_str);
+    let command = built
+        .default_command
+        .first()
+        .map_or("COMMAND", String::as_str);
     ui.result(
         &format!(
             "{name}  {manifest}  {size} compressed\n\

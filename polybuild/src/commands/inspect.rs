@@ -24,7 +24,12 @@ pub(super) fn run(ui: &Ui, args: &Inspect) -> Result<()> {
     let (index, signature) =
         megabinary_linker::peek(&bytes).map_err(|e| Failure::new(exit::VERIFY, &e))?;
     let (signer, len) = (signature.key_id(), bytes.len() as u64);
-    let about = About { index: &index, signer, form, len };
+    let about = About {
+        index: &index,
+        signer,
+        form,
+        len,
+    };
     ui.result(&about.text(), &about.json());
     Ok(())
 }
@@ -83,7 +88,13 @@ impl About<'_> {
             t.push_str("\nsegments\n");
             for s in &index.segments {
                 let kind = segment_name(s.kind);
-                let _ = writeln!(t, "  {:>10x} {:>10}  {kind:<8} {}", s.offset, size(s.len), s.digest);
+                let _ = writeln!(
+                    t,
+                    "  {:>10x} {:>10}  {kind:<8} {}",
+                    s.offset,
+                    size(s.len),
+                    s.digest
+                );
             }
         }
         t.push_str(&policy_text(&index.policy));
@@ -146,12 +157,38 @@ impl About<'_> {
 /// Only what the policy restricts.
 fn policy_text(policy: &Policy) -> String {
     let mut lines = Vec::new();
-    lines.extend(policy.memory_max.map(|v| format!("memory          at most {}", size(v))));
-    lines.extend(policy.open_files_max.map(|v| format!("open files      at most {v}")));
-    lines.extend(policy.wall_time_max_ms.map(|v| format!("wall time       at most {v} ms")));
-    lines.extend(policy.read_only_root.then(|| "root            read-only".to_owned()));
-    lines.extend(policy.read_only.iter().map(|path| format!("read-only       {path}")));
-    lines.extend(policy.hidden.iter().map(|path| format!("hidden          {path}")));
+    lines.extend(
+        policy
+            .memory_max
+            .map(|v| format!("memory          at most {}", size(v))),
+    );
+    lines.extend(
+        policy
+            .open_files_max
+            .map(|v| format!("open files      at most {v}")),
+    );
+    lines.extend(
+        policy
+            .wall_time_max_ms
+            .map(|v| format!("wall time       at most {v} ms")),
+    );
+    lines.extend(
+        policy
+            .read_only_root
+            .then(|| "root            read-only".to_owned()),
+    );
+    lines.extend(
+        policy
+            .read_only
+            .iter()
+            .map(|path| format!("read-only       {path}")),
+    );
+    lines.extend(
+        policy
+            .hidden
+            .iter()
+            .map(|path| format!("hidden          {path}")),
+    );
     if lines.is_empty() {
         lines.push("no limits beyond the sandbox itself".to_owned());
     }

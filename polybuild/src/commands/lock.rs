@@ -20,11 +20,18 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Lock) -> Result<i32> {
         };
         let (fresh, text) = match &status {
             Some(LockStatus::Fresh) => (true, format!("{} is fresh\n", path.display())),
-            Some(stale) => (false, stale.message(&args.recipe).unwrap_or_default() + "\n"),
+            Some(stale) => (
+                false,
+                stale.message(&args.recipe).unwrap_or_default() + "\n",
+            ),
             None => (false, format!("there is no {}\n", path.display())),
         };
         ui.result(&text, &serde_json::json!({"lock": path, "fresh": fresh}));
-        return Ok(if fresh { 0 } else { i32::from(exit::RECIPE.code) });
+        return Ok(if fresh {
+            0
+        } else {
+            i32::from(exit::RECIPE.code)
+        });
     }
     let cache = dirs::cache(global.cache.as_deref())?;
     let lock = pipeline::write_lock(ui, &recipe, &cache, false)?;

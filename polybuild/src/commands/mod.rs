@@ -95,7 +95,9 @@ fn man(dir: Option<&Path>) -> Result<()> {
     for (file, command) in pages {
         let mut page = Vec::new();
         let path = dir.join(file);
-        clap_mangen::Man::new(command).render(&mut page).doing("rendering", &path)?;
+        clap_mangen::Man::new(command)
+            .render(&mut page)
+            .doing("rendering", &path)?;
         files::write_whole(&path, &page, 0o644)?;
     }
     Ok(())

@@ -28,5 +28,6 @@ pub(super) fn read_module(path: &std::path::Path) -> Result<Vec<u8>> {
 
 /// A module's name in messages: its file's, without the ending.
 pub(super) fn module_name(path: &std::path::Path) -> String {
-    path.file_stem().map_or_else(|| "module".to_owned(), |n| n.to_string_lossy().into_owned())
+    path.file_stem()
+        .map_or_else(|| "module".to_owned(), |n| n.to_string_lossy().into_owned())
 }

@@ -17,8 +17,10 @@ use crate::{
 };
 
 pub(super) fn run(ui: &Ui, args: &Push) -> Result<()> {
-    let name: ImageName =
-        args.reference.parse().map_err(|e| Failure::new(exit::USAGE, &e))?;
+    let name: ImageName = args
+        .reference
+        .parse()
+        .map_err(|e| Failure::new(exit::USAGE, &e))?;
     let target = target::open_image(&args.image)?;
     let credentials = Credentials::find(name.registry(), |variable| std::env::var_os(variable))
         .map_err(Failure::environment)?;

@@ -11,7 +11,11 @@ use std::{
     process::Command,
 };
 
-use super::{context, pack::{module_name, read_module}, target};
+use super::{
+    context,
+    pack::{module_name, read_module},
+    target,
+};
 use crate::{
     args::{Global, Run},
     dirs, exit,
@@ -40,7 +44,10 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Run) -> Result<i32> {
     let error = command.exec();
     Err(Failure::message(
         exit::ENVIRONMENT,
-        format!("starting {}: {error}", Path::new(command.get_program()).display()),
+        format!(
+            "starting {}: {error}",
+            Path::new(command.get_program()).display()
+        ),
     )
     .hint("is the cache folder on a file system mounted noexec? choose another with --cache"))
 }
@@ -60,8 +67,14 @@ fn bare(ui: &Ui, global: &Global, args: &Run, wasm: &Path) -> Result<Command> {
         command.arg("--cwd").arg(workdir);
     }
     // As a shell would: the file's own name is argv[0].
-    let argv0 = wasm.file_name().map_or_else(|| wasm.as_os_str().to_owned(), OsString::from);
-    command.arg("--arg0").arg(argv0).arg("--").args(&args.command);
+    let argv0 = wasm
+        .file_name()
+        .map_or_else(|| wasm.as_os_str().to_owned(), OsString::from);
+    command
+        .arg("--arg0")
+        .arg(argv0)
+        .arg("--")
+        .args(&args.command);
     Ok(command)
 }
 
@@ -93,18 +106,31 @@ fn image(ui: &Ui, global: &Global, args: &Run, path: &Path) -> Result<Command> {
             command.arg("--dir").arg(mount).args(["--cwd", WORK]);
         }
         (None, false) => {
-            command.arg("--cwd").arg(settings.workdir.as_deref().unwrap_or("/"));
+            command
+                .arg("--cwd")
+                .arg(settings.workdir.as_deref().unwrap_or("/"));
         }
     }
     let mut words: Vec<OsString> = args.command.clone();
     if words.is_empty() {
-        words = settings.entrypoint.iter().chain(&settings.cmd).map(OsString::from).collect();
+        words = settings
+            .entrypoint
+            .iter()
+            .chain(&settings.cmd)
+            .map(OsString::from)
+            .collect();
     }
     let Some((program, arguments)) = words.split_first() else {
-        return Err(Failure::message(exit::USAGE, "the image has no default command")
-            .hint("name a program after `--`"));
+        return Err(
+            Failure::message(exit::USAGE, "the image has no default command")
+                .hint("name a program after `--`"),
+        );
     };
-    command.arg("--program").arg(program).arg("--").args(arguments);
+    command
+        .arg("--program")
+        .arg(program)
+        .arg("--")
+        .args(arguments);
     Ok(command)
 }
 
@@ -127,20 +153,17 @@ fn mounts_and_env(command: &mut Command, args: &Run) {
 }
 
 /// The folder of a built image; a recipe is built first, into the cache.
-fn built_image(
-    ui: &Ui,
-    global: &Global,
-    args: &Run,
-    target: &Path,
-) -> Result<(PathBuf, Built)> {
+fn built_image(ui: &Ui, global: &Global, args: &Run, target: &Path) -> Result<(PathBuf, Built)> {
     if target.is_dir() {
-        let built = Record::read(target)?.and_then(Record::built).ok_or_else(|| {
-            Failure::message(
-                exit::USAGE,
-                format!("{} is not the output folder of a build", target.display()),
-            )
-            .hint("give a recipe.toml, or a folder that `polybuild build` wrote")
-        })?;
+        let built = Record::read(target)?
+            .and_then(Record::built)
+            .ok_or_else(|| {
+                Failure::message(
+                    exit::USAGE,
+                    format!("{} is not the output folder of a build", target.display()),
+                )
+                .hint("give a recipe.toml, or a folder that `polybuild build` wrote")
+            })?;
         return Ok((target.to_owned(), built));
     }
     let cx = context(ui, global, &args.options)?;
@@ -152,7 +175,10 @@ fn built_image(
         args.options.offline,
     )?;
     let name = pipeline::default_output(&recipe);
-    let output = cx.cache.join(name).join(format!("{:?}", cx.target).to_lowercase());
+    let output = cx
+        .cache
+        .join(name)
+        .join(format!("{:?}", cx.target).to_lowercase());
     let built = pipeline::build(&cx, &recipe, &lock, &output)?;
     Ok((output, built))
 }
@@ -168,7 +194,8 @@ fn unpacked_root(cache: &Path, output: &Path, built: &Built) -> Result<PathBuf> 
             fs::create_dir_all(parent).doing("creating", parent)?;
             scratch::watch(parent);
         }
-        polybuild_oci::unpack::unpack(&opened.image, &opened.tree, &root).map_err(Failure::environment)?;
+        polybuild_oci::unpack::unpack(&opened.image, &opened.tree, &root)
+            .map_err(Failure::environment)?;
     }
     Ok(root)
 }

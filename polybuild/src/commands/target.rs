@@ -39,12 +39,16 @@ impl ImageTarget {
             .image
             .find(&self.tree, &[MEGABINARY_PATH], MEGABINARY_MAX)
             .map_err(Failure::recipe)?;
-        found.into_values().next().and_then(|f| f.bytes).ok_or_else(|| {
-            Failure::message(
-                exit::VERIFY,
-                format!("the image holds no {MEGABINARY_PATH}: it is none of ours"),
-            )
-        })
+        found
+            .into_values()
+            .next()
+            .and_then(|f| f.bytes)
+            .ok_or_else(|| {
+                Failure::message(
+                    exit::VERIFY,
+                    format!("the image holds no {MEGABINARY_PATH}: it is none of ours"),
+                )
+            })
     }
 }
 
@@ -72,14 +76,15 @@ pub(super) fn open_image(path: &Path) -> Result<ImageTarget> {
     let hint = "give a file or folder that polybuild wrote, an OCI layout, or the archive of \
                 `docker save` or `podman save`";
     if !path.exists() {
-        return Err(Failure::message(
-            exit::USAGE,
-            format!("{} does not exist", path.display()),
-        )
-        .hint(hint));
+        return Err(
+            Failure::message(exit::USAGE, format!("{} does not exist", path.display())).hint(hint),
+        );
     }
     if let Some(what) = something_else(&path) {
-        return Err(Failure::message(exit::USAGE, format!("{} is {what}", path.display())));
+        return Err(Failure::message(
+            exit::USAGE,
+            format!("{} is {what}", path.display()),
+        ));
     }
     let image = ReadImage::open(&path, None, Limits::default())
         .map_err(|e| Failure::recipe(e).hint(hint))?;
@@ -99,5 +104,9 @@ fn something_else(path: &Path) -> Option<&'static str> {
 /// The layout inside the folder of a build; anything else is itself.
 fn layout_of(path: &Path) -> PathBuf {
     let inside = path.join(names::LAYOUT);
-    if inside.is_dir() { inside } else { path.to_owned() }
+    if inside.is_dir() {
+        inside
+    } else {
+        path.to_owned()
+    }
 }

@@ -19,7 +19,11 @@ pub(super) fn run(ui: &Ui, args: &Verify) -> Result<()> {
     match target::open(&args.target)? {
         Target::Elf(bytes) => take(verify_elf(&bytes, &trusted), &mut checked, &mut problems),
         Target::Portable(bytes) => {
-            take(verify_portable(&bytes, &trusted), &mut checked, &mut problems);
+            take(
+                verify_portable(&bytes, &trusted),
+                &mut checked,
+                &mut problems,
+            );
         }
         Target::Image(image) => verify_image(&image, &trusted, &mut checked, &mut problems)?,
     }
@@ -28,7 +32,11 @@ pub(super) fn run(ui: &Ui, args: &Verify) -> Result<()> {
         let list: Vec<String> = problems.iter().map(|p| format!("\n  - {p}")).collect();
         return Err(Failure::message(
             exit::VERIFY,
-            format!("{} must not be trusted:{}", args.target.display(), list.concat()),
+            format!(
+                "{} must not be trusted:{}",
+                args.target.display(),
+                list.concat()
+            ),
         ));
     }
     let lines: Vec<String> = checked.iter().map(|c| format!("  {c}\n")).collect();
@@ -88,7 +96,10 @@ fn verify_image(
         }
     }
     checked.extend(report.checked);
-    checked.push(format!("{} installed programs are the signed stubs", index.programs.len()));
+    checked.push(format!(
+        "{} installed programs are the signed stubs",
+        index.programs.len()
+    ));
     Ok(())
 }
 

@@ -16,7 +16,10 @@ use crate::{
 /// Changes whenever compiled code or the launcher around it changes.
 pub(super) fn fingerprint(target: Target) -> Result<String> {
     let launcher = Digest::of(launcher(target));
-    Ok(format!("{} launcher {launcher}", compiler(target)?.fingerprint()))
+    Ok(format!(
+        "{} launcher {launcher}",
+        compiler(target)?.fingerprint()
+    ))
 }
 
 /// The program around the code.

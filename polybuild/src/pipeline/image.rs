@@ -80,11 +80,17 @@ impl Staged {
         if output.exists() && !is_ours(output) {
             return Err(Failure::message(
                 exit::USAGE,
-                format!("{} exists and is not the output of a build", output.display()),
+                format!(
+                    "{} exists and is not the output of a build",
+                    output.display()
+                ),
             )
             .hint("choose another folder with --output, or remove it"));
         }
-        let parent = output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let parent = output
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         Scratch::folder_in(parent).map(Staged)
     }
 
@@ -146,10 +152,7 @@ pub(super) fn assemble(
     let blobs = dir.join(".blobs");
     let store = BlobStore::open(&blobs).map_err(Failure::environment)?;
     let layers = layers(contents, signed, epoch)?;
-    let mut builder = ImageBuilder::new(
-        epoch,
-        settings(recipe, lock, signed, &megabinary, epoch),
-    );
+    let mut builder = ImageBuilder::new(epoch, settings(recipe, lock, signed, &megabinary, epoch));
     for (layer, created_by) in layers {
         let layer = layer.write(&store).map_err(Failure::environment)?;
         builder = builder.layer(layer, created_by);
@@ -158,7 +161,9 @@ pub(super) fn assemble(
     let image_name: ImageName = name.parse().map_err(Failure::recipe)?;
     export::oci_layout(&image, &image_name, &dir.join(names::LAYOUT))
         .and_then(|()| export::oci_archive(&image, &image_name, &dir.join(names::OCI_ARCHIVE)))
-        .and_then(|()| export::docker_archive(&image, &image_name, &dir.join(names::DOCKER_ARCHIVE)))
+        .and_then(|()| {
+            export::docker_archive(&image, &image_name, &dir.join(names::DOCKER_ARCHIVE))
+        })
         .map_err(Failure::environment)?;
     fs::remove_dir_all(&blobs).doing("removing", &blobs)?;
     let built = Built {
@@ -176,7 +181,11 @@ pub(super) fn assemble(
             .cloned()
             .collect(),
     };
-    stage.finish(&format!("{}, {} compressed", built.manifest, size(built.compressed_size)));
+    stage.finish(&format!(
+        "{}, {} compressed",
+        built.manifest,
+        size(built.compressed_size)
+    ));
     Ok(built)
 }
 
@@ -201,16 +210,20 @@ fn layers(
         .and_then(|l| l.file(MEGABINARY_PATH, signed.bytes(), 0o755))
         .map_err(Failure::internal)?;
     for program in &index.programs {
-        let Some(entry) = index.entries.get(program.entry as usize) else { continue };
+        let Some(entry) = index.entries.get(program.entry as usize) else {
+            continue;
+        };
         base.file(&program.path, stub::text(&entry.digest).into_bytes(), 0o755)
             .map_err(Failure::recipe)?;
     }
     // Mount points exist on disk, so that container tools see folders there.
     for tree in &index.trees {
-        base.directory(&tree.mount, 0o755).map_err(Failure::recipe)?;
+        base.directory(&tree.mount, 0o755)
+            .map_err(Failure::recipe)?;
     }
     for file in contents.files {
-        base.file(&file.path, file.bytes.as_slice(), 0o444).map_err(Failure::recipe)?;
+        base.file(&file.path, file.bytes.as_slice(), 0o444)
+            .map_err(Failure::recipe)?;
     }
     let mut files = LayerBuilder::new(epoch);
     for file in &contents.recipe.image_files {
@@ -254,7 +267,11 @@ fn settings(
     .labels();
     labels.extend(image.labels.clone());
     Settings {
-        env: image.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        env: image
+            .env
+            .iter()
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect(),
         entrypoint: image.entrypoint.clone().unwrap_or_default(),
         cmd: image.cmd.clone().unwrap_or_default(),
         user: image.user.clone(),
@@ -268,8 +285,11 @@ fn settings(
 
 /// All licences of the components, joined by `AND`; `None` if one is unknown.
 fn licenses(recipe: &Recipe) -> Option<String> {
-    let mut all: Vec<&str> =
-        recipe.components.iter().map(|c| c.license.as_deref()).collect::<Option<_>>()?;
+    let mut all: Vec<&str> = recipe
+        .components
+        .iter()
+        .map(|c| c.license.as_deref())
+        .collect::<Option<_>>()?;
     all.sort_unstable();
     all.dedup();
     (!all.is_empty()).then(|| all.join(" AND "))
@@ -302,7 +322,11 @@ fn bill(
             }
         })
         .collect();
-    let subject = Subject { name, version: &recipe.version, megabinary };
+    let subject = Subject {
+        name,
+        version: &recipe.version,
+        megabinary,
+    };
     sbom::spdx(&subject, &components, created).map_err(Failure::internal)
 }
 

@@ -40,8 +40,9 @@ pub(super) fn resolve(reference: &Ref, sources: &Sources, outputs: &Outputs) -> 
             .ok_or_else(|| missing(format!("no build step `{step}` has run")))?
             .join(output),
         Ref::Source { id, path } => {
-            let base =
-                sources.get(id).ok_or_else(|| missing(format!("no source `{id}` was fetched")))?;
+            let base = sources
+                .get(id)
+                .ok_or_else(|| missing(format!("no source `{id}` was fetched")))?;
             match path {
                 Some(path) => base.join(path),
                 None => base.to_owned(),
@@ -69,7 +70,10 @@ pub(super) fn identity(
             format!("{}/{output}", steps.get(step).map_or("", String::as_str))
         }
         Ref::Source { id, path } => {
-            let digest = lock.input(id).map(|i| i.sha256.to_string()).unwrap_or_default();
+            let digest = lock
+                .input(id)
+                .map(|i| i.sha256.to_string())
+                .unwrap_or_default();
             format!("{digest} {}", path.as_deref().unwrap_or(""))
         }
     })
@@ -94,20 +98,27 @@ pub fn load_locked(
     match Lock::read(&lock_path).map_err(Failure::recipe)? {
         Some(lock) => match lock.check(&recipe).map_err(Failure::recipe)? {
             LockStatus::Fresh => Ok((recipe, lock)),
-            LockStatus::Stale(reasons) if locked || reasons.iter().any(needs_resolving) => {
-                Err(Failure::message(exit::RECIPE, stale(&lock_path, &reasons))
-                    .hint(format!("run `{refresh}` to refresh it, and look at what changes")))
-            }
+            LockStatus::Stale(reasons) if locked || reasons.iter().any(needs_resolving) => Err(
+                Failure::message(exit::RECIPE, stale(&lock_path, &reasons)).hint(format!(
+                    "run `{refresh}` to refresh it, and look at what changes"
+                )),
+            ),
             // Every fetched source is still pinned; only the recipe's own side has moved.
             LockStatus::Stale(reasons) => {
-                ui.warn(&format!("{}; run `{refresh}` to refresh it", stale(&lock_path, &reasons)));
+                ui.warn(&format!(
+                    "{}; run `{refresh}` to refresh it",
+                    stale(&lock_path, &reasons)
+                ));
                 let lock = Lock::new(&recipe, lock.inputs).map_err(Failure::recipe)?;
                 Ok((recipe, lock))
             }
         },
         None if locked => Err(Failure::message(
             exit::RECIPE,
-            format!("there is no {} and --locked forbids making one", lock_path.display()),
+            format!(
+                "there is no {} and --locked forbids making one",
+                lock_path.display()
+            ),
         )
         .hint(format!("run `{refresh}`"))),
         None => {

@@ -20,8 +20,8 @@ use megabinary_format::{Digest, Target};
 use megabinary_linker::{Keys, SignedMegabinary};
 use polybuild_recipe::{Lock, Recipe};
 
-pub use image::{Built, EPOCH_VARIABLE, default_output};
 pub(crate) use image::names;
+pub use image::{Built, EPOCH_VARIABLE, default_output};
 pub use inputs::{load, load_locked, write_lock};
 pub use modules::binary;
 pub use record::Record;
@@ -55,7 +55,9 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Lock, output: &Path) -> R
     if !cx.rebuild
         && let Some(built) = record.up_to_date(output)?
     {
-        cx.ui.stage("Unchanged", &built.name).finish(&output.display().to_string());
+        cx.ui
+            .stage("Unchanged", &built.name)
+            .finish(&output.display().to_string());
         return Ok(built);
     }
     let staged = image::Staged::beside(output)?;
@@ -84,7 +86,12 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Lock, output: &Path) -> R
     // Layers, configuration, manifest, archives.
     let built = image::assemble(
         cx,
-        &image::Contents { recipe, lock, inputs: &inputs, files: &files },
+        &image::Contents {
+            recipe,
+            lock,
+            inputs: &inputs,
+            files: &files,
+        },
         &signed,
         &portable,
         &staged,
@@ -122,14 +129,9 @@ fn pack(
     code: &[Vec<u8>],
 ) -> Result<SignedMegabinary> {
     let stage = cx.ui.stage("Packing", linked.name());
-    let signed = megabinary_linker::elf::pack(
-        linked,
-        cx.target,
-        code::launcher(cx.target),
-        code,
-        &cx.keys,
-    )
-    .map_err(Failure::internal)?;
+    let signed =
+        megabinary_linker::elf::pack(linked, cx.target, code::launcher(cx.target), code, &cx.keys)
+            .map_err(Failure::internal)?;
     stage.finish(&format!(
         "{}, signed by {}",
         ui::size(signed.bytes().len() as u64),

@@ -30,7 +30,10 @@ pub(super) struct EmbeddedFile {
 
 /// Assembles all modules.
 pub(super) fn assemble(cx: &Context<'_>, recipe: &Recipe, inputs: &Inputs) -> Result<Assembled> {
-    let mut assembled = Assembled { modules: Vec::new(), files: Vec::new() };
+    let mut assembled = Assembled {
+        modules: Vec::new(),
+        files: Vec::new(),
+    };
     for module in &recipe.modules {
         let wasm = read_module(inputs, &module.file)?;
         let wasm = if module.graft.is_empty() && module.embedded_zip.is_none() {
@@ -41,7 +44,10 @@ pub(super) fn assemble(cx: &Context<'_>, recipe: &Recipe, inputs: &Inputs) -> Re
             stage.finish("");
             wasm
         };
-        assembled.modules.push(PlannedModule { name: module.name.clone(), wasm });
+        assembled.modules.push(PlannedModule {
+            name: module.name.clone(),
+            wasm,
+        });
     }
     Ok(assembled)
 }
@@ -52,18 +58,23 @@ fn graft(
     inputs: &Inputs,
     files: &mut Vec<EmbeddedFile>,
 ) -> Result<Vec<u8>> {
-    let wrong = |what: String| {
-        Failure::message(exit::RECIPE, format!("module `{}`: {what}", module.name))
-    };
+    let wrong =
+        |what: String| Failure::message(exit::RECIPE, format!("module `{}`: {what}", module.name));
     let mut without = None;
     if let Some(path) = &module.embedded_zip {
         if module.graft.is_empty() {
-            return Err(wrong("`embedded-zip` takes the archive away, so that a `graft` must make \
-                              the program look for the file instead; there is none".into()));
+            return Err(wrong(
+                "`embedded-zip` takes the archive away, so that a `graft` must make \
+                              the program look for the file instead; there is none"
+                    .into(),
+            ));
         }
         let embedded = embedded_zip(&wasm).map_err(|e| wrong(e.to_string()))?;
         without = Some(embedded.addresses);
-        files.push(EmbeddedFile { path: path.clone(), bytes: embedded.bytes });
+        files.push(EmbeddedFile {
+            path: path.clone(),
+            bytes: embedded.bytes,
+        });
     }
     for glue in &module.graft {
         let text = files::read(&inputs.path(&glue.file)?)?;
@@ -79,7 +90,9 @@ fn graft(
         if let Some(addresses) = without.take() {
             graft = graft.without(addresses);
         }
-        let grafted = graft.apply().map_err(|e| wrong(format!("grafting {}: {e}", glue.file)))?;
+        let grafted = graft
+            .apply()
+            .map_err(|e| wrong(format!("grafting {}: {e}", glue.file)))?;
         wasm = grafted;
     }
     Ok(wasm)
@@ -96,7 +109,13 @@ pub fn binary(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>> {
     if path.extension().is_none_or(|e| e != "wat") {
         return Ok(bytes);
     }
-    wat::Parser::new().parse_bytes(Some(path), &bytes).map(|b| b.into_owned()).map_err(|error| {
-        Failure::message(exit::RECIPE, format!("assembling {}: {error}", path.display()))
-    })
+    wat::Parser::new()
+        .parse_bytes(Some(path), &bytes)
+        .map(|b| b.into_owned())
+        .map_err(|error| {
+            Failure::message(
+                exit::RECIPE,
+                format!("assembling {}: {error}", path.display()),
+            )
+        })
 }

@@ -42,7 +42,12 @@ pub(super) fn plan(
     let programs = recipe
         .programs
         .iter()
-        .flat_map(|program| program.paths.iter().map(|path| (path.clone(), program.name.clone())))
+        .flat_map(|program| {
+            program
+                .paths
+                .iter()
+                .map(|path| (path.clone(), program.name.clone()))
+        })
         .collect();
     let trees = recipe
         .trees
@@ -52,7 +57,10 @@ pub(super) fn plan(
             for entry in &tree.entries {
                 add_entry(&mut nodes, entry, inputs)?;
             }
-            Ok(PlannedTree { mount: tree.mount.clone(), nodes })
+            Ok(PlannedTree {
+                mount: tree.mount.clone(),
+                nodes,
+            })
         })
         .collect::<Result<_>>()?;
     let policy = &recipe.policy;
@@ -80,7 +88,10 @@ pub(super) fn bare(name: &str, wasm: Vec<u8>) -> LinkPlan {
     LinkPlan {
         name: name.to_owned(),
         provenance: None,
-        modules: vec![PlannedModule { name: name.to_owned(), wasm }],
+        modules: vec![PlannedModule {
+            name: name.to_owned(),
+            wasm,
+        }],
         entries: vec![PlannedEntry {
             name: name.to_owned(),
             kind: PlannedKind::Module(name.to_owned()),
@@ -107,12 +118,19 @@ fn add_entry(nodes: &mut Vec<PlannedNode>, entry: &TreeEntry, inputs: &Inputs) -
     let base = entry.to.clone().unwrap_or_default();
     for found in WalkDir::new(&source).min_depth(1).sort_by_file_name() {
         let found = found.map_err(Failure::environment)?;
-        let relative = found.path().strip_prefix(&source).map_err(Failure::internal)?;
+        let relative = found
+            .path()
+            .strip_prefix(&source)
+            .map_err(Failure::internal)?;
         if entry.excludes(relative) {
             continue;
         }
         let relative = text(relative)?;
-        let path = if base.is_empty() { relative } else { format!("{base}/{relative}") };
+        let path = if base.is_empty() {
+            relative
+        } else {
+            format!("{base}/{relative}")
+        };
         add_node(nodes, &path, found.path())?;
     }
     Ok(())
@@ -123,14 +141,19 @@ fn add_node(nodes: &mut Vec<PlannedNode>, path: &str, source: &Path) -> Result<(
     let kind = if metadata.is_dir() {
         PlannedFile::Directory
     } else if metadata.is_symlink() {
-        PlannedFile::Symlink(text(&fs::read_link(source).doing("reading the link", source)?)?)
+        PlannedFile::Symlink(text(
+            &fs::read_link(source).doing("reading the link", source)?,
+        )?)
     } else {
         PlannedFile::File {
             bytes: files::read(source)?,
             executable: metadata.permissions().mode() & 0o111 != 0,
         }
     };
-    nodes.push(PlannedNode { path: path.to_owned(), kind });
+    nodes.push(PlannedNode {
+        path: path.to_owned(),
+        kind,
+    });
     Ok(())
 }
 

@@ -46,14 +46,26 @@ impl Record {
             &cx.epoch.to_string(),
             env!("CARGO_PKG_VERSION"),
         ];
-        Ok(Record { inputs: key(&parts).to_string(), built: None })
+        Ok(Record {
+            inputs: key(&parts).to_string(),
+            built: None,
+        })
     }
 
     /// The earlier build in `output`, if it was made from the same inputs and is still there.
     pub(super) fn up_to_date(&self, output: &Path) -> Result<Option<Built>> {
-        let Some(earlier) = Record::read(output)? else { return Ok(None) };
-        let complete = earlier.built.as_ref().is_some_and(|b| b.is_complete(output));
-        Ok(if earlier.inputs == self.inputs && complete { earlier.built } else { None })
+        let Some(earlier) = Record::read(output)? else {
+            return Ok(None);
+        };
+        let complete = earlier
+            .built
+            .as_ref()
+            .is_some_and(|b| b.is_complete(output));
+        Ok(if earlier.inputs == self.inputs && complete {
+            earlier.built
+        } else {
+            None
+        })
     }
 
     /// The record in an output folder, if there is a readable one.
@@ -62,7 +74,9 @@ impl Record {
         match fs::read(&path) {
             // A record that cannot be read only means that the build is made again.
             Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
                 Ok(None)
             }
             Err(error) => Err(error).doing("reading", &path),

@@ -40,7 +40,10 @@ pub(super) fn take(
         .collect();
     let mut cold: Option<Scratch> = None;
     for (at, name, settings) in wanted {
-        let cached = cx.cache.join("snapshots").join(key(cx, &linked, at, settings)?.hex());
+        let cached = cx
+            .cache
+            .join("snapshots")
+            .join(key(cx, &linked, at, settings)?.hex());
         let dump = match cached_dump(cx, &cached) {
             Some(dump) => dump,
             None => {
@@ -64,7 +67,11 @@ pub(super) fn take(
 /// Everything that decides what a snapshot holds.
 fn key(cx: &Context<'_>, linked: &Megabinary, at: usize, settings: &Snapshot) -> Result<Digest> {
     let settings = serde_json::to_string(settings).map_err(Failure::internal)?;
-    let module = linked.modules().get(at).map(|m| m.digest.to_string()).unwrap_or_default();
+    let module = linked
+        .modules()
+        .get(at)
+        .map(|m| m.digest.to_string())
+        .unwrap_or_default();
     let parts = [
         "snapshot 1",
         &module,
@@ -128,7 +135,11 @@ fn pack_cold(
     fs::create_dir(&root).doing("creating", &root)?;
     // What a module carried in its data it may look for at the snapshot point.
     for file in embedded {
-        files::write_whole(&root.join(file.path.trim_start_matches('/')), &file.bytes, 0o444)?;
+        files::write_whole(
+            &root.join(file.path.trim_start_matches('/')),
+            &file.bytes,
+            0o444,
+        )?;
     }
     Ok(dir)
 }
@@ -140,12 +151,22 @@ fn run(cx: &Context<'_>, dir: &Path, module: &str, settings: &Snapshot) -> Resul
     command
         .arg("--root")
         .arg(dir.join("root"))
-        .args(["--snapshot", module, "--snapshot-time", &time.to_string(), "--snapshot-out"])
+        .args([
+            "--snapshot",
+            module,
+            "--snapshot-time",
+            &time.to_string(),
+            "--snapshot-out",
+        ])
         .arg(&out);
     for (name, value) in &settings.env {
         command.arg("--env").arg(format!("{name}={value}"));
     }
-    command.arg("--").args(&settings.args).env_clear().stdin(Stdio::null());
+    command
+        .arg("--")
+        .args(&settings.args)
+        .env_clear()
+        .stdin(Stdio::null());
     let output = command.output().map_err(|error| {
         Failure::message(
             exit::ENVIRONMENT,

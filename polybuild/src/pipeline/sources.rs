@@ -8,7 +8,9 @@ use std::{
     sync::Mutex,
 };
 
-use polybuild_fetch::{Cache, Extract, ExtractError, FetchError, Fetched, Fetcher, Limits, Options, Progress, Request};
+use polybuild_fetch::{
+    Cache, Extract, ExtractError, FetchError, Fetched, Fetcher, Limits, Options, Progress, Request,
+};
 use polybuild_recipe::{Lock, LockedInput, Recipe, Source};
 
 use super::{Context, record};
@@ -36,7 +38,11 @@ pub(super) fn fetch(cx: &Context<'_>, recipe: &Recipe, lock: &Lock) -> Result<So
     let mut sources = Sources::default();
     for source in &recipe.sources {
         let fetched = fetch_one(cx.ui, &fetcher, source, lock.input(&source.id))?;
-        let path = if source.extract { unpack(cx, source, &fetched)? } else { fetched.path };
+        let path = if source.extract {
+            unpack(cx, source, &fetched)?
+        } else {
+            fetched.path
+        };
         sources.0.insert(source.id.clone(), path);
     }
     Ok(sources)
@@ -61,7 +67,13 @@ pub(super) fn resolve(ui: &Ui, recipe: &Recipe, cache: &Path, offline: bool) -> 
 
 fn fetcher(cache: &Path, offline: bool) -> Fetcher {
     let search_path = std::env::var_os("PATH").unwrap_or_default();
-    Fetcher::new(Cache::new(cache), Options { search_path, offline })
+    Fetcher::new(
+        Cache::new(cache),
+        Options {
+            search_path,
+            offline,
+        },
+    )
 }
 
 fn fetch_one(
@@ -70,7 +82,11 @@ fn fetch_one(
     source: &Source,
     locked: Option<&LockedInput>,
 ) -> Result<Fetched> {
-    let shown = Shown { ui, stage: Mutex::new(None), url: source.url.to_string() };
+    let shown = Shown {
+        ui,
+        stage: Mutex::new(None),
+        url: source.url.to_string(),
+    };
     fetcher
         .fetch(&Request::new(source, locked), &shown)
         .map_err(|error| Failure::new(status(&error), &error))
@@ -120,8 +136,10 @@ fn unpack(cx: &Context<'_>, source: &Source, fetched: &Fetched) -> Result<PathBu
             ExtractError::Io { .. } => exit::ENVIRONMENT,
             _ => exit::RECIPE,
         };
-        Failure::new(status, &error)
-            .while_doing(&format!("unpacking source `{}` ({})", source.id, source.url))
+        Failure::new(status, &error).while_doing(&format!(
+            "unpacking source `{}` ({})",
+            source.id, source.url
+        ))
     })?;
     match fs::rename(&fresh, &target) {
         // Another build was faster with the same contents.
@@ -142,7 +160,9 @@ struct Shown<'a> {
 impl Progress for Shown<'_> {
     fn bytes(&self, _id: &str, done: u64, total: Option<u64>) {
         if let Ok(mut stage) = self.stage.lock() {
-            stage.get_or_insert_with(|| self.ui.stage("Fetching", &self.url)).bytes(done, total);
+            stage
+                .get_or_insert_with(|| self.ui.stage("Fetching", &self.url))
+                .bytes(done, total);
         }
     }
 

@@ -64,7 +64,9 @@ fn key(
     for reference in step.inputs.values() {
         parts.push(inputs::identity(reference, lock, earlier)?);
     }
-    Ok(record::key(&parts.iter().map(String::as_str).collect::<Vec<_>>()))
+    Ok(record::key(
+        &parts.iter().map(String::as_str).collect::<Vec<_>>(),
+    ))
 }
 
 fn run_step(
@@ -76,8 +78,11 @@ fn run_step(
 ) -> Result<()> {
     let stage = cx.ui.stage("Building", &step.id);
     let scratch = Scratch::folder_in(&cx.cache.join("tmp"))?;
-    let (work, tools, home) =
-        (scratch.path().join("work"), scratch.path().join("bin"), scratch.path().join("home"));
+    let (work, tools, home) = (
+        scratch.path().join("work"),
+        scratch.path().join("bin"),
+        scratch.path().join("home"),
+    );
     for dir in [&work, &tools, &home] {
         fs::create_dir(dir).doing("creating", dir)?;
     }
@@ -92,7 +97,10 @@ fn run_step(
     let mut command = match &step.command {
         StepCommand::Run(argv) => {
             let (program, arguments) = argv.split_first().ok_or_else(|| {
-                Failure::message(exit::RECIPE, format!("build step `{}` runs nothing", step.id))
+                Failure::message(
+                    exit::RECIPE,
+                    format!("build step `{}` runs nothing", step.id),
+                )
             })?;
             let mut command = Command::new(if program.contains('/') {
                 work.join(program)
@@ -124,7 +132,11 @@ fn run_step(
     let output = command.output().map_err(|error| {
         Failure::message(
             exit::RECIPE,
-            format!("build step `{}`: starting {:?}: {error}", step.id, command.get_program()),
+            format!(
+                "build step `{}`: starting {:?}: {error}",
+                step.id,
+                command.get_program()
+            ),
         )
         .hint("commands of this machine must be listed in the step's `tools`")
     })?;
@@ -145,7 +157,10 @@ fn run_step(
         if !made.is_file() {
             return Err(Failure::message(
                 exit::RECIPE,
-                format!("build step `{}` ended well but did not make `{name}`", step.id),
+                format!(
+                    "build step `{}` ended well but did not make `{name}`",
+                    step.id
+                ),
             ));
         }
         copy(&made, &results.join(name))?;
@@ -168,7 +183,11 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     for entry in walkdir::WalkDir::new(from) {
         let entry = entry.map_err(Failure::environment)?;
         let relative = entry.path().strip_prefix(from).map_err(Failure::internal)?;
-        let target = if relative.as_os_str().is_empty() { to.to_owned() } else { to.join(relative) };
+        let target = if relative.as_os_str().is_empty() {
+            to.to_owned()
+        } else {
+            to.join(relative)
+        };
         let kind = entry.file_type();
         if kind.is_dir() {
             fs::create_dir_all(&target).doing("creating", &target)?;
@@ -176,7 +195,9 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
             let link = fs::read_link(entry.path()).doing("reading the link", entry.path())?;
             symlink(link, &target).doing("creating the link", &target)?;
         } else {
-            fs::copy(entry.path(), &target).map(drop).doing("copying", entry.path())?;
+            fs::copy(entry.path(), &target)
+                .map(drop)
+                .doing("copying", entry.path())?;
         }
     }
     Ok(())
@@ -191,7 +212,10 @@ fn find_tool(tool: &str, step: &Build) -> Result<PathBuf> {
         .ok_or_else(|| {
             Failure::message(
                 exit::ENVIRONMENT,
-                format!("build step `{}` needs the command `{tool}`, which is not in PATH", step.id),
+                format!(
+                    "build step `{}` needs the command `{tool}`, which is not in PATH",
+                    step.id
+                ),
             )
             .hint(format!("install `{tool}` and build again"))
         })
@@ -200,7 +224,14 @@ fn find_tool(tool: &str, step: &Build) -> Result<PathBuf> {
 /// Enough of what a failed command said.
 fn last_lines(stdout: &[u8], stderr: &[u8]) -> String {
     const LINES: usize = 20;
-    let text = [String::from_utf8_lossy(stdout), String::from_utf8_lossy(stderr)].concat();
+    let text = [
+        String::from_utf8_lossy(stdout),
+        String::from_utf8_lossy(stderr),
+    ]
+    .concat();
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(LINES)..].iter().map(|l| format!("    {l}\n")).collect()
+    lines[lines.len().saturating_sub(LINES)..]
+        .iter()
+        .map(|l| format!("    {l}\n"))
+        .collect()
 }

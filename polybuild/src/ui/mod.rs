@@ -38,7 +38,10 @@ impl Ui {
             _ if std::io::stderr().is_terminal() => Mode::Bars,
             _ => Mode::Lines,
         };
-        Ui { mode, bars: MultiProgress::new() }
+        Ui {
+            mode,
+            bars: MultiProgress::new(),
+        }
     }
 
     /// Whether results are to be JSON.
@@ -109,7 +112,9 @@ impl Ui {
 /// Writes to standard output; a closed pipe only means that nobody reads on.
 pub fn out(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let _ = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
 }
 
 fn spinner() -> ProgressStyle {

@@ -19,7 +19,14 @@ pub struct Stage {
 impl Stage {
     pub(super) fn new(ui: Ui, verb: &'static str, what: String, bar: Option<ProgressBar>) -> Stage {
         ui.event(&serde_json::json!({"event": "begin", "stage": verb, "what": what}));
-        Stage { ui, verb, what, begun: Instant::now(), bar, finished: false }
+        Stage {
+            ui,
+            verb,
+            what,
+            begun: Instant::now(),
+            bar,
+            finished: false,
+        }
     }
 
     /// Bytes done so far, of how many if that is known.
@@ -53,10 +60,18 @@ impl Stage {
             "event": "end", "stage": self.verb, "what": self.what, "outcome": outcome,
             "seconds": (seconds * 1000.0).round() / 1000.0,
         }));
-        let time = if seconds >= 0.5 { format!(" in {seconds:.1} s") } else { String::new() };
-        let outcome =
-            if outcome.is_empty() { String::new() } else { format!(": {outcome}") };
-        self.ui.done(self.verb, &format!("{}{outcome}{time}", self.what));
+        let time = if seconds >= 0.5 {
+            format!(" in {seconds:.1} s")
+        } else {
+            String::new()
+        };
+        let outcome = if outcome.is_empty() {
+            String::new()
+        } else {
+            format!(": {outcome}")
+        };
+        self.ui
+            .done(self.verb, &format!("{}{outcome}{time}", self.what));
     }
 }
 

@@ -13,12 +13,7 @@ run_case "docker build with the classic builder" build_and_run derived-classic 0
 package() {
     DOCKER_BUILDKIT=$2 build -t "$1" -f Package.Dockerfile
     equals "$(in_docker "$1")" "hello you all and me"
-    equals "$(in_docker "$1" "a  b")" "hello a  b"
-    equals "$(in_docker --entrypoint greet-option "$1" x)" "hello x 1"
-    equals "$(in_docker --entrypoint greet-split "$1" x)" "['/usr/local/bin/greet-split', 'x'] 1"
-    equals "$(in_docker --entrypoint greet-nested "$1" x)" "hello /usr/local/bin/greet-nested and x"
-    equals "$(in_docker --entrypoint python3 "$1" -m greet x)" "hello x"
-    # Compiled by RUN, found by the import, and not writable by the user.
+    # Compiled by RUN, found by the import.
     equals "$(in_docker --entrypoint python3 "$1" -c "
 import greet.words, os
 print(os.path.basename(greet.words.__cached__), os.path.exists(greet.words.__cached__), os.getcwd())")" \
@@ -26,6 +21,16 @@ print(os.path.basename(greet.words.__cached__), os.path.exists(greet.words.__cac
 }
 real_case "docker package in a derived image, BuildKit" package package 1
 real_case "docker package in a derived image, classic builder" package package-classic 0
+
+# Commands by every kind of `#!` line.
+scripts() {
+    equals "$(in_docker package "a  b")" "hello a  b"
+    equals "$(in_docker --entrypoint greet-option package x)" "hello x 1"
+    equals "$(in_docker --entrypoint greet-split package x)" "['/usr/local/bin/greet-split', 'x'] 1"
+    equals "$(in_docker --entrypoint greet-nested package x)" "hello /usr/local/bin/greet-nested and x"
+    equals "$(in_docker --entrypoint python3 package -m greet x)" "hello x"
+}
+real_case "docker scripts in a derived image" scripts
 
 # The image's health check, in exec form, and a user's command by docker exec.
 health() {

@@ -22,7 +22,11 @@ use std::{
 
 /// The workspace's root.
 pub fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .to_owned()
 }
 
 /// The release build of the command.
@@ -30,7 +34,11 @@ pub fn polybuild_path() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| workspace().join("target"), PathBuf::from);
     let path = target.join("release/polybuild");
-    assert!(path.is_file(), "{} is missing: run `cargo build --release`", path.display());
+    assert!(
+        path.is_file(),
+        "{} is missing: run `cargo build --release`",
+        path.display()
+    );
     path
 }
 
@@ -65,14 +73,19 @@ pub struct Said {
 
 /// Runs a command to its end.
 pub fn run(command: &mut Command) -> Said {
-    let output = command.output().unwrap_or_else(|e| panic!("starting {command:?}: {e}"));
+    let output = command
+        .output()
+        .unwrap_or_else(|e| panic!("starting {command:?}: {e}"));
     said(&output)
 }
 
 /// The text of an output.
 pub fn said(output: &Output) -> Said {
     use std::os::unix::process::ExitStatusExt;
-    let status = output.status.code().or(output.status.signal().map(|s| 128 + s));
+    let status = output
+        .status
+        .code()
+        .or(output.status.signal().map(|s| 128 + s));
     Said {
         status: status.unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -12,7 +12,13 @@ use crate::{EngineError, config};
 /// Instruction-set extensions that native code may use: x86-64-v2, which every x86-64 server of
 /// the last decade has. The host's own features are never looked at, so that the same module
 /// gives the same bytes on every machine.
-const X86_64_V2: &[&str] = &["has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_popcnt"];
+const X86_64_V2: &[&str] = &[
+    "has_sse3",
+    "has_ssse3",
+    "has_sse41",
+    "has_sse42",
+    "has_popcnt",
+];
 
 /// Compiles modules for one target.
 pub struct Compiler {
@@ -32,18 +38,22 @@ impl Compiler {
 
     /// Compiles `wasm`; the result is what the linker packs. Deterministic.
     pub fn compile(&self, name: &str, wasm: &[u8]) -> Result<Vec<u8>, EngineError> {
-        self.engine.precompile_module(wasm).map_err(|source| EngineError::Compile {
-            module: name.to_owned(),
-            target: self.target,
-            source,
-        })
+        self.engine
+            .precompile_module(wasm)
+            .map_err(|source| EngineError::Compile {
+                module: name.to_owned(),
+                target: self.target,
+                source,
+            })
     }
 
     /// A text that changes whenever the compiler would give other code for the same module: the
     /// key of caches, with the module's digest. Covers wasmtime's release and every setting.
     pub fn fingerprint(&self) -> String {
         let mut hasher = DefaultHasher::new();
-        self.engine.precompile_compatibility_hash().hash(&mut hasher);
+        self.engine
+            .precompile_compatibility_hash()
+            .hash(&mut hasher);
         format!("{:?} {:016x}", self.target, hasher.finish())
     }
 }

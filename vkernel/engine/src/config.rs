@@ -26,7 +26,9 @@ const BACKTRACE_FRAMES: usize = 24;
 
 pub(crate) fn base(target: Target) -> Result<Config, EngineError> {
     let mut config = Config::new();
-    config.target(triple(target)?).map_err(EngineError::wasmtime("selecting the target"))?;
+    config
+        .target(triple(target)?)
+        .map_err(EngineError::wasmtime("selecting the target"))?;
     config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(BACKTRACE_FRAMES));
     // Frame pointers are enough to walk the stack; tables of the host's unwinder and of source
     // positions would only make images larger.

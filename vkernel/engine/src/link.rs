@@ -20,11 +20,16 @@ fn parts<'a>(
 ) -> wasmtime::Result<(&'a mut Process, GuestMemory<'a>)> {
     // A call out of the start function comes before the instance is handed over.
     let memory = caller.data().memory.or_else(|| {
-        caller.get_export(vkernel_abi::snapshot::MEMORY).and_then(wasmtime::Extern::into_memory)
+        caller
+            .get_export(vkernel_abi::snapshot::MEMORY)
+            .and_then(wasmtime::Extern::into_memory)
     });
     // Without a memory every pointer is out of bounds; a call that takes none still works.
     let Some(memory) = memory else {
-        return Ok((&mut caller.data_mut().process, GuestMemory::Unshared(&mut [])));
+        return Ok((
+            &mut caller.data_mut().process,
+            GuestMemory::Unshared(&mut []),
+        ));
     };
     caller.data_mut().memory = Some(memory);
     let (bytes, host) = memory.data_and_store_mut(caller);
@@ -114,7 +119,10 @@ preview1! {
 pub(crate) fn add(linker: &mut Linker<Host>, imports: &[String]) -> Result<(), EngineError> {
     let imported = |module: &str, field: &str| {
         imports.iter().any(|import| {
-            import.strip_prefix(module).and_then(|rest| rest.strip_prefix('.')) == Some(field)
+            import
+                .strip_prefix(module)
+                .and_then(|rest| rest.strip_prefix('.'))
+                == Some(field)
         })
     };
     let link = |linker: &mut Linker<Host>| {
@@ -138,8 +146,11 @@ mod tests {
 
     #[test]
     fn links_exactly_what_the_abi_lists() {
-        let mut listed: Vec<_> =
-            vkernel_abi::personality::PREVIEW1.functions.iter().map(|f| f.name).collect();
+        let mut listed: Vec<_> = vkernel_abi::personality::PREVIEW1
+            .functions
+            .iter()
+            .map(|f| f.name)
+            .collect();
         let mut linked = LINKED.to_vec();
         listed.sort_unstable();
         linked.sort_unstable();

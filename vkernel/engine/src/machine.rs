@@ -11,8 +11,8 @@ use vkernel_kernel::{Process, ProcessExit};
 use wasmtime::{AsContextMut, Engine, Extern, Instance, Linker, Module, Store, Val};
 
 use crate::{
-    CodeImage, EngineError, TrapReport, code::InPlace, config, host, link, link::Host, memory::Images,
-    memory::WASM_PAGE,
+    CodeImage, EngineError, TrapReport, code::InPlace, config, host, link, link::Host,
+    memory::Images, memory::WASM_PAGE,
 };
 
 /// One module of a megabinary in this process.
@@ -129,7 +129,13 @@ impl Machine {
             });
         }
         self.images.prepare(image);
-        let mut store = Store::new(&self.engine, Host { process, memory: None });
+        let mut store = Store::new(
+            &self.engine,
+            Host {
+                process,
+                memory: None,
+            },
+        );
         let instance = self
             .linker
             .instantiate(&mut store, &self.module)
@@ -199,13 +205,18 @@ impl Machine {
         let entry = instance
             .get_typed_func::<(), ()>(&mut *store, snapshot::INIT)
             .map_err(|_| self.missing(snapshot::INIT, "()"))?;
-        let result =
-            self.run_start_function(store, instance).and_then(|()| entry.call(&mut *store, ()));
+        let result = self
+            .run_start_function(store, instance)
+            .and_then(|()| entry.call(&mut *store, ()));
         Ok(result.map(|()| Outcome::Snapshot(Box::new(dump(store, instance)))))
     }
 
     fn missing(&self, export: &'static str, result: &'static str) -> EngineError {
-        EngineError::MissingExport { module: self.name.clone(), export, result }
+        EngineError::MissingExport {
+            module: self.name.clone(),
+            export,
+            result,
+        }
     }
 
     fn set_global(
@@ -214,7 +225,10 @@ impl Machine {
         instance: &Instance,
         global: &Global,
     ) -> Result<(), EngineError> {
-        let bad = || EngineError::BadGlobal { module: self.name.clone(), index: global.index };
+        let bad = || EngineError::BadGlobal {
+            module: self.name.clone(),
+            index: global.index,
+        };
         let name = format!("{}{}", snapshot::GLOBAL_PREFIX, global.index);
         let value = match global.value {
             GlobalValue::I32(v) => Val::I32(v.cast_signed()),
@@ -235,7 +249,11 @@ fn dump(store: &mut Store<Host>, instance: &Instance) -> SnapshotDump {
     let mut globals: Vec<Global> = instance
         .exports(store.as_context_mut())
         .filter_map(|export| {
-            let index = export.name().strip_prefix(snapshot::GLOBAL_PREFIX)?.parse().ok()?;
+            let index = export
+                .name()
+                .strip_prefix(snapshot::GLOBAL_PREFIX)?
+                .parse()
+                .ok()?;
             match export.into_extern() {
                 Extern::Global(global) => Some((index, global)),
                 _ => None,
@@ -259,5 +277,9 @@ fn dump(store: &mut Store<Host>, instance: &Instance) -> SnapshotDump {
         Some(memory) => memory.data(&*store).to_vec(),
         None => Vec::new(),
     };
-    SnapshotDump { pages: (memory.len() / WASM_PAGE) as u64, memory, globals }
+    SnapshotDump {
+        pages: (memory.len() / WASM_PAGE) as u64,
+        memory,
+        globals,
+    }
 }

@@ -42,7 +42,11 @@ struct Contents {
 
 impl Images {
     pub(crate) fn new(file: Option<Arc<OwnedFd>>, limit: usize) -> Images {
-        Images { file, limit, next: Arc::default() }
+        Images {
+            file,
+            limit,
+            next: Arc::default(),
+        }
     }
 
     /// Most bytes a memory may have.
@@ -52,9 +56,13 @@ impl Images {
 
     /// Sets what the next memory starts with.
     pub(crate) fn prepare(&self, image: &MemoryImage) {
-        let bytes = usize::try_from(image.pages).unwrap_or(usize::MAX).saturating_mul(WASM_PAGE);
-        *self.next.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Contents { bytes, runs: image.runs.clone() });
+        let bytes = usize::try_from(image.pages)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(WASM_PAGE);
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(Contents {
+            bytes,
+            runs: image.runs.clone(),
+        });
     }
 }
 
@@ -69,7 +77,11 @@ unsafe impl MemoryCreator for Images {
         reserved: Option<usize>,
         guard: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
-        let contents = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let contents = self
+            .next
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let size = contents.as_ref().map_or(minimum, |c| c.bytes.max(minimum));
         if size > self.limit {
             return Err(format!(
@@ -90,9 +102,16 @@ unsafe impl MemoryCreator for Images {
                 reservation.map_run(file, run, size)?;
             }
         }
-        let mut memory = Linear { reservation, size: 0, capacity, limit: self.limit };
+        let mut memory = Linear {
+            reservation,
+            size: 0,
+            capacity,
+            limit: self.limit,
+        };
         let runs = contents.map(|c| c.runs).unwrap_or_default();
-        memory.open_gaps(&runs, size).map_err(|e| format!("making a linear memory usable: {e}"))?;
+        memory
+            .open_gaps(&runs, size)
+            .map_err(|e| format!("making a linear memory usable: {e}"))?;
         memory.size = size;
         Ok(Box::new(memory))
     }
@@ -155,7 +174,10 @@ impl Reservation {
             )
         };
         mapped.map(drop).map_err(|e| {
-            format!("mapping {len} bytes at file offset {} as memory: {e}", run.file_offset)
+            format!(
+                "mapping {len} bytes at file offset {} as memory: {e}",
+                run.file_offset
+            )
         })
     }
 }

@@ -30,8 +30,15 @@ impl TrapReport {
             Some(trap) => trap.to_string(),
             None => error.root_cause().to_string(),
         };
-        let frames = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
-        TrapReport { module: module.to_owned(), reason, frames }
+        let frames = error
+            .downcast_ref::<WasmBacktrace>()
+            .map(frames)
+            .unwrap_or_default();
+        TrapReport {
+            module: module.to_owned(),
+            reason,
+            frames,
+        }
     }
 
     /// Name of the function that trapped, if the module has names.
@@ -44,7 +51,10 @@ fn frames(backtrace: &WasmBacktrace) -> Vec<Frame> {
     backtrace
         .frames()
         .iter()
-        .map(|f| Frame { index: f.func_index(), name: f.func_name().map(str::to_owned) })
+        .map(|f| Frame {
+            index: f.func_index(),
+            name: f.func_name().map(str::to_owned),
+        })
         .collect()
 }
 

@@ -71,7 +71,10 @@ impl From<ExecError> for Failure {
         Failure {
             status: error.exit_code(),
             message: error.to_string(),
-            refusal: Some(Refusal { path: error.path().to_vec(), errno: error.errno_name() }),
+            refusal: Some(Refusal {
+                path: error.path().to_vec(),
+                errno: error.errno_name(),
+            }),
             limit: None,
         }
     }
@@ -89,7 +92,9 @@ macro_rules! from {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
-        Failure::new(format!("opening the megabinary's own file, /proc/self/exe: {error}; is /proc mounted?"))
+        Failure::new(format!(
+            "opening the megabinary's own file, /proc/self/exe: {error}; is /proc mounted?"
+        ))
     }
 }
 
@@ -99,9 +104,11 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Failure {
         let failure = Failure::new(error.to_string());
         match error {
-            EngineError::MemoryLimit { limit, .. } => {
-                Failure { status: exit::LIMIT, limit: Some(("memory_max", limit)), ..failure }
-            }
+            EngineError::MemoryLimit { limit, .. } => Failure {
+                status: exit::LIMIT,
+                limit: Some(("memory_max", limit)),
+                ..failure
+            },
             _ => failure,
         }
     }

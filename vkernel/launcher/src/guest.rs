@@ -18,7 +18,11 @@ use vkernel_kernel::{
     preview1,
 };
 
-use crate::{failure::Failure, payload::{self, Payload}, settings::Settings};
+use crate::{
+    failure::Failure,
+    payload::{self, Payload},
+    settings::Settings,
+};
 
 /// What the guest is run for.
 #[derive(Debug)]
@@ -88,7 +92,10 @@ impl<'p> Guest<'p> {
         }
         let root = self.root.iter().filter_map(|(_, path)| path.clone());
         let dirs = self.dirs.iter().map(|(mapping, _)| mapping.host.clone());
-        Some(Directories { read_only: Vec::new(), read_write: root.chain(dirs).collect() })
+        Some(Directories {
+            read_only: Vec::new(),
+            read_write: root.chain(dirs).collect(),
+        })
     }
 
     /// Opens everything that needs this process's full authority.
@@ -120,18 +127,27 @@ impl<'p> Guest<'p> {
         }
         for tree in &index.trees {
             let contents = Contents::File(Arc::clone(&file));
-            builder = builder.mount(Mount::Tree { tree: Arc::new(tree.clone()), contents });
+            builder = builder.mount(Mount::Tree {
+                tree: Arc::new(tree.clone()),
+                contents,
+            });
         }
         let mut dump = None;
         if let Role::Snapshot { out, time } = &self.role {
             builder = builder.source(Source::Fixed {
                 // Any seed serves, as long as the same module always gets the same one.
-                seed: self.module.digest.0.first_chunk().map_or(0, |b| u64::from_le_bytes(*b)),
+                seed: self
+                    .module
+                    .digest
+                    .0
+                    .first_chunk()
+                    .map_or(0, |b| u64::from_le_bytes(*b)),
                 time_ns: time.saturating_mul(1_000_000_000),
             });
-            dump = Some(File::create(out).map_err(|error| {
-                Failure::new(format!("creating {}: {error}", out.display()))
-            })?);
+            dump =
+                Some(File::create(out).map_err(|error| {
+                    Failure::new(format!("creating {}: {error}", out.display()))
+                })?);
         }
         Ok(Prepared {
             module: self.module,
@@ -140,7 +156,11 @@ impl<'p> Guest<'p> {
             code: payload.code(range)?,
             file,
             process: builder.build()?,
-            start: if dump.is_some() { Start::ToSnapshot } else { Start::Warm },
+            start: if dump.is_some() {
+                Start::ToSnapshot
+            } else {
+                Start::Warm
+            },
             dump,
         })
     }
@@ -189,8 +209,13 @@ pub(crate) struct Prepared<'p> {
 
 impl Prepared<'_> {
     pub(crate) fn run(self) -> Result<Ran, Failure> {
-        let machine =
-            Machine::load(self.target, self.module, self.code, Some(self.file), self.memory_max)?;
+        let machine = Machine::load(
+            self.target,
+            self.module,
+            self.code,
+            Some(self.file),
+            self.memory_max,
+        )?;
         let mut finished = machine.run(self.process, self.start)?;
         if let Outcome::ColdWanted = finished.outcome {
             finished = machine.run(finished.into_process(), Start::Cold)?;
@@ -199,15 +224,23 @@ impl Prepared<'_> {
         std::mem::forget(machine);
         match outcome {
             Outcome::Exit(status) => Ok(Ran { status, trap: None }),
-            Outcome::Trap(report) => Ok(Ran { status: exit::TRAP, trap: Some(report) }),
+            Outcome::Trap(report) => Ok(Ran {
+                status: exit::TRAP,
+                trap: Some(report),
+            }),
             Outcome::ColdWanted => Err(Failure::new("a cold start asked for a cold start")),
             Outcome::Snapshot(dump) => {
-                let file = self.dump.ok_or_else(|| Failure::new("no file for the snapshot"))?;
+                let file = self
+                    .dump
+                    .ok_or_else(|| Failure::new("no file for the snapshot"))?;
                 let mut out = BufWriter::new(file);
                 write_dump(&mut out, &dump.globals, &dump.memory)
                     .and_then(|()| out.flush())
                     .map_err(Failure::host("writing the snapshot"))?;
-                Ok(Ran { status: 0, trap: None })
+                Ok(Ran {
+                    status: 0,
+                    trap: None,
+                })
             }
         }
     }

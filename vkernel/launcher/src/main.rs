@@ -15,12 +15,7 @@ mod payload;
 mod request;
 mod settings;
 
-use vkernel_kernel::{
-    audit::LaunchEvent,
-    confine,
-    exec::Printable,
-    signals,
-};
+use vkernel_kernel::{audit::LaunchEvent, confine, exec::Printable, signals};
 
 use crate::{
     failure::Failure,
@@ -86,7 +81,9 @@ fn launch(payload: &Payload, settings: &Settings, guest: Guest<'_>) -> Result<i3
             .map_err(Failure::host("arming the wall-clock limit"))?;
     }
     confine::apply(&calls, directories.as_ref()).map_err(Failure::confine)?;
-    let Ran { status, trap } = prepared.run().inspect_err(|failure| failure.audit(&audit))?;
+    let Ran { status, trap } = prepared
+        .run()
+        .inspect_err(|failure| failure.audit(&audit))?;
     if let Some(report) = trap {
         audit.trap(&program, &report.reason, report.innermost());
         failure::say(&format!("{} trapped in {report}", Printable(&program)));

@@ -30,10 +30,23 @@ pub(crate) enum PayloadError {
     Format(#[from] FormatError),
     #[error("the megabinary must not be trusted: {0}")]
     Signature(#[from] SignatureError),
-    #[error("the megabinary is damaged: {kind:?} at offset {offset}, {len} bytes: the index says {expected}, found {found}")]
-    Segment { kind: SegmentKind, offset: u64, len: u64, expected: Digest, found: Digest },
-    #[error("the megabinary is damaged: its index puts {what} at {range:?}, outside what is mapped")]
-    Unmapped { what: &'static str, range: FileRange },
+    #[error(
+        "the megabinary is damaged: {kind:?} at offset {offset}, {len} bytes: the index says {expected}, found {found}"
+    )]
+    Segment {
+        kind: SegmentKind,
+        offset: u64,
+        len: u64,
+        expected: Digest,
+        found: Digest,
+    },
+    #[error(
+        "the megabinary is damaged: its index puts {what} at {range:?}, outside what is mapped"
+    )]
+    Unmapped {
+        what: &'static str,
+        range: FileRange,
+    },
     #[error("the megabinary is damaged: {0}")]
     Layout(&'static str),
     #[error("reading the megabinary: {0}")]
@@ -75,9 +88,15 @@ impl Payload {
     pub(crate) fn of_this_process() -> Result<Payload, PayloadError> {
         let headers = program_headers().ok_or(PayloadError::Bare)?;
         let table = headers.as_ptr() as usize;
-        let own = headers.iter().find(|h| h.kind == PT_PHDR).ok_or(PayloadError::Bare)?;
+        let own = headers
+            .iter()
+            .find(|h| h.kind == PT_PHDR)
+            .ok_or(PayloadError::Bare)?;
         let bias = table.wrapping_sub(own.vaddr as usize);
-        let tail = headers.iter().find(|h| h.kind == PT_VKERNEL).ok_or(PayloadError::Bare)?;
+        let tail = headers
+            .iter()
+            .find(|h| h.kind == PT_VKERNEL)
+            .ok_or(PayloadError::Bare)?;
         let len = usize::try_from(tail.memsz).map_err(|_| PayloadError::Layout("a huge tail"))?;
         if !mapped(headers, tail.vaddr, tail.memsz) {
             return Err(PayloadError::Layout("its tail is not mapped"));
@@ -127,10 +146,15 @@ impl Payload {
         // What follows the segments is the tail, which the signature covers, byte for byte.
         let mut rest = Vec::new();
         file.read_to_end(&mut rest)?;
-        let expected =
-            Tail { index: self.index_bytes, signature: &self.signature.encode() }.encode();
+        let expected = Tail {
+            index: self.index_bytes,
+            signature: &self.signature.encode(),
+        }
+        .encode();
         if rest != expected {
-            return Err(PayloadError::Layout("bytes after its last segment are not its tail"));
+            return Err(PayloadError::Layout(
+                "bytes after its last segment are not its tail",
+            ));
         }
         Ok(())
     }
@@ -142,7 +166,10 @@ impl Payload {
 
     /// The compiled code at `range`.
     pub(crate) fn code(&self, range: FileRange) -> Result<CodeImage, PayloadError> {
-        let unmapped = || PayloadError::Unmapped { what: "code", range };
+        let unmapped = || PayloadError::Unmapped {
+            what: "code",
+            range,
+        };
         let len = usize::try_from(range.len).map_err(|_| unmapped())?;
         if len == 0 || !mapped(self.headers, range.vaddr, range.len) {
             return Err(unmapped());
@@ -161,8 +188,12 @@ impl Payload {
 ///
 /// Only a hint: kernels before 5.14 do not know it (`MADV_POPULATE_READ`, madvise(2)).
 pub(crate) fn map_launcher() {
-    let Some(headers) = program_headers() else { return };
-    let Some(own) = headers.iter().find(|h| h.kind == PT_PHDR) else { return };
+    let Some(headers) = program_headers() else {
+        return;
+    };
+    let Some(own) = headers.iter().find(|h| h.kind == PT_PHDR) else {
+        return;
+    };
     let bias = (headers.as_ptr() as usize).wrapping_sub(own.vaddr as usize);
     let page = HOST_PAGE as u64;
     // The launcher's segments come first; its writable ones end them.
@@ -186,7 +217,9 @@ pub(crate) fn own_file() -> io::Result<OwnedFd> {
 
 /// Whether `len` bytes at `vaddr` lie in adjoining `PT_LOAD`s.
 fn mapped(headers: &[ProgramHeader], vaddr: u64, len: u64) -> bool {
-    let Some(end) = vaddr.checked_add(len) else { return false };
+    let Some(end) = vaddr.checked_add(len) else {
+        return false;
+    };
     let mut at = vaddr;
     while at < end {
         let next = headers.iter().filter(|h| h.kind == PT_LOAD).find_map(|h| {
@@ -223,7 +256,9 @@ fn hash(file: &mut File, segment: &Segment) -> Result<Digest, PayloadError> {
     let mut buffer = vec![0; 1 << 20];
     let mut left = segment.len;
     while left > 0 {
-        let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let want = buffer
+            .len()
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
         let got = file.read(&mut buffer[..want])?;
         if got == 0 {
             return Err(PayloadError::Layout("it is shorter than its index says"));

@@ -83,9 +83,11 @@ fn through_stub<'p>(
         env: settings.guest_env.clone(),
         cwd: cwd.as_os_str().as_bytes().to_vec(),
     };
-    let files = Root { root: &root, is_host_root: true };
-    let resolution =
-        exec::resolve_stub(&payload.index, &files, stub.claimed, request.clone())?;
+    let files = Root {
+        root: &root,
+        is_host_root: true,
+    };
+    let resolution = exec::resolve_stub(&payload.index, &files, stub.claimed, request.clone())?;
     resolved(payload, resolution, request.cwd, Some((root, None)))
 }
 
@@ -94,7 +96,15 @@ fn directly<'p>(
     settings: &Settings,
     direct: Direct,
 ) -> Result<Option<Guest<'p>>, Failure> {
-    let Direct { root, dirs, env, cwd, start, args, arg0 } = direct;
+    let Direct {
+        root,
+        dirs,
+        env,
+        cwd,
+        start,
+        args,
+        arg0,
+    } = direct;
     let mut variables = settings.guest_env.clone();
     for variable in env {
         set_variable(&mut variables, variable);
@@ -109,10 +119,21 @@ fn directly<'p>(
         Start::Program(program) => {
             let host = root.clone().unwrap_or_else(|| "/".into());
             let fd = open_folder(&host)?;
-            let files = Root { root: &fd, is_host_root: root.is_none() };
+            let files = Root {
+                root: &fd,
+                is_host_root: root.is_none(),
+            };
             let path = find_program(&files, &variables, &cwd, program);
-            let argv = [arg0.unwrap_or_else(|| path.clone())].into_iter().chain(args).collect();
-            let request = ExecRequest { path, argv, env: variables, cwd: cwd.clone() };
+            let argv = [arg0.unwrap_or_else(|| path.clone())]
+                .into_iter()
+                .chain(args)
+                .collect();
+            let request = ExecRequest {
+                path,
+                argv,
+                env: variables,
+                cwd: cwd.clone(),
+            };
             let resolution = exec::resolve(&payload.index, &files, request)?;
             match resolved(payload, resolution, cwd, Some((fd, root)))? {
                 Some(guest) => guest,
@@ -126,9 +147,12 @@ fn directly<'p>(
         }
         Start::Snapshot { module, out, time } => {
             let root = open_root(root)?;
-            let at = payload.index.modules.iter().position(|m| m.name == module).ok_or_else(
-                || Failure::new(format!("this megabinary has no module `{module}`")),
-            )?;
+            let at = payload
+                .index
+                .modules
+                .iter()
+                .position(|m| m.name == module)
+                .ok_or_else(|| Failure::new(format!("this megabinary has no module `{module}`")))?;
             let mut guest = Guest::new(payload, at, args, variables, cwd, root)?;
             // Only what the builder says is visible at the snapshot point.
             guest.role = Role::Snapshot { out, time };
@@ -205,12 +229,7 @@ fn resolved<'p>(
 }
 
 /// A name without `/` is looked up in the guest's `PATH`, as execvp(3) does.
-fn find_program(
-    files: &Root<'_>,
-    env: &[Vec<u8>],
-    cwd: &[u8],
-    program: Vec<u8>,
-) -> Vec<u8> {
+fn find_program(files: &Root<'_>, env: &[Vec<u8>], cwd: &[u8], program: Vec<u8>) -> Vec<u8> {
     if program.contains(&b'/') {
         return program;
     }
@@ -235,7 +254,8 @@ fn set_variable(env: &mut Vec<Vec<u8>>, variable: Vec<u8>) {
 fn open_root(
     root: Option<std::path::PathBuf>,
 ) -> Result<Option<(OwnedFd, Option<std::path::PathBuf>)>, Failure> {
-    root.map(|path| Ok((open_folder(&path)?, Some(path)))).transpose()
+    root.map(|path| Ok((open_folder(&path)?, Some(path))))
+        .transpose()
 }
 
 fn open_folder(path: &std::path::Path) -> Result<OwnedFd, Failure> {

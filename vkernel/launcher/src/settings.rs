@@ -39,18 +39,21 @@ impl Settings {
         };
         let trusted_key = match env::var(KEY) {
             Err(env::VarError::NotPresent) => None,
-            Ok(text) => Some(
-                PublicKey::parse(&text).map_err(|e| Failure::new(format!("{KEY}: {e}")))?,
-            ),
+            Ok(text) => {
+                Some(PublicKey::parse(&text).map_err(|e| Failure::new(format!("{KEY}: {e}")))?)
+            }
             Err(error) => return Err(Failure::new(format!("{KEY}: {error}"))),
         };
         let guest_env = env::vars_os()
             .map(|(name, value)| (name.into_vec(), value))
             .filter(|(name, _)| !name.starts_with(PREFIX))
-            .map(|(name, value): (Vec<u8>, OsString)| {
-                [name, value.into_vec()].join(&b'=')
-            })
+            .map(|(name, value): (Vec<u8>, OsString)| [name, value.into_vec()].join(&b'='))
             .collect();
-        Ok(Settings { audit, verify_all, trusted_key, guest_env })
+        Ok(Settings {
+            audit,
+            verify_all,
+            trusted_key,
+            guest_env,
+        })
     }
 }
