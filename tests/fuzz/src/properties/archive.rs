@@ -16,7 +16,7 @@ pub fn archive(data: &[u8]) {
     let archive = scratch.write("archive", data);
     let to = scratch.path("out");
     let how = Extract {
-        strip_components: u32::from(data.len() % 7 == 0),
+        strip_components: u32::from(data.len().is_multiple_of(7)),
         limits: Limits {
             bytes: 1 << 20,
             entries: 1000,

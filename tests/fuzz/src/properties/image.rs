@@ -2,10 +2,9 @@
 
 use std::{fs, path::Path};
 
-use megabinary_format::Digest;
 use polybuild_oci::{
     Limits, ReadImage,
-    read::{NodeKind, Tree},
+    read::{Node, NodeKind, Tree},
     unpack::unpack,
 };
 
@@ -24,12 +23,12 @@ const LIMITS: Limits = Limits {
 /// parent is a folder, the same each time; unpacking it changes nothing outside of its folder.
 pub fn image(data: &[u8]) {
     let scratch = Scratch::new();
-    check(&scratch, data);
-    check(&scratch, &seeds::docker_archive(&[data.to_vec()]));
+    check(&scratch, "archive", data);
+    check(&scratch, "layer", &seeds::docker_archive(&[data.to_vec()]));
 }
 
-fn check(scratch: &Scratch, archive: &[u8]) {
-    let path = scratch.write("archive", archive);
+fn check(scratch: &Scratch, name: &str, archive: &[u8]) {
+    let path = scratch.write(name, archive);
     let Ok(image) = ReadImage::open(&path, None, LIMITS) else {
         return;
     };
@@ -41,7 +40,7 @@ fn check(scratch: &Scratch, archive: &[u8]) {
 
     let beside = scratch.outer().join("secret");
     fs::write(&beside, "untouched").unwrap();
-    let to = scratch.path("root");
+    let to = scratch.path(&format!("{name}-root"));
     if unpack(&image, &tree, &to).is_ok() {
         check_unpacked(&to, &tree);
     } else {
@@ -49,7 +48,6 @@ fn check(scratch: &Scratch, archive: &[u8]) {
     }
     assert_eq!(fs::read(&beside).unwrap(), b"untouched");
     assert_eq!(fs::read_dir(scratch.outer()).unwrap().count(), 2);
-    // Folders may have lost the permission to be emptied; root needs none.
     _ = fs::remove_dir_all(&to);
 }
 
@@ -73,6 +71,12 @@ fn check_tree(tree: &Tree) {
 
 fn check_unpacked(root: &Path, tree: &Tree) {
     use std::os::unix::ffi::OsStrExt as _;
+    // Folders that their owner may not search cannot be looked into, unless by root.
+    let searchable = |node: &Node| node.metadata.mode & 0o700 == 0o700;
+    let mut folders = tree.iter().filter(|(_, n)| n.kind == NodeKind::Directory);
+    if !folders.all(|(_, node)| searchable(node)) {
+        return;
+    }
     for (path, node) in tree.iter() {
         let host = root.join(std::ffi::OsStr::from_bytes(path));
         let meta = fs::symlink_metadata(&host);
@@ -80,10 +84,7 @@ fn check_unpacked(root: &Path, tree: &Tree) {
             NodeKind::Special(_) => assert!(meta.is_err()),
             NodeKind::Directory => assert!(meta.unwrap().is_dir()),
             NodeKind::Symlink(_) => assert!(meta.unwrap().is_symlink()),
-            NodeKind::File { size, .. } => {
-                assert_eq!(meta.unwrap().len(), *size);
-                _ = Digest::of(&fs::read(&host).unwrap());
-            }
+            NodeKind::File { size, .. } => assert_eq!(meta.unwrap().len(), *size),
         }
     }
 }

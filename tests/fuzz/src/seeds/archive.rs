@@ -16,7 +16,7 @@ fn tar(entries: &[(EntryType, &str, &[u8])]) -> Vec<u8> {
         let mut header = Header::new_ustar();
         header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
         header.set_entry_type(*kind);
-        header.set_mode(0o644);
+        header.set_mode(if kind.is_dir() { 0o755 } else { 0o644 });
         header.set_uid(0);
         header.set_gid(0);
         header.set_mtime(0);
