@@ -59,6 +59,11 @@ impl Sources {
         }
     }
 
+    /// Whether answers must not depend on the host.
+    pub(crate) fn fixed(&self) -> bool {
+        matches!(self, Sources::Fixed { .. })
+    }
+
     /// The time in nanoseconds.
     pub(crate) fn now(&mut self, clock: Clock) -> u64 {
         match self {

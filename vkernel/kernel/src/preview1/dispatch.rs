@@ -112,7 +112,8 @@ impl WasiSnapshotPreview1 for Process {
     }
 
     fn fd_filestat_get(&mut self, _: &mut GuestMemory<'_>, fd: Fd) -> Result<Filestat> {
-        fd::filestat(&self.files, fd.into())
+        let stat = fd::filestat(&self.files, fd.into())?;
+        Ok(fd::told(stat, &self.sources))
     }
 
     fn fd_filestat_set_size(&mut self, _: &mut GuestMemory<'_>, fd: Fd, size: u64) -> Result<()> {
@@ -179,6 +180,7 @@ impl WasiSnapshotPreview1 for Process {
     ) -> Result<u32> {
         fd::readdir(
             &mut self.files,
+            &self.sources,
             memory,
             fd.into(),
             buf.as_array(len),
@@ -231,11 +233,8 @@ impl WasiSnapshotPreview1 for Process {
     ) -> Result<Filestat> {
         let path = path::path(memory, path)?;
         let last = path::last(flags);
-        Ok(fd::record(&self.files.metadata_at(
-            fd.into(),
-            &path,
-            last,
-        )?))
+        let stat = fd::record(&self.files.metadata_at(fd.into(), &path, last)?);
+        Ok(fd::told(stat, &self.sources))
     }
 
     fn path_filestat_set_times(

@@ -20,7 +20,10 @@ use super::{
         IovecArray, Prestat, PrestatDir, Rights, Whence,
     },
 };
-use crate::fs::{Files, descriptor::Metadata, readdir::Entry, retry, table::Object, tree::Bytes};
+use crate::{
+    fs::{Files, descriptor::Metadata, readdir::Entry, retry, table::Object, tree::Bytes},
+    sources::Sources,
+};
 
 /// `O_DSYNC`; rustix 1.1 gives the value of `O_SYNC` under that name.
 const DSYNC: OFlags = OFlags::from_bits_retain(libc::O_DSYNC as u32);
@@ -266,6 +269,26 @@ pub(super) fn record(metadata: &Metadata) -> Filestat {
     }
 }
 
+/// Inode and device numbers where nothing may depend on the host.
+const FIXED_NUMBER: u64 = 1;
+
+/// What a guest is told of a file: with fixed sources neither numbers nor times of the host, which
+/// would end up in snapshots. Times are 0, older than those of any file, so that whatever a guest
+/// remembers of a folder is looked up again.
+pub(super) fn told(stat: Filestat, sources: &Sources) -> Filestat {
+    if !sources.fixed() {
+        return stat;
+    }
+    Filestat {
+        dev: FIXED_NUMBER,
+        ino: FIXED_NUMBER,
+        atim: 0,
+        mtim: 0,
+        ctim: 0,
+        ..stat
+    }
+}
+
 /// Preview 1's file type. It has none for FIFOs, and needs a socket's type, which only an open
 /// one can tell.
 fn kind(kind: FileType) -> Filetype {
@@ -340,6 +363,7 @@ pub(super) fn prestat_name(
 /// guest that there is more.
 pub(super) fn readdir(
     files: &mut Files,
+    sources: &Sources,
     memory: &mut GuestMemory<'_>,
     fd: u32,
     buffer: GuestPtr<[u8]>,
@@ -351,7 +375,7 @@ pub(super) fn readdir(
         .iter()
         .zip(cookie.saturating_add(1)..)
     {
-        let header = header(entry, next)?;
+        let header = header(entry, next, sources)?;
         for part in [header.as_slice(), &entry.name] {
             let room = buffer.len() - used;
             let len = u32::try_from(part.len()).map_or(room, |len| len.min(room));
@@ -367,10 +391,10 @@ pub(super) fn readdir(
 }
 
 /// A `dirent` record as it lies in memory.
-fn header(entry: &Entry, next: u64) -> Result<[u8; 24]> {
+fn header(entry: &Entry, next: u64, sources: &Sources) -> Result<[u8; 24]> {
     let dirent = Dirent {
         d_next: next,
-        d_ino: entry.inode,
+        d_ino: if sources.fixed() { FIXED_NUMBER } else { entry.inode },
         d_namlen: u32::try_from(entry.name.len()).map_err(|_| Errno::Overflow)?,
         d_type: kind(entry.kind),
     };
