@@ -361,7 +361,7 @@ fn unwritable_output() {
     sandbox.fails(
         &["recipe.toml", "-o", "taken/out"],
         ENVIRONMENT,
-        &["taken", "Not a directory"],
+        &["taken", "File exists"],
     );
     assert_eq!(sandbox.read("taken"), b"mine");
     // A folder with something else in it.
