@@ -109,6 +109,7 @@ impl<'a> Symbols<'a> {
         for payload in Parser::new(0).parse_all(bytes) {
             s.take(payload?)?;
         }
+        s.drop_names_of_nothing();
         Ok(s)
     }
 
@@ -208,6 +209,18 @@ impl<'a> Symbols<'a> {
                 _ => {}
             }
         }
+    }
+
+    /// No validator looks at a `name` section: it may name what the module does not have.
+    fn drop_names_of_nothing(&mut self) {
+        let functions = self.functions.len();
+        for named in self.names.values_mut() {
+            named.retain(|index| (*index as usize) < functions);
+        }
+        self.names.retain(|_, named| !named.is_empty());
+        let globals = self.globals.len();
+        self.global_names
+            .retain(|_, index| (*index as usize) < globals);
     }
 
     /// Finds a function by the name of its source: `name`, or `file.c:name` where `file.c` is
@@ -324,7 +337,7 @@ impl<'a> Symbols<'a> {
         let position = self
             .bodies
             .iter()
-            .position(|body| at + 6 > body.start && at < body.end)?;
+            .position(|body| at < body.end && at + 6 > body.start)?;
         u32::try_from(position + self.imports.len()).ok()
     }
 
@@ -447,6 +460,33 @@ mod tests {
         assert!(find("ne.c:only").unwrap_err().contains("no function"));
         assert!(find("dropped").unwrap_err().contains("without an address"));
         assert!(find("onyl").unwrap_err().contains("similar: only"));
+    }
+
+    /// Found by fuzzing: such a name was an index that nobody has.
+    #[test]
+    fn names_of_nothing_are_no_names() {
+        let mut bytes = wat::parse_str("(module (func))").unwrap();
+        let mut names = wasm_encoder::NameMap::new();
+        names.append(0, "real");
+        names.append(1, "ghost");
+        let mut section = wasm_encoder::NameSection::new();
+        section.functions(&names);
+        section.globals(&names);
+        wasm_encoder::Section::append_to(&section, &mut bytes);
+        let symbols = Symbols::read(&bytes).unwrap();
+        assert_eq!(symbols.function("real").ok(), Some(0));
+        assert!(symbols.function("ghost").is_err());
+        assert_eq!(symbols.global("real"), None);
+        assert_eq!(symbols.global("ghost"), None);
+    }
+
+    #[test]
+    fn addresses_at_the_end_of_the_address_space_are_in_no_body() {
+        let bytes = wat::parse_str("(module (func))").unwrap();
+        let symbols = Symbols::read(&bytes).unwrap();
+        for low in (0..64).map(|n| u64::MAX - n) {
+            assert_eq!(symbols.body_at(low), None);
+        }
     }
 
     #[test]
