@@ -394,7 +394,11 @@ pub(super) fn readdir(
 fn header(entry: &Entry, next: u64, sources: &Sources) -> Result<[u8; 24]> {
     let dirent = Dirent {
         d_next: next,
-        d_ino: if sources.fixed() { FIXED_NUMBER } else { entry.inode },
+        d_ino: if sources.fixed() {
+            FIXED_NUMBER
+        } else {
+            entry.inode
+        },
         d_namlen: u32::try_from(entry.name.len()).map_err(|_| Errno::Overflow)?,
         d_type: kind(entry.kind),
     };
