@@ -24,7 +24,7 @@ pub fn executables() -> Vec<Vec<u8>> {
 pub fn command_lines() -> Vec<Vec<u8>> {
     let stub = format!("{}\0/bin/p\0--info\0--\0x", Digest([7; 32]));
     [
-        "--root\0/r\0--dir\0.::/work\0--dir=/tmp\0--env\0A=1\0--cwd\0/w\0--program\0/bin/p\0--arg0\0-p\0--\0-c",
+        "--root\0/r\0--dir\0.::/data\0--dir=/tmp\0--env\0A=1\0--cwd\0/w\0--program\0/bin/p\0--arg0\0-p\0--\0-c",
         "--snapshot\0m\0--snapshot-out\0f\0--snapshot-time=1\0--\0a",
         "--entry=python3",
         "--info",
