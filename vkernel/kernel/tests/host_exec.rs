@@ -268,10 +268,13 @@ fn refusals() {
         );
         bytes[i] ^= 1;
     }
+    // Text after a stub's line: no route, and the message names the entry that the line claims.
     case.file("more", [bytes.as_slice(), b"\n"].concat());
+    let shown = case.shown("more", &[]);
     assert!(
-        case.shown("more", &[])
-            .starts_with("126 EACCES: cannot execute more: it is neither")
+        shown.starts_with("126 EACCES: cannot execute more: its digest ")
+            && shown.contains("has no route in this megabinary; the stub names the entry "),
+        "{shown}"
     );
 
     // Too large to be hashed: no route, unless it is a script.
