@@ -23,6 +23,9 @@ use crate::{args::Cli, failure::Failure, ui::Ui};
 
 /// Runs one command line, the program's name first; returns the exit status.
 pub fn run(arguments: Vec<OsString>) -> i32 {
+    if let Some(status) = interrupt::succeeded(&arguments) {
+        return status;
+    }
     let cli = match Cli::try_parse_from(with_default_command(arguments)) {
         Ok(cli) => cli,
         Err(error) => {

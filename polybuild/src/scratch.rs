@@ -40,8 +40,7 @@ pub fn watch(folder: &Path) {
     making(folder, || {});
 }
 
-/// Makes a temporary name in `folder`: [`remove_all`] sees either the name or that nothing more is
-/// made.
+/// Makes a temporary name in `folder`, which an interruption will find and remove.
 pub(crate) fn making<T>(folder: &Path, make: impl FnOnce() -> T) -> T {
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let mut watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -157,27 +156,28 @@ fn ours(folder: &Path, prefix: &str) -> Vec<(String, PathBuf)> {
         .collect()
 }
 
-/// Removes everything that this process has in the making, while other threads may still be at it.
-/// Nothing new can be made afterwards; the caller ends the process.
-pub(crate) fn remove_all() {
+/// From now on nothing new is made; returns the folders in which something may be in the making.
+/// The caller ends the process.
+pub(crate) fn close() -> Vec<PathBuf> {
     let watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
-    // Twice: the image crate makes names of its own, outside of `making`.
-    for folder in watched.iter().chain(watched.iter()) {
-        for (name, path) in ours(folder, &prefix()) {
-            // First to another name: whoever is about to rename it to its final place either was
-            // faster, and it is whole, or finds nothing.
-            let aside = folder.join(format!("{name}.gone"));
-            if fs::rename(&path, &aside).is_ok() {
-                remove(&aside);
-            }
-        }
-    }
+    let folders = watched.iter().cloned().collect();
     // Others that want to begin something wait here until the process ends.
     std::mem::forget(watched);
+    folders
+}
+
+/// Removes everything that this process, whose other threads are gone, had in the making in
+/// `folders`.
+pub(crate) fn remove_all(folders: &[PathBuf]) {
+    for folder in folders {
+        for (_, path) in ours(folder, &prefix()) {
+            remove(&path);
+        }
+    }
 }
 
 fn remove(path: &Path) {
-    // A thread that still writes may add a file to a folder that was just emptied.
+    // A build step's process that is just ending may add a file to a folder that was just emptied.
     for _ in 0..20 {
         let result = match fs::symlink_metadata(path) {
             Ok(m) if m.is_dir() => fs::remove_dir_all(path),

@@ -49,6 +49,11 @@ impl Ui {
         self.mode == Mode::Json
     }
 
+    /// Takes all bars off the terminal.
+    pub(crate) fn clear(&self) {
+        let _ = self.bars.clear();
+    }
+
     /// Begins a stage of work, shown until it is finished or dropped.
     pub fn stage(&self, verb: &'static str, what: &str) -> Stage {
         let bar = match self.mode {
