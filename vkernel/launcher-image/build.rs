@@ -1,5 +1,6 @@
-//! Builds the launchers as static-PIE programs, for `include_bytes!`: one for native code, and one
-//! with the Pulley interpreter in it, so that neither carries what the other form needs.
+//! Builds the launchers as static-PIE programs, for `include_bytes!`: one for native code, one
+//! for native code with the Linux personality, one with the Pulley interpreter, so that none carries
+//! what only another needs.
 //!
 //! The launcher needs other settings than whatever is being built around it: a profile of its
 //! own, a static C library, and above all none of the features that cargo would unify with the
@@ -16,6 +17,7 @@ use std::{
 /// Files to make, and the features of the launcher that each is built with.
 const LAUNCHERS: &[(&str, &[&str])] = &[
     ("launcher", &[]),
+    ("launcher-linux", &["--features", "linux"]),
     ("launcher-pulley", &["--features", "pulley"]),
 ];
 

@@ -24,6 +24,13 @@ pub const FEATURES: WasmFeatures = WasmFeatures::WASM3
     .difference(WasmFeatures::EXCEPTIONS)
     .difference(WasmFeatures::THREADS);
 
+/// What modules of the Linux personality may use besides: exceptions, by which C's `longjmp` works,
+/// and threads.
+pub const FEATURES_LINUX: WasmFeatures = FEATURES
+    .union(WasmFeatures::GC_TYPES)
+    .union(WasmFeatures::EXCEPTIONS)
+    .union(WasmFeatures::THREADS);
+
 /// What is known about a valid module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -45,6 +52,8 @@ pub struct Facts {
     pub names_data: bool,
     /// Number of functions defined in it.
     pub functions: u32,
+    /// Whether it is a module of the Linux personality.
+    pub linux: bool,
 }
 
 /// An imported function.
@@ -161,7 +170,9 @@ fn collect(wasm: &[u8]) -> Result<Facts, Problem> {
         passive_segments: 0,
         names_data: false,
         functions: 0,
+        linux: false,
     };
+    let mut shared = None;
     // Before validation, for the sake of better messages than "threads are not enabled".
     for payload in Parser::new(0).parse_all(wasm) {
         match payload? {
@@ -174,15 +185,37 @@ fn collect(wasm: &[u8]) -> Result<Facts, Problem> {
             Payload::ImportSection(section) => {
                 for import in section.into_imports_with_offsets() {
                     let (offset, import) = import?;
-                    if let TypeRef::Memory(memory) = import.ty {
-                        check_memory(None, memory, offset as u64)?;
+                    facts.linux |= import.module == vkernel_abi::wali::MODULE;
+                    match import.ty {
+                        // Shared, it is the process's, and its threads have it in common.
+                        TypeRef::Memory(memory) if memory.shared => {
+                            shared = Some((offset as u64, memory));
+                        }
+                        TypeRef::Memory(memory) => {
+                            check_memory(None, memory, offset as u64)?;
+                        }
+                        _ => {}
                     }
                 }
             }
             _ => {}
         }
     }
-    let types = Validator::new_with_features(FEATURES).validate_all(wasm)?;
+    if let Some((offset, memory)) = shared {
+        let memory = match facts.linux {
+            true => MemoryType {
+                shared: false,
+                ..memory
+            },
+            false => memory,
+        };
+        facts.memory = Some(check_memory(facts.memory, memory, offset)?);
+    }
+    let features = match facts.linux {
+        true => FEATURES_LINUX,
+        false => FEATURES,
+    };
+    let types = Validator::new_with_features(features).validate_all(wasm)?;
     let mut globals = 0;
     for payload in Parser::new(0).parse_all(wasm) {
         match payload? {
@@ -191,6 +224,9 @@ fn collect(wasm: &[u8]) -> Result<Facts, Problem> {
                     let (offset, import) = import?;
                     // Function imports come first in the function index space.
                     let function = facts.imports.len() as u32;
+                    if facts.linux && matches!(import.ty, TypeRef::Memory(m) if m.shared) {
+                        continue;
+                    }
                     imports::check(&import, offset as u64, function, &types)?;
                     facts.imports.push(Import {
                         module: import.module.into(),

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use megabinary_format::{Digest, Target};
 use megabinary_linker::Megabinary;
-use vkernel_engine::Compiler;
+use vkernel_engine::{Compiler, Flavour};
 
 use super::{Context, record};
 use crate::{
+    exit,
     failure::{Failure, Result},
     files,
     ui::size,
@@ -15,34 +16,55 @@ use crate::{
 
 /// Changes whenever compiled code or the launcher around it changes.
 pub(super) fn fingerprint(target: Target) -> Result<String> {
-    let launcher = Digest::of(launcher(target));
-    Ok(format!(
-        "{} launcher {launcher}",
-        compiler(target)?.fingerprint()
-    ))
+    let mut text = String::new();
+    for flavour in [Flavour::Wasi, Flavour::Linux] {
+        let launcher = Digest::of(launcher_for(target, flavour));
+        let compiler = compiler(target, flavour)?.fingerprint();
+        text.push_str(&format!("{compiler} launcher {launcher} "));
+    }
+    Ok(text)
 }
 
 /// The program around the code.
-pub(super) fn launcher(target: Target) -> &'static [u8] {
-    match target {
-        Target::Pulley64 => vkernel_launcher_image::LAUNCHER_PULLEY,
-        Target::X86_64 | Target::Portable => vkernel_launcher_image::LAUNCHER,
+pub(super) fn launcher(target: Target, linked: &Megabinary) -> &'static [u8] {
+    let linux = linked.modules().iter().any(|m| m.facts.linux);
+    launcher_for(target, if linux { Flavour::Linux } else { Flavour::Wasi })
+}
+
+fn launcher_for(target: Target, flavour: Flavour) -> &'static [u8] {
+    match (target, flavour) {
+        (Target::Pulley64, _) => vkernel_launcher_image::LAUNCHER_PULLEY,
+        (_, Flavour::Wasi) => vkernel_launcher_image::LAUNCHER,
+        (_, Flavour::Linux) => vkernel_launcher_image::LAUNCHER_LINUX,
     }
 }
 
-fn compiler(target: Target) -> Result<Compiler> {
-    Compiler::new(target).map_err(Failure::internal)
+fn compiler(target: Target, flavour: Flavour) -> Result<Compiler> {
+    Compiler::new(target, flavour).map_err(Failure::internal)
 }
 
 /// Code of every module, in their order.
 pub(super) fn compile(cx: &Context<'_>, linked: &Megabinary) -> Result<Vec<Vec<u8>>> {
-    let compiler = compiler(cx.target)?;
+    let wasi = compiler(cx.target, Flavour::Wasi)?;
+    let linux = compiler(cx.target, Flavour::Linux)?;
     linked
         .modules()
         .iter()
         .map(|module| {
+            if module.facts.linux && cx.target == Target::Pulley64 {
+                return Err(Failure::message(
+                    exit::RECIPE,
+                    format!(
+                        "module `{}` makes Linux system calls, which the Pulley form does not \
+                         offer yet",
+                        module.name
+                    ),
+                )
+                .hint("build the image in its native form"));
+            }
+            let compiler = if module.facts.linux { &linux } else { &wasi };
             let digest = Digest::of(&module.normalised);
-            let cached = cache_path(cx, &compiler, &digest);
+            let cached = cache_path(cx, compiler, &digest);
             if !cx.rebuild
                 && let Some(code) = cached_code(&cached)
             {

@@ -129,9 +129,14 @@ fn pack(
     code: &[Vec<u8>],
 ) -> Result<SignedMegabinary> {
     let stage = cx.ui.stage("Packing", linked.name());
-    let signed =
-        megabinary_linker::elf::pack(linked, cx.target, code::launcher(cx.target), code, &cx.keys)
-            .map_err(Failure::internal)?;
+    let signed = megabinary_linker::elf::pack(
+        linked,
+        cx.target,
+        code::launcher(cx.target, linked),
+        code,
+        &cx.keys,
+    )
+    .map_err(Failure::internal)?;
     stage.finish(&format!(
         "{}, signed by {}",
         ui::size(signed.bytes().len() as u64),

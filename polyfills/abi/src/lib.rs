@@ -8,6 +8,7 @@
 pub mod exit;
 pub mod personality;
 pub mod snapshot;
+pub mod wali;
 
 /// Where an image keeps its megabinary. Stubs name it as their interpreter.
 pub const MEGABINARY_PATH: &str = "/.vkernel/megabinary";

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use megabinary_format::Target;
 use wasmtime::{Config, Engine, OptLevel};
 
-use crate::{EngineError, config};
+use crate::{EngineError, Flavour, config};
 
 /// Instruction-set extensions that native code may use: x86-64-v2, which every x86-64 server of
 /// the last decade has. The host's own features are never looked at, so that the same module
@@ -27,9 +27,9 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// A compiler for `target`.
-    pub fn new(target: Target) -> Result<Compiler, EngineError> {
-        let mut config = config::base(target)?;
+    /// A compiler for `target`, of modules of one flavour.
+    pub fn new(target: Target, flavour: Flavour) -> Result<Compiler, EngineError> {
+        let mut config = config::base(target, flavour)?;
         optimise(&mut config, target);
         let engine =
             Engine::new(&config).map_err(EngineError::wasmtime("setting the compiler up"))?;

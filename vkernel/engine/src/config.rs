@@ -24,7 +24,17 @@ pub const HOST_STACK: usize = 1 << 20;
 /// Frames of a trap report.
 const BACKTRACE_FRAMES: usize = 24;
 
-pub(crate) fn base(target: Target) -> Result<Config, EngineError> {
+/// What kind of modules an engine is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Flavour {
+    /// WASI: one thread, no signals.
+    Wasi,
+    /// The Linux personality: shared memory, exceptions (for `longjmp`), and epochs, by which
+    /// signals interrupt computations.
+    Linux,
+}
+
+pub(crate) fn base(target: Target, flavour: Flavour) -> Result<Config, EngineError> {
     let mut config = Config::new();
     config
         .target(triple(target)?)
@@ -47,8 +57,29 @@ pub(crate) fn base(target: Target) -> Result<Config, EngineError> {
     // Never used, but wasmtime wants it to be the larger one.
     config.async_stack_size(GUEST_STACK + HOST_STACK);
     config.concurrency_support(false);
+    proposals(&mut config, flavour);
     Ok(config)
 }
+
+/// Said for both flavours whenever the build can: builder and launcher must agree, whatever else
+/// each was built with.
+#[cfg(feature = "linux")]
+fn proposals(config: &mut Config, flavour: Flavour) {
+    let linux = flavour == Flavour::Linux;
+    config.wasm_function_references(linux);
+    config.wasm_gc(linux);
+    config.wasm_exceptions(linux);
+    config.wasm_threads(linux);
+    config.shared_memory(linux);
+    config.epoch_interruption(linux);
+    if linux {
+        // Exceptions are the only objects there are, and none outlives the next one for long.
+        config.collector(wasmtime::Collector::Null);
+    }
+}
+
+#[cfg(not(feature = "linux"))]
+fn proposals(_: &mut Config, _: Flavour) {}
 
 /// Target triples as wasmtime names them.
 fn triple(target: Target) -> Result<&'static str, EngineError> {

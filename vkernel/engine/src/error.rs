@@ -60,6 +60,16 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// An export is missing that ends in no result.
+    #[cfg(feature = "linux")]
+    pub(crate) fn missing(module: &str, export: &'static str) -> EngineError {
+        EngineError::MissingExport {
+            module: module.to_owned(),
+            export,
+            result: "()",
+        }
+    }
+
     pub(crate) fn wasmtime(doing: &'static str) -> impl FnOnce(wasmtime::Error) -> EngineError {
         move |source| EngineError::Wasmtime { doing, source }
     }

@@ -13,6 +13,8 @@ mod config;
 mod error;
 mod host;
 mod link;
+#[cfg(feature = "linux")]
+mod linux;
 mod machine;
 mod memory;
 mod trap;
@@ -20,7 +22,9 @@ mod trap;
 pub use code::CodeImage;
 #[cfg(feature = "compile")]
 pub use compile::Compiler;
-pub use config::{GUEST_STACK, HOST_STACK};
+pub use config::{Flavour, GUEST_STACK, HOST_STACK};
 pub use error::EngineError;
+#[cfg(feature = "linux")]
+pub use linux::{LinuxMachines, LinuxOutcome};
 pub use machine::{Finished, Machine, Outcome, Start};
 pub use trap::TrapReport;

@@ -85,7 +85,7 @@ impl Machine {
     ) -> Result<Machine, EngineError> {
         let limit = memory_max.map_or(usize::MAX, |m| usize::try_from(m).unwrap_or(usize::MAX));
         let images = Images::new(file, limit);
-        let mut config = config::base(target)?;
+        let mut config = config::base(target, config::Flavour::Wasi)?;
         host::declare_features(&mut config);
         config.with_custom_code_memory(Some(Arc::new(InPlace)));
         config.with_host_memory(Arc::new(images.clone()));

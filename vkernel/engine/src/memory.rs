@@ -30,6 +30,9 @@ pub(crate) struct Images {
     file: Option<Arc<OwnedFd>>,
     /// Most bytes a memory may have.
     limit: usize,
+    /// Whether compiled code is told that all of the address space is memory; pages beyond the
+    /// contents are mapped by others, and inaccessible until then.
+    whole: bool,
     next: Arc<Mutex<Option<Contents>>>,
 }
 
@@ -45,7 +48,17 @@ impl Images {
         Images {
             file,
             limit,
+            whole: false,
             next: Arc::default(),
+        }
+    }
+
+    /// Images of memories that are as large as the address space from the start.
+    #[cfg(feature = "linux")]
+    pub(crate) fn whole(file: Arc<OwnedFd>) -> Images {
+        Images {
+            whole: true,
+            ..Images::new(Some(file), usize::MAX)
         }
     }
 
@@ -112,7 +125,7 @@ unsafe impl MemoryCreator for Images {
         memory
             .open_gaps(&runs, size)
             .map_err(|e| format!("making a linear memory usable: {e}"))?;
-        memory.size = size;
+        memory.size = if self.whole { capacity } else { size };
         Ok(Box::new(memory))
     }
 }

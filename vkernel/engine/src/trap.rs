@@ -41,6 +41,16 @@ impl TrapReport {
         }
     }
 
+    /// A report of something that is no trap of wasmtime's.
+    #[cfg(feature = "linux")]
+    pub(crate) fn plain(module: &str, reason: &str) -> TrapReport {
+        TrapReport {
+            module: module.to_owned(),
+            reason: reason.to_owned(),
+            frames: Vec::new(),
+        }
+    }
+
     /// Name of the function that trapped, if the module has names.
     pub fn innermost(&self) -> Option<&str> {
         self.frames.first()?.name.as_deref()

@@ -28,7 +28,7 @@ mod testing;
 
 use std::{fmt, io};
 
-pub use calls::RUNTIME;
+pub use calls::{RUNTIME, Surface};
 pub use filter::{Filter, FilterError};
 pub use landlock::Directories;
 
@@ -79,7 +79,7 @@ pub enum ConfineError {
 
 /// Confines the calling process for good.
 ///
-/// `calls` are slices of host system call numbers that may be made in addition to [`RUNTIME`]:
+/// `surface` is the kind of guest. `calls` are slices of host system call numbers that may be made in addition to [`RUNTIME`]:
 /// those behind the personality functions that the image's modules import. A number that is
 /// always fatal or unknown is an error. `directories` additionally limits which files can be
 /// opened by path, for runs outside a container; descriptors already open stay usable.
@@ -87,10 +87,11 @@ pub enum ConfineError {
 /// Call it while the process has one thread: Landlock covers the calling thread and its future
 /// children only (the filter is put on all threads).
 pub fn apply(
+    surface: Surface,
     calls: &[&[i64]],
     directories: Option<&Directories>,
 ) -> Result<Confinement, ConfineError> {
-    let filter = Filter::build(calls)?;
+    let filter = Filter::build(surface, calls)?;
     sys::clear_read_implies_exec().map_err(ConfineError::ReadImpliesExec)?;
     sys::set_no_new_privs().map_err(ConfineError::NoNewPrivs)?;
     let mdwe = match sys::set_mdwe() {

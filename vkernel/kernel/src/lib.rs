@@ -12,6 +12,7 @@ pub mod audit;
 pub mod confine;
 pub mod exec;
 mod fs;
+pub mod linux;
 pub mod preview1;
 pub mod process;
 pub mod signals;

@@ -63,6 +63,17 @@ pub fn install() -> io::Result<()> {
     unblock_all()
 }
 
+/// Makes `signal` end PID 1 as it ends every other process by default. `None` if this is not PID 1
+/// or not a signal that asks a process to end.
+pub(crate) fn end_first_process(signal: libc::c_int) -> Option<io::Result<()>> {
+    if !ENDING.contains(&signal) || !rustix::process::getpid().is_init() {
+        return None;
+    }
+    let handler: extern "C" fn(libc::c_int) = end_process;
+    let flags = libc::SA_RESETHAND | libc::SA_NODEFER;
+    Some(set(signal, handler as libc::sighandler_t, flags))
+}
+
 /// Ends the process as `signal` would.
 extern "C" fn end_process(signal: libc::c_int) {
     // SAFETY: getpid, _exit and raise are async-signal-safe (`signal-safety(7)`). raise comes

@@ -21,7 +21,7 @@ const RW: i64 = (libc::PROT_READ | libc::PROT_WRITE) as i64;
 const PRIVATE: i64 = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as i64;
 
 fn confine() {
-    confine::apply(&[], None).unwrap();
+    confine::apply(Surface::Wasi, &[], None).unwrap();
 }
 
 fn call(number: i64, a: i64, b: i64, c: i64, d: i64, e: i64) -> i64 {
@@ -199,7 +199,12 @@ fn panics_and_aborts_are_reported() {
 fn listed_calls_are_allowed() {
     check(
         || {
-            confine::apply(&[&[libc::SYS_openat], &[libc::SYS_socket]], None).unwrap();
+            confine::apply(
+                Surface::Wasi,
+                &[&[libc::SYS_openat], &[libc::SYS_socket]],
+                None,
+            )
+            .unwrap();
             assert!(std::fs::File::open("/etc/passwd").is_ok());
             assert!(call(libc::SYS_socket, 1, 1, 0, 0, 0) > 2);
             assert_eq!(
@@ -236,7 +241,7 @@ fn inherited_read_implies_exec_is_cleared() {
         || {
             // SAFETY: changes how later mappings of this child are made.
             assert!(unsafe { libc::personality(libc::READ_IMPLIES_EXEC as libc::c_ulong) } >= 0);
-            confine::apply(&[&[libc::SYS_openat]], None).unwrap();
+            confine::apply(Surface::Wasi, &[&[libc::SYS_openat]], None).unwrap();
             let page = call(libc::SYS_mmap, 0, 4096, RW, PRIVATE, -1);
             let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
             let line = maps.lines().find(|l| l.starts_with(&format!("{page:x}-")));
@@ -257,7 +262,7 @@ fn inherited_read_implies_exec_is_cleared() {
 #[test]
 fn the_report_is_true() {
     let (end, text) = Child::start(|| {
-        let report = confine::apply(&[&[libc::SYS_openat]], None).unwrap();
+        let report = confine::apply(Surface::Wasi, &[&[libc::SYS_openat]], None).unwrap();
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         assert!(status.contains("NoNewPrivs:\t1"), "{status}");
         assert!(status.contains("Seccomp:\t2"), "{status}");
@@ -333,11 +338,11 @@ fn cost() {
     let (end, text) = Child::start(|| {
         let calls: Vec<i64> = (257..300).collect();
         let start = Instant::now();
-        let filter = confine::Filter::build(&[&calls]).unwrap();
+        let filter = confine::Filter::build(Surface::Wasi, &[&calls]).unwrap();
         let built = start.elapsed();
         drop(filter);
         let start = Instant::now();
-        let report = confine::apply(&[&calls], None).unwrap();
+        let report = confine::apply(Surface::Wasi, &[&calls], None).unwrap();
         let applied = start.elapsed();
         let mut times = Vec::new();
         for _ in 0..1000 {

@@ -4,5 +4,8 @@
 /// For native code. A static-PIE ELF for x86-64; `build.rs` says how it is made.
 pub static LAUNCHER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher"));
 
+/// For native code with modules of the Linux personality among them.
+pub static LAUNCHER_LINUX: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher-linux"));
+
 /// For Pulley bytecode: the same with the interpreter in it.
 pub static LAUNCHER_PULLEY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher-pulley"));

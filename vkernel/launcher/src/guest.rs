@@ -44,10 +44,10 @@ pub(crate) struct Guest<'p> {
     pub(crate) argv: Vec<Vec<u8>>,
     pub(crate) dirs: Vec<(DirMapping, OwnedFd)>,
     pub(crate) role: Role,
-    env: Vec<Vec<u8>>,
-    cwd: Vec<u8>,
+    pub(crate) env: Vec<Vec<u8>>,
+    pub(crate) cwd: Vec<u8>,
     /// The root, and its host path if it is not the launcher's own.
-    root: Option<(OwnedFd, Option<PathBuf>)>,
+    pub(crate) root: Option<(OwnedFd, Option<PathBuf>)>,
 }
 
 /// How a guest ended.
@@ -167,7 +167,7 @@ impl<'p> Guest<'p> {
 }
 
 /// Makes room on the main thread's stack for the deepest guest.
-fn reserve_stack() -> Result<(), Failure> {
+pub(crate) fn reserve_stack() -> Result<(), Failure> {
     let needed = (GUEST_STACK + HOST_STACK) as u64;
     let stack = confine::stack::reserve(needed).map_err(Failure::host("reserving stack"))?;
     if stack < needed {

@@ -11,6 +11,8 @@
 mod failure;
 mod guest;
 mod info;
+#[cfg(feature = "linux")]
+mod linux;
 mod payload;
 mod request;
 mod settings;
@@ -72,6 +74,10 @@ fn launch(payload: &Payload, settings: &Settings, guest: Guest<'_>) -> Result<i3
         module: &guest.module.digest,
         argv: &guest.argv,
     });
+    #[cfg(feature = "linux")]
+    if linux::wanted(guest.module) {
+        return linux::run(payload, settings, guest);
+    }
     let (calls, directories) = (guest::host_calls(guest.module), guest.directories());
     let audit = settings.audit.clone();
     let program = guest.program.clone();
@@ -80,7 +86,8 @@ fn launch(payload: &Payload, settings: &Settings, guest: Guest<'_>) -> Result<i3
         signals::arm_wall_time(limit, &audit)
             .map_err(Failure::host("arming the wall-clock limit"))?;
     }
-    confine::apply(&calls, directories.as_ref()).map_err(Failure::confine)?;
+    confine::apply(confine::Surface::Wasi, &calls, directories.as_ref())
+        .map_err(Failure::confine)?;
     let Ran { status, trap } = prepared
         .run()
         .inspect_err(|failure| failure.audit(&audit))?;

@@ -9,6 +9,7 @@ use std::{
     io::{self, Read},
     os::fd::OwnedFd,
     ptr::NonNull,
+    sync::Arc,
 };
 
 use megabinary_format::{
@@ -75,7 +76,7 @@ const PT_PHDR: u32 = 6;
 
 /// The parts of a megabinary that a launch needs.
 pub(crate) struct Payload {
-    pub(crate) index: Index,
+    pub(crate) index: Arc<Index>,
     pub(crate) signature: Signature,
     /// Address at which virtual address 0 of the file lies.
     bias: usize,
@@ -107,7 +108,7 @@ impl Payload {
         let bytes: &'static [u8] = unsafe { std::slice::from_raw_parts(start, len) };
         let tail = Tail::decode(bytes)?;
         Ok(Payload {
-            index: Index::decode(tail.index)?,
+            index: Arc::new(Index::decode(tail.index)?),
             signature: Signature::decode(tail.signature)?,
             bias,
             headers,

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use vkernel_abi::personality::{self, Function, Personality, Type};
+use vkernel_abi::{
+    personality::{self, Function, Personality, Type},
+    wali,
+};
 use wasmparser::{FuncType, Import, TypeRef, ValType, types::Types};
 
 /// An import that cannot be served.
@@ -84,6 +87,9 @@ pub(super) fn check(
     }
     let types = types.as_ref();
     let ty = types[types.core_function_at(function)].unwrap_func();
+    if module == wali::MODULE && offered(&field, ty) {
+        return Ok(());
+    }
     let known = personality::ALL
         .iter()
         .find(|p| p.module == module)
@@ -104,6 +110,16 @@ pub(super) fn check(
             field,
             offset,
         }),
+    }
+}
+
+/// Whether the Linux personality has it. Toolchains differ in whether a word is an i32 or an i64.
+fn offered(field: &str, ty: &FuncType) -> bool {
+    use ValType::{I32, I64};
+    let words = ty.params().iter().all(|t| matches!(t, I32 | I64));
+    match wali::syscall(field) {
+        Some(call) => words && ty.params().len() == call.params.len() && ty.results() == [I64],
+        None => wali::STARTUP.iter().any(|f| f.name == field && same(f, ty)),
     }
 }
 

@@ -8,6 +8,15 @@ use libc::*;
 
 use super::bpf::{Action, Rule};
 
+/// What kind of guest a filter is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surface {
+    /// WASI alone.
+    Wasi,
+    /// Linux system calls, mediated (see `linux`): terminals and limits of the guest's own.
+    Linux,
+}
+
 /// Host calls that every process of the vkernel may make after confinement.
 pub const RUNTIME: &[i64] = &[
     // Memory: wasmtime's linear memories and stacks, malloc. mmap and mprotect are in `CHECKED`.
@@ -156,6 +165,45 @@ pub(super) const CHECKED: &[(i64, Rule)] = &[
                 FIONREAD as u32,
                 FIONBIO as u32,
             ],
+            otherwise: EPERM,
+        },
+    ),
+];
+
+/// What replaces rules of [`CHECKED`] for guests with Linux system calls. The vkernel itself looks at
+/// the arguments too (`linux::calls::control`); still no TIOCSTI.
+pub(super) const CHECKED_FOR_LINUX: &[(i64, Rule)] = &[
+    // The descriptor limit stays with the vkernel's own; see `linux::calls::limits`.
+    (SYS_prlimit64, Rule::Always(Action::Allow)),
+    (
+        SYS_prctl,
+        Rule::OneOf {
+            argument: 0,
+            values: &[
+                PR_SET_NAME as u32,
+                PR_GET_NAME as u32,
+                PR_SET_VMA as u32,
+                PR_SET_PDEATHSIG as u32,
+                PR_GET_PDEATHSIG as u32,
+                PR_GET_DUMPABLE as u32,
+                PR_SET_DUMPABLE as u32,
+                PR_GET_KEEPCAPS as u32,
+                PR_SET_KEEPCAPS as u32,
+                PR_GET_NO_NEW_PRIVS as u32,
+                PR_SET_NO_NEW_PRIVS as u32,
+                PR_SET_CHILD_SUBREAPER as u32,
+                PR_GET_CHILD_SUBREAPER as u32,
+                PR_GET_TIMERSLACK as u32,
+                PR_SET_TIMERSLACK as u32,
+            ],
+            otherwise: EPERM,
+        },
+    ),
+    (
+        SYS_ioctl,
+        Rule::OneOf {
+            argument: 1,
+            values: crate::linux::IOCTLS,
             otherwise: EPERM,
         },
     ),

@@ -12,7 +12,7 @@
 
 use super::{
     bpf::{self, Action, Instruction, Rule},
-    calls::{CHECKED, FATAL, RUNTIME},
+    calls::{CHECKED, CHECKED_FOR_LINUX, FATAL, RUNTIME, Surface},
 };
 
 /// The first system call number that did not exist when [`super::calls`] was written:
@@ -43,8 +43,8 @@ pub enum FilterError {
 }
 
 impl Filter {
-    /// The filter that allows [`RUNTIME`] and `calls`.
-    pub fn build(calls: &[&[i64]]) -> Result<Filter, FilterError> {
+    /// The filter that allows [`RUNTIME`] and `calls`, for guests of `surface`.
+    pub fn build(surface: Surface, calls: &[&[i64]]) -> Result<Filter, FilterError> {
         // One place for each number that there is: small, and cheaper to fill than a map.
         let mut rules = [REFUSED; FIRST_UNKNOWN as usize];
         for &call in calls.iter().copied().chain([RUNTIME]).flatten() {
@@ -55,7 +55,11 @@ impl Filter {
             }
         }
         // After the lists, so that these have the last word.
-        for &(call, rule) in CHECKED {
+        let wider: &[(i64, Rule)] = match surface {
+            Surface::Wasi => &[],
+            Surface::Linux => CHECKED_FOR_LINUX,
+        };
+        for &(call, rule) in CHECKED.iter().chain(wider) {
             rules[call as usize] = rule;
         }
         for &call in FATAL {
@@ -107,7 +111,7 @@ mod tests {
     #[test]
     fn every_number_gets_its_rule() {
         let extra = [libc::SYS_openat, libc::SYS_openat2, libc::SYS_mmap];
-        let filter = Filter::build(&[&extra]).unwrap();
+        let filter = Filter::build(Surface::Wasi, &[&extra]).unwrap();
         for number in 0..1000_i64 {
             if CHECKED.iter().any(|(call, _)| *call == number) {
                 continue;
@@ -131,7 +135,7 @@ mod tests {
 
     #[test]
     fn arguments() {
-        let filter = Filter::build(&[]).unwrap();
+        let filter = Filter::build(Surface::Wasi, &[]).unwrap();
         for (call, prot) in [
             (libc::SYS_mmap, 2),
             (libc::SYS_mprotect, 2),
@@ -185,7 +189,7 @@ mod tests {
 
     #[test]
     fn other_architectures_die() {
-        let filter = Filter::build(&[]).unwrap();
+        let filter = Filter::build(Surface::Wasi, &[]).unwrap();
         for arch in [0, 0x4000_0003, 0xc000_00b7] {
             for number in 0..500 {
                 let got = bpf::run(filter.program(), arch, number, [0; 6]);
@@ -201,7 +205,7 @@ mod tests {
             .step_by(2)
             .filter(|n| !FATAL.contains(n))
             .collect();
-        let filter = Filter::build(&[&every_second]).unwrap();
+        let filter = Filter::build(Surface::Wasi, &[&every_second]).unwrap();
         assert!((256..4096).contains(&filter.program().len()));
         for &number in &every_second {
             if !CHECKED.iter().any(|(call, _)| *call == number) {
@@ -212,7 +216,7 @@ mod tests {
 
     #[test]
     fn lists_that_make_no_sense() {
-        let build = |call| Filter::build(&[&[call]]).map(|_| ());
+        let build = |call| Filter::build(Surface::Wasi, &[&[call]]).map(|_| ());
         assert_eq!(build(libc::SYS_execve), Err(FilterError::Fatal(59)));
         assert_eq!(build(-1), Err(FilterError::Unknown(-1)));
         assert_eq!(build(463), Err(FilterError::Unknown(463)));

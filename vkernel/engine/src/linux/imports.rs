@@ -1,0 +1,190 @@
+//! Links a module's imports: system calls by the kernel crate's table, and the few functions by
+//! which a C library starts (`polyfills/sysroot/README.md`).
+#![allow(unsafe_code)]
+
+use std::mem::MaybeUninit;
+
+use rustix::io::Errno;
+use vkernel_abi::wali::{self, Syscall};
+use vkernel_kernel::linux::{Args, Cx, Row, Stop, answer, row};
+use wasmtime::{AsContextMut, Caller, FuncType, Linker, Module, ValRaw, ValType};
+
+use super::{Guest, deliver, threads};
+use crate::EngineError;
+
+/// Links every function that the module imports.
+pub(super) fn add(linker: &mut Linker<Guest>, module: &Module) -> Result<(), EngineError> {
+    for import in module.imports() {
+        let Some(ty) = import.ty().func().cloned() else {
+            continue;
+        };
+        let (from, field) = (import.module(), import.name());
+        let linked = match wali::syscall(field) {
+            Some(call) => system_call(linker, from, field, ty, call),
+            None => startup(linker, from, field),
+        };
+        linked.map_err(EngineError::wasmtime("linking the personality"))?;
+    }
+    Ok(())
+}
+
+fn system_call(
+    linker: &mut Linker<Guest>,
+    from: &str,
+    field: &str,
+    ty: FuncType,
+    call: &'static Syscall,
+) -> wasmtime::Result<()> {
+    // Toolchains differ in whether a word is i32 or i64; the module says.
+    let wide: Vec<bool> = ty.params().map(|t| matches!(t, ValType::I64)).collect();
+    let row = row(call.number);
+    let function = move |caller: Caller<'_, Guest>, values: &mut [MaybeUninit<ValRaw>]| {
+        let mut args: Args = [0; 6];
+        for (((to, value), wide), kind) in args
+            .iter_mut()
+            .zip(&*values)
+            .zip(&wide)
+            .zip(call.params.bytes())
+        {
+            // SAFETY: wasmtime initialises as many values as the type has parameters, and `wide`
+            // has one element for each.
+            let value = unsafe { value.assume_init() };
+            *to = match (wide, kind) {
+                (true, _) => value.get_u64(),
+                (false, b'i') => i64::from(value.get_i32()).cast_unsigned(),
+                (false, _) => value.get_u32().into(),
+            };
+        }
+        let result = run(caller, call, row, &args)?;
+        if let Some(first) = values.first_mut() {
+            first.write(ValRaw::i64(result));
+        }
+        Ok(())
+    };
+    // SAFETY: the function reads as many values as `ty` has parameters and writes its one result,
+    // an i64, which the linker has checked the import for.
+    unsafe { linker.func_new_unchecked(from, field, ty, function) }.map(drop)
+}
+
+/// One system call: made, begun again if a signal ended it and its handler wants that, and the
+/// handlers of what came meanwhile called.
+fn run(
+    mut caller: Caller<'_, Guest>,
+    call: &'static Syscall,
+    row: Option<&'static Row>,
+    args: &Args,
+) -> wasmtime::Result<i64> {
+    loop {
+        let guest = caller.data();
+        let running = guest.running()?;
+        let cx = Cx {
+            process: &running.process,
+            thread: &guest.thread,
+        };
+        let answered = match row {
+            Some(row) => row.run(&cx, args),
+            None => {
+                running.process.unsupported(call.name, args);
+                Err(Stop::Errno(Errno::NOSYS))
+            }
+        };
+        let mail = guest.thread.inbox.has_mail();
+        let value = match answered {
+            Ok(value) => value,
+            Err(Stop::Errno(Errno::INTR)) if mail => {
+                let again = deliver::all(&mut caller.as_context_mut())?;
+                if again && row.is_some_and(|row| row.restarts) {
+                    continue;
+                }
+                return Ok(answer(Errno::INTR));
+            }
+            Err(Stop::Errno(errno)) => answer(errno),
+            Err(stop) => return Err(wasmtime::Error::new(stop)),
+        };
+        if mail {
+            deliver::all(&mut caller.as_context_mut())?;
+        }
+        return Ok(value);
+    }
+}
+
+/// EINVAL and EFAULT as the start-up functions give them.
+const INVALID: i32 = -22;
+const FAULT: i32 = -14;
+
+fn strings<'a>(
+    caller: &'a Caller<'_, Guest>,
+    environment: bool,
+) -> wasmtime::Result<&'a [Vec<u8>]> {
+    let image = &caller.data().running()?.process.image;
+    Ok(match environment {
+        true => &image.env,
+        false => &image.argv,
+    })
+}
+
+fn startup(linker: &mut Linker<Guest>, from: &str, field: &str) -> wasmtime::Result<()> {
+    let environment = field.contains("env");
+    match field {
+        "__cl_get_argc" | "__get_env_count" => {
+            linker.func_wrap(from, field, move |caller: Caller<'_, Guest>| {
+                Ok(strings(&caller, environment)?.len() as i32)
+            })?;
+        }
+        "__cl_get_argv_len" | "__get_env_len" => {
+            linker.func_wrap(from, field, move |caller: Caller<'_, Guest>, at: i32| {
+                let string = strings(&caller, environment)?.get(at.cast_unsigned() as usize);
+                Ok(string.map_or(INVALID, |s| s.len() as i32))
+            })?;
+        }
+        "__cl_copy_argv" | "__copy_env" => {
+            linker.func_wrap(
+                from,
+                field,
+                move |caller: Caller<'_, Guest>, to: i32, at: i32| {
+                    let memory = caller.data().running()?.process.space.memory();
+                    let Some(string) =
+                        strings(&caller, environment)?.get(at.cast_unsigned() as usize)
+                    else {
+                        return Ok(INVALID);
+                    };
+                    let bytes = [string.as_slice(), &[0]].concat();
+                    Ok(match memory.write(to.cast_unsigned(), &bytes) {
+                        Ok(()) => 0,
+                        Err(_) => FAULT,
+                    })
+                },
+            )?;
+        }
+        "__wasm_thread_spawn" => {
+            linker.func_wrap(
+                from,
+                field,
+                |caller: Caller<'_, Guest>, _: i32, argument: i32| {
+                    let running = caller.data().running()?;
+                    Ok(
+                        match threads::spawn(running, &caller.data().thread, argument) {
+                            Ok(id) => id,
+                            Err(errno) => answer(errno) as i32,
+                        },
+                    )
+                },
+            )?;
+        }
+        "__init" | "__deinit" => {
+            linker.func_wrap(from, field, || 0_i32)?;
+        }
+        "__proc_exit" => {
+            linker.func_wrap(
+                from,
+                field,
+                |caller: Caller<'_, Guest>, status: i32| -> wasmtime::Result<()> {
+                    caller.data().running()?.process.exit(status)
+                },
+            )?;
+        }
+        // The linker's analysis refuses modules that import anything else.
+        _ => {}
+    }
+    Ok(())
+}

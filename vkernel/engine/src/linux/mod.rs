@@ -1,0 +1,279 @@
+//! Runs modules of the Linux personality: one process at a time per host process, its threads, its
+//! signal handlers, and its next program when it calls `execve`.
+//!
+//! What system calls mean is the kernel crate's; here they are linked to imports ([`imports`]),
+//! signals reach compiled code ([`deliver`]), threads get instances ([`threads`]).
+//!
+//! Invariant: the linear memory is 4 GiB for compiled code from the start and never moves; which
+//! of its pages are there is the kernel crate's business.
+
+mod deliver;
+mod imports;
+mod threads;
+
+use std::{collections::HashMap, os::fd::OwnedFd, ptr::NonNull, sync::Arc};
+
+use megabinary_format::{Module as IndexModule, Target};
+use vkernel_abi::snapshot;
+use vkernel_kernel::linux::{Host, Image, LinuxProcess, Stop, Thread, guest, signals::Inbox};
+use wasmtime::{
+    Engine, Instance, InstancePre, Linker, Module, SharedMemory, Store, Trap, UpdateDeadline,
+};
+
+use crate::{
+    CodeImage, EngineError, TrapReport,
+    code::InPlace,
+    config::{self, Flavour},
+    host,
+    memory::{Images, WASM_PAGE},
+};
+
+/// Most pages of a 32-bit memory.
+const ALL_PAGES: u64 = 65536;
+
+/// What a store holds: the thread that runs in it, and the process once its memory is there.
+struct Guest {
+    thread: Thread,
+    running: Option<Arc<Running>>,
+    /// What the call of a signal handler needs.
+    handlers: Option<deliver::Handlers>,
+}
+
+/// A process, and what its new threads need.
+struct Running {
+    process: LinuxProcess,
+    engine: Engine,
+    /// Only of modules with shared memory.
+    pre: Option<InstancePre<Guest>>,
+}
+
+impl Guest {
+    /// The process; compiled code runs only when it is there.
+    fn running(&self) -> wasmtime::Result<&Arc<Running>> {
+        self.running
+            .as_ref()
+            .ok_or_else(|| wasmtime::format_err!("a system call before the program was started"))
+    }
+}
+
+/// Loaded modules of this host process: each code image is registered once, whatever is executed
+/// how often.
+#[derive(Default)]
+pub struct LinuxMachines {
+    loaded: HashMap<u32, Loaded>,
+}
+
+#[derive(Clone)]
+struct Loaded {
+    engine: Engine,
+    module: Module,
+    images: Images,
+}
+
+/// How a program ended that did not end its process.
+#[derive(Debug)]
+pub enum LinuxOutcome {
+    /// The process goes on with another program.
+    Exec(Box<Image>),
+    /// The program trapped: the report, and the signal by which the process ends natively.
+    Trap(Box<TrapReport>, i32),
+}
+
+impl LinuxMachines {
+    /// Loads a module, if it is not.
+    fn load(
+        &mut self,
+        target: Target,
+        at: u32,
+        code: CodeImage,
+        file: &Arc<OwnedFd>,
+    ) -> Result<Loaded, EngineError> {
+        if let Some(loaded) = self.loaded.get(&at) {
+            return Ok(loaded.clone());
+        }
+        let images = Images::whole(Arc::clone(file));
+        let mut config = config::base(target, Flavour::Linux)?;
+        host::declare_features(&mut config);
+        config.with_custom_code_memory(Some(Arc::new(InPlace)));
+        config.with_host_memory(Arc::new(images.clone()));
+        let engine =
+            Engine::new(&config).map_err(EngineError::wasmtime("setting the engine up"))?;
+        // SAFETY: the contract of `CodeImage::from_mapped`: a trusted image of this release,
+        // mapped for the life of the process.
+        #[allow(unsafe_code)]
+        let module = unsafe { Module::deserialize_raw(&engine, code.0) }
+            .map_err(EngineError::wasmtime("loading compiled code"))?;
+        let loaded = Loaded {
+            engine,
+            module,
+            images,
+        };
+        self.loaded.insert(at, loaded.clone());
+        Ok(loaded)
+    }
+
+    /// Runs `image`, whose module is `module`, as the program of this host process.
+    ///
+    /// `code` is its compiled code; `file` is the megabinary, for memory images.
+    pub fn run(
+        &mut self,
+        target: Target,
+        module: &IndexModule,
+        code: CodeImage,
+        file: &Arc<OwnedFd>,
+        image: Image,
+        host: &Arc<Host>,
+    ) -> Result<LinuxOutcome, EngineError> {
+        let loaded = self.load(target, image.module, code, file)?;
+        loaded.images.prepare(&module.cold);
+        let engine = &loaded.engine;
+        let mut linker: Linker<Guest> = Linker::new(engine);
+        imports::add(&mut linker, &loaded.module)?;
+        let mut store = store(engine, Thread::new);
+        let shared = shared_memory(engine, &loaded.module)?;
+        if let Some((module, field, memory)) = &shared {
+            linker
+                .define(&store, module, field, memory.clone())
+                .map_err(EngineError::wasmtime("linking the memory"))?;
+        }
+        let pre = linker
+            .instantiate_pre(&loaded.module)
+            .map_err(EngineError::wasmtime("linking the program"))?;
+        let instance = pre
+            .instantiate(&mut store)
+            .map_err(EngineError::wasmtime("instantiating the program"))?;
+        let base = match &shared {
+            Some((_, _, memory)) => memory.data().as_ptr().cast_mut().cast::<u8>(),
+            None => instance
+                .get_memory(&mut store, snapshot::MEMORY)
+                .map_or(std::ptr::null_mut(), |memory| memory.data_ptr(&store)),
+        };
+        let base = NonNull::new(base)
+            .ok_or_else(|| EngineError::missing(&module.name, snapshot::MEMORY))?;
+        let initial = module.cold.pages.saturating_mul(WASM_PAGE as u64);
+        let process = process(image, base, initial, host);
+        if shared.is_some() {
+            process.space.close_rest(initial).map_err(|errno| {
+                EngineError::wasmtime("laying out the memory")(wasmtime::Error::new(errno))
+            })?;
+        }
+        let running = Arc::new(Running {
+            process,
+            engine: engine.clone(),
+            pre: shared.is_some().then_some(pre),
+        });
+        enter(&mut store, &instance, &running);
+        let ended = start(&mut store, &instance, &module.name)?;
+        let process = &running.process;
+        let outcome = match ended {
+            // `_start` that returns has run the exit handlers.
+            Ok(()) => process.exit(0),
+            Err(error) => match error.downcast::<Stop>() {
+                Ok(Stop::Exec(image)) => LinuxOutcome::Exec(image),
+                Ok(Stop::Thread(status)) => {
+                    store.data().thread.ended(process);
+                    process.first_thread_ended(status)
+                }
+                Ok(Stop::Errno(_)) => LinuxOutcome::Trap(
+                    Box::new(TrapReport::plain(
+                        &module.name,
+                        "a signal frame outside the stack",
+                    )),
+                    signal_of(None),
+                ),
+                Err(error) => trapped(&module.name, &error),
+            },
+        };
+        Inbox::leave();
+        Ok(outcome)
+    }
+}
+
+fn trapped(module: &str, error: &wasmtime::Error) -> LinuxOutcome {
+    let signal = signal_of(error.downcast_ref::<Trap>());
+    LinuxOutcome::Trap(Box::new(TrapReport::new(module, error)), signal)
+}
+
+/// The signal by which a native program ends after the same mistake (signal(7)).
+fn signal_of(trap: Option<&Trap>) -> i32 {
+    use rustix::process::Signal;
+    match trap {
+        Some(Trap::IntegerDivisionByZero | Trap::IntegerOverflow) => Signal::FPE,
+        Some(Trap::UnreachableCodeReached) => Signal::ILL,
+        _ => Signal::SEGV,
+    }
+    .as_raw()
+}
+
+fn process(image: Image, base: NonNull<u8>, initial: u64, host: &Arc<Host>) -> LinuxProcess {
+    // SAFETY: 4 GiB and a guard are reserved for every memory (`config`); it lives as long as its
+    // store, and the process is used by that store's code alone.
+    #[allow(unsafe_code)]
+    let memory = unsafe { guest::Memory::new(base) };
+    LinuxProcess::new(image, memory, initial, Arc::clone(host))
+}
+
+/// A store for one thread, made by `thread` from what interrupts its computations.
+fn store(
+    engine: &Engine,
+    thread: impl FnOnce(Box<dyn Fn() + Send + Sync>) -> Thread,
+) -> Store<Guest> {
+    let epochs = engine.clone();
+    let guest = Guest {
+        // An atomic addition: allowed in a signal handler.
+        thread: thread(Box::new(move || epochs.increment_epoch())),
+        running: None,
+        handlers: None,
+    };
+    let mut store = Store::new(engine, guest);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|mut store| {
+        deliver::all(&mut store)?;
+        Ok(UpdateDeadline::Continue(1))
+    });
+    store
+}
+
+/// Makes the instance's thread the calling host thread's.
+fn enter(store: &mut Store<Guest>, instance: &Instance, running: &Arc<Running>) {
+    let handlers = deliver::Handlers::of(instance, store);
+    let guest = store.data_mut();
+    guest.handlers = handlers;
+    guest.running = Some(Arc::clone(running));
+    guest.thread.inbox.enter();
+}
+
+fn start(
+    store: &mut Store<Guest>,
+    instance: &Instance,
+    name: &str,
+) -> Result<wasmtime::Result<()>, EngineError> {
+    let entry = instance
+        .get_typed_func::<(), ()>(&mut *store, snapshot::START)
+        .map_err(|_| EngineError::missing(name, snapshot::START))?;
+    let first = instance
+        .get_typed_func::<(), ()>(&mut *store, snapshot::START_FUNCTION)
+        .ok();
+    Ok(first
+        .map_or(Ok(()), |first| first.call(&mut *store, ()))
+        .and_then(|()| entry.call(&mut *store, ())))
+}
+
+/// The shared memory that a module imports, whole, after the two names of the import.
+fn shared_memory(
+    engine: &Engine,
+    module: &Module,
+) -> Result<Option<(String, String, SharedMemory)>, EngineError> {
+    let Some((import, ty)) = module.imports().find_map(|import| {
+        let ty = import.ty().memory()?.clone();
+        Some((import, ty))
+    }) else {
+        return Ok(None);
+    };
+    let pages = ty.maximum().unwrap_or(ALL_PAGES).min(ALL_PAGES) as u32;
+    let whole = wasmtime::MemoryType::shared(pages, pages);
+    let memory = SharedMemory::new(engine, whole)
+        .map_err(EngineError::wasmtime("making the shared memory"))?;
+    let (module, field) = (import.module().to_owned(), import.name().to_owned());
+    Ok(Some((module, field, memory)))
+}

@@ -1,0 +1,118 @@
+//! `execve`: by content, inside this process. No host program is ever executed.
+#![allow(unsafe_code)]
+
+use std::{
+    ffi::CString,
+    io::{self, Write},
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+};
+
+use libc::*;
+use rustix::{
+    fs::{AtFlags, CWD, Mode, OFlags},
+    io::Errno,
+};
+
+use super::super::{
+    call::{Answer, Args, Cx, Stop, word},
+    table::Row,
+};
+use crate::exec::{self, ExecRequest, Files, Resolution};
+
+pub(super) const ROWS: &[Row] = &[
+    Row::call(SYS_execve, execve)
+        .host(&[SYS_openat, SYS_getcwd, SYS_getdents64])
+        .partial("ENOSYS while the process has other threads"),
+    Row::call(SYS_execveat, execveat)
+        .host(&[SYS_openat, SYS_getcwd, SYS_getdents64, SYS_readlink])
+        .partial("ENOSYS while the process has other threads"),
+];
+
+/// Most bytes of arguments and environment together: an eighth of a guest's memory is more than
+/// Linux gives (a quarter of an 8 MiB stack).
+const MOST: usize = 2 << 20;
+
+/// The host process's root is the sandbox's.
+struct HostRoot;
+
+impl Files for HostRoot {
+    fn open(&self, path: &[u8]) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        // Absolute: a request's paths are joined to its working directory.
+        let path = CString::new(path)?;
+        Ok(rustix::fs::openat(CWD, path, flags, Mode::empty())?)
+    }
+}
+
+fn execve(cx: &Cx<'_>, args: &Args) -> Answer {
+    let path = cx.memory().path(word(args[0]))?;
+    run(cx, path, word(args[1]), word(args[2]))
+}
+
+fn execveat(cx: &Cx<'_>, args: &Args) -> Answer {
+    let at = cx.process.descriptors().check_folder(args[0])? as i32;
+    let name = cx.memory().path(word(args[1]))?;
+    let flags = args[4] as i32;
+    if flags & !(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0 {
+        return Err(Errno::INVAL.into());
+    }
+    let path = match (name.first(), at) {
+        (None, _) if flags & AT_EMPTY_PATH == 0 => return Err(Errno::NOENT.into()),
+        (None, _) => format!("/proc/self/fd/{at}").into_bytes(),
+        (Some(b'/'), _) | (_, AT_FDCWD) => name,
+        _ => [format!("/proc/self/fd/{at}/").into_bytes(), name].concat(),
+    };
+    if flags & AT_SYMLINK_NOFOLLOW != 0 {
+        let stat = rustix::fs::statat(CWD, path.as_slice(), AtFlags::SYMLINK_NOFOLLOW)?;
+        if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Symlink {
+            return Err(Errno::LOOP.into());
+        }
+    }
+    run(cx, path, word(args[2]), word(args[3]))
+}
+
+fn run(cx: &Cx<'_>, path: Vec<u8>, argv: u32, env: u32) -> Answer {
+    if cx.process.threads() > 1 {
+        return Err(Errno::NOSYS.into());
+    }
+    let memory = cx.memory();
+    let argv = memory.strings(argv, MOST)?;
+    let env = memory.strings(env, MOST)?;
+    let cwd = rustix::process::getcwd(Vec::new())?.into_bytes();
+    let host = &cx.process.host;
+    let request = ExecRequest {
+        path,
+        argv,
+        env,
+        cwd,
+    };
+    match exec::resolve(&host.index, &HostRoot, request.clone()) {
+        Ok(Resolution::Launch(launch)) => Err(Stop::Exec(Box::new(launch.into()))),
+        Ok(Resolution::PrintEnvironment(variables)) => {
+            cx.process.exit(print(&variables));
+        }
+        Err(error) => {
+            let errno = error.errno();
+            // A search along PATH looks for files that are not there; that is no refusal.
+            if errno != ENOENT && errno != ENOTDIR {
+                let reason = error.to_string();
+                host.audit
+                    .refuse("execve", error.path(), &reason, error.errno_name());
+            }
+            Err(Errno::from_raw_os_error(errno).into())
+        }
+    }
+}
+
+/// `env` without a program.
+fn print(variables: &[Vec<u8>]) -> i32 {
+    // SAFETY: descriptor 1 is looked at and left as it is.
+    let stdout = std::mem::ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(1) });
+    debug_assert_eq!(stdout.as_raw_fd(), 1);
+    let mut text = variables.join(&b'\n');
+    text.push(b'\n');
+    match (&*stdout).write_all(&text) {
+        Ok(()) => 0,
+        Err(_) => 125,
+    }
+}

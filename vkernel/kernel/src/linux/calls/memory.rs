@@ -1,0 +1,137 @@
+//! Memory maps. The ranges are [`super::super::space`]'s; here is what a guest may ask for.
+
+use libc::*;
+use rustix::io::Errno;
+
+use super::super::{
+    call::{Answer, Args, Cx, int, word},
+    table::Row,
+};
+
+pub(super) const ROWS: &[Row] = &[
+    Row::call(SYS_mmap, mmap).partial(
+        "PROT_EXEC is refused (EPERM) and audited; MAP_HUGETLB and MAP_GROWSDOWN give EINVAL",
+    ),
+    Row::call(SYS_munmap, munmap),
+    Row::call(SYS_mprotect, mprotect).partial("PROT_EXEC is refused (EPERM) and audited"),
+    Row::call(SYS_mremap, mremap)
+        .partial("only private memory without a file can grow; others give ENOMEM"),
+    Row::call(SYS_madvise, madvise)
+        .partial("advice that concerns other processes or memory errors gives EINVAL"),
+    Row::call(SYS_msync, |cx, args| over(cx, SYS_msync, args)),
+    Row::call(SYS_mlock, |cx, args| over(cx, SYS_mlock, args)),
+    Row::call(SYS_munlock, |cx, args| over(cx, SYS_munlock, args)),
+    Row::call(SYS_mlock2, |cx, args| over(cx, SYS_mlock2, args)),
+    Row::call(SYS_mincore, mincore),
+    Row::call(SYS_brk, brk).partial("the break never moves: C libraries use mmap instead"),
+];
+
+fn refuse_execution(cx: &Cx<'_>, operation: &str, protection: i32) -> Result<(), Errno> {
+    if protection & PROT_EXEC == 0 {
+        return Ok(());
+    }
+    cx.process.host.audit.refuse(
+        operation,
+        &cx.process.image.program,
+        "no memory becomes executable: PROT_EXEC",
+        "EPERM",
+    );
+    Err(Errno::PERM)
+}
+
+fn mmap(cx: &Cx<'_>, args: &Args) -> Answer {
+    let (protection, flags) = (int(args[2]), int(args[3]));
+    refuse_execution(cx, "mmap", protection)?;
+    let descriptor = match flags & MAP_ANONYMOUS != 0 {
+        true => -1,
+        false => cx.process.descriptors().check(args[4])? as i32,
+    };
+    let offset = args[5].cast_signed();
+    let address = cx.process.space.map(
+        word(args[0]),
+        word(args[1]),
+        protection,
+        flags,
+        descriptor,
+        offset,
+    )?;
+    Ok(address.into())
+}
+
+fn munmap(cx: &Cx<'_>, args: &Args) -> Answer {
+    cx.process.space.unmap(word(args[0]), word(args[1]))?;
+    Ok(0)
+}
+
+fn mprotect(cx: &Cx<'_>, args: &Args) -> Answer {
+    let protection = int(args[2]);
+    refuse_execution(cx, "mprotect", protection)?;
+    cx.process
+        .space
+        .protect(word(args[0]), word(args[1]), protection)?;
+    Ok(0)
+}
+
+fn mremap(cx: &Cx<'_>, args: &Args) -> Answer {
+    let address = cx.process.space.remap(
+        word(args[0]),
+        word(args[1]),
+        word(args[2]),
+        int(args[3]),
+        word(args[4]),
+    )?;
+    Ok(address.into())
+}
+
+fn madvise(cx: &Cx<'_>, args: &Args) -> Answer {
+    const KNOWN: &[i32] = &[
+        MADV_NORMAL,
+        MADV_RANDOM,
+        MADV_SEQUENTIAL,
+        MADV_WILLNEED,
+        MADV_DONTNEED,
+        MADV_FREE,
+        MADV_REMOVE,
+        MADV_DONTFORK,
+        MADV_DOFORK,
+        MADV_MERGEABLE,
+        MADV_UNMERGEABLE,
+        MADV_HUGEPAGE,
+        MADV_NOHUGEPAGE,
+        MADV_DONTDUMP,
+        MADV_DODUMP,
+        MADV_WIPEONFORK,
+        MADV_KEEPONFORK,
+        MADV_COLD,
+        MADV_PAGEOUT,
+        MADV_POPULATE_READ,
+        MADV_POPULATE_WRITE,
+    ];
+    if !KNOWN.contains(&int(args[2])) {
+        return Err(Errno::INVAL.into());
+    }
+    over(cx, SYS_madvise, args)
+}
+
+/// A call on a range of mapped memory, with at most one more argument.
+fn over(cx: &Cx<'_>, number: i64, args: &Args) -> Answer {
+    if word(args[1]) == 0 {
+        return Ok(0);
+    }
+    Ok(cx
+        .process
+        .space
+        .over(word(args[0]), word(args[1]), number, args[2])?)
+}
+
+fn mincore(cx: &Cx<'_>, args: &Args) -> Answer {
+    let to = cx.memory().address(word(args[2]));
+    Ok(cx
+        .process
+        .space
+        .over(word(args[0]), word(args[1]), SYS_mincore, to)?)
+}
+
+fn brk(_: &Cx<'_>, _: &Args) -> Answer {
+    Ok(0)
+}

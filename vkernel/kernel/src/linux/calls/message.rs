@@ -1,0 +1,115 @@
+//! `sendmsg` and `recvmsg`: a guest's `msghdr` is 36 bytes (`polyfills/sysroot/README.md`), the
+//! host's 56. Control messages have the host's layout, so descriptors and credentials pass as they
+//! are.
+
+use libc::*;
+use rustix::io::Errno;
+
+use super::{
+    super::{
+        call::{Answer, Args, Cx, word},
+        guest::Memory,
+        table::{Row, pass_on},
+    },
+    vectors::with_vectors,
+};
+
+pub(super) const ROWS: &[Row] = &[
+    Row::call(SYS_sendmsg, |cx, args| one(cx, SYS_sendmsg, args)).restarts(),
+    Row::call(SYS_recvmsg, |cx, args| one(cx, SYS_recvmsg, args)).restarts(),
+    Row::call(SYS_sendmmsg, |cx, args| many(cx, SYS_sendmsg, args)).restarts(),
+    Row::call(SYS_recvmmsg, |cx, args| many(cx, SYS_recvmsg, args))
+        .restarts()
+        .host(&[SYS_recvmsg])
+        .partial("the timeout is not looked at"),
+];
+
+/// Size of a guest's `mmsghdr`.
+const MMSGHDR: u32 = 40;
+
+/// UIO_MAXIOV.
+const MOST: u32 = 1024;
+
+/// The host's `msghdr`.
+#[repr(C)]
+struct HostHeader {
+    name: u64,
+    name_len: u32,
+    _pad: u32,
+    vectors: u64,
+    count: u64,
+    control: u64,
+    control_len: u64,
+    flags: i32,
+    _end: u32,
+}
+
+fn one(cx: &Cx<'_>, number: i64, args: &Args) -> Answer {
+    let descriptor = cx.process.descriptors().check(args[0])?;
+    message(cx, number, descriptor, word(args[1]), args[2])
+}
+
+fn message(cx: &Cx<'_>, number: i64, descriptor: u64, header: u32, flags: u64) -> Answer {
+    let memory: Memory = cx.memory();
+    let bytes: [u8; 36] = memory.array(header)?;
+    let field = |at: usize| {
+        bytes[at..]
+            .first_chunk()
+            .map_or(0, |b| u32::from_le_bytes(*b))
+    };
+    // A length that is negative as an int is EINVAL on Linux; here the host says so.
+    with_vectors(memory, field(8), field(12).into(), |vectors| {
+        let mut host = HostHeader {
+            name: memory.address(field(0)),
+            name_len: field(4),
+            _pad: 0,
+            vectors: vectors.as_ptr() as u64,
+            count: vectors.len() as u64,
+            control: memory.address(field(20)),
+            control_len: field(24).into(),
+            flags: 0,
+            _end: 0,
+        };
+        let passed = [descriptor, (&raw mut host) as u64, flags, 0, 0, 0];
+        let answer = pass_on(cx, number, true, &passed)?;
+        if number == SYS_recvmsg {
+            memory.write(header + 4, &host.name_len.to_le_bytes())?;
+            memory.write(header + 24, &(host.control_len as u32).to_le_bytes())?;
+            memory.write(header + 32, &host.flags.to_le_bytes())?;
+        }
+        Ok(answer)
+    })
+}
+
+/// Several messages, one after the other, as the host kernel does it: an error after the first
+/// message is kept from the guest.
+fn many(cx: &Cx<'_>, number: i64, args: &Args) -> Answer {
+    let descriptor = cx.process.descriptors().check(args[0])?;
+    let (mut header, count) = (word(args[1]), word(args[2]).min(MOST));
+    let mut flags = args[3];
+    let mut done = 0;
+    while done < count {
+        match message(
+            cx,
+            number,
+            descriptor,
+            header,
+            flags & !(MSG_WAITFORONE as u64),
+        ) {
+            Ok(len) => {
+                cx.memory().write(
+                    header.checked_add(36).ok_or(Errno::FAULT)?,
+                    &(len as u32).to_le_bytes(),
+                )?;
+            }
+            Err(error) if done == 0 => return Err(error),
+            Err(_) => break,
+        }
+        if flags & MSG_WAITFORONE as u64 != 0 {
+            flags |= MSG_DONTWAIT as u64;
+        }
+        done += 1;
+        header = header.checked_add(MMSGHDR).ok_or(Errno::FAULT)?;
+    }
+    Ok(done.into())
+}

@@ -1,0 +1,37 @@
+//! The system calls, a file for each family: rows, and the functions of calls that the host
+//! cannot answer by itself.
+
+mod control;
+mod exec;
+mod files;
+mod limits;
+mod memory;
+mod message;
+mod poll;
+mod process;
+mod signals;
+mod sockets;
+mod threads;
+mod time;
+mod vectors;
+
+use super::table::Row;
+
+pub(crate) use control::IOCTLS;
+
+/// All families.
+pub(super) const FAMILIES: &[&[Row]] = &[
+    control::ROWS,
+    exec::ROWS,
+    files::ROWS,
+    limits::ROWS,
+    memory::ROWS,
+    message::ROWS,
+    poll::ROWS,
+    process::ROWS,
+    signals::ROWS,
+    sockets::ROWS,
+    threads::ROWS,
+    time::ROWS,
+    vectors::ROWS,
+];

@@ -1,0 +1,104 @@
+//! Processes: the host's own, with its ids, groups, sessions and waiting.
+#![allow(unsafe_code)]
+
+use libc::*;
+use rustix::io::Errno;
+
+use super::super::{
+    call::{Answer, Args, Cx, Stop, int, word},
+    signals,
+    table::Row,
+};
+
+pub(super) const ROWS: &[Row] = &[
+    Row::call(SYS_fork, fork).host(&[SYS_clone]),
+    Row::call(SYS_vfork, fork)
+        .host(&[SYS_clone])
+        .partial("a fork: the child has its own memory"),
+    Row::call(SYS_clone, clone)
+        .host(&[SYS_clone])
+        .partial("with the flags of fork and vfork; threads have their own call; else ENOSYS"),
+    Row::call(SYS_exit_group, exit_group),
+    Row::pass(SYS_wait4, "vpvp").restarts(),
+    Row::pass(SYS_waitid, "vvpvp").restarts(),
+    Row::pass(SYS_getpid, ""),
+    Row::pass(SYS_getppid, ""),
+    Row::pass(SYS_gettid, ""),
+    Row::pass(SYS_getpgid, "v"),
+    Row::pass(SYS_getpgrp, ""),
+    Row::pass(SYS_setpgid, "vv"),
+    Row::pass(SYS_getsid, "v"),
+    Row::pass(SYS_setsid, ""),
+    Row::pass(SYS_getuid, ""),
+    Row::pass(SYS_geteuid, ""),
+    Row::pass(SYS_getgid, ""),
+    Row::pass(SYS_getegid, ""),
+    Row::pass(SYS_getresuid, "ppp"),
+    Row::pass(SYS_getresgid, "ppp"),
+    Row::pass(SYS_getgroups, "vp"),
+    Row::pass(SYS_setuid, "v"),
+    Row::pass(SYS_setgid, "v"),
+    Row::pass(SYS_setreuid, "vv"),
+    Row::pass(SYS_setregid, "vv"),
+    Row::pass(SYS_setresuid, "vvv"),
+    Row::pass(SYS_setresgid, "vvv"),
+    Row::pass(SYS_setfsuid, "v"),
+    Row::pass(SYS_setfsgid, "v"),
+    Row::pass(SYS_setgroups, "vp"),
+    Row::pass(SYS_capget, "pp"),
+    Row::pass(SYS_capset, "pp"),
+    Row::pass(SYS_uname, "p"),
+    Row::pass(SYS_sysinfo, "p"),
+    Row::pass(SYS_getpriority, "vv"),
+    Row::pass(SYS_setpriority, "vvv"),
+    Row::pass(SYS_sched_yield, ""),
+    Row::pass(SYS_sched_getaffinity, "vvp"),
+    Row::pass(SYS_sched_setaffinity, "vvp"),
+    Row::pass(SYS_sched_getscheduler, "v"),
+    Row::pass(SYS_sched_setscheduler, "vvp"),
+    Row::pass(SYS_sched_getparam, "vp"),
+    Row::pass(SYS_sched_setparam, "vp"),
+    Row::pass(SYS_sched_get_priority_max, "v"),
+    Row::pass(SYS_sched_get_priority_min, "v"),
+    Row::pass(SYS_sched_rr_get_interval, "vp"),
+    Row::pass(SYS_getcpu, "ppp"),
+    Row::pass(SYS_getrandom, "pvv").restarts(),
+];
+
+fn fork(cx: &Cx<'_>, _: &Args) -> Answer {
+    let (process, thread) = (cx.process, cx.thread);
+    // Nothing of the vkernel's is half-done in the child: its locks are held by this thread, and
+    // no handler runs on either side until both are in order. The C library does the same for its
+    // own.
+    let space = process.space.lock();
+    let actions = process.actions();
+    signals::set_mask(u64::MAX);
+    // SAFETY: the child goes on in this very thread; see above for locks.
+    let child = unsafe { libc::fork() };
+    let error = Errno::from_io_error(&std::io::Error::last_os_error());
+    drop((space, actions));
+    if child == 0 {
+        process.after_fork();
+        // What the parent caught was the parent's.
+        thread.inbox.take(&mut |_| {});
+    }
+    thread.set_mask(thread.mask());
+    match child {
+        -1 => Err(error.unwrap_or(Errno::AGAIN).into()),
+        child => Ok(child.into()),
+    }
+}
+
+fn clone(cx: &Cx<'_>, args: &Args) -> Answer {
+    let flags = args[0].cast_signed();
+    let plain = i64::from(CLONE_VM | CLONE_VFORK);
+    // A child on a stack of its own would need a second stack of compiled code.
+    if flags & !plain != i64::from(SIGCHLD) || word(args[1]) != 0 {
+        return Err(Errno::NOSYS.into());
+    }
+    fork(cx, args)
+}
+
+fn exit_group(cx: &Cx<'_>, args: &Args) -> Result<i64, Stop> {
+    cx.process.exit(int(args[0]))
+}

@@ -1,0 +1,149 @@
+//! Signals: what a guest may ask for. How they reach it is [`super::super::signals`]'.
+
+use libc::*;
+use rustix::io::Errno;
+
+use super::super::{
+    call::{Answer, Args, Cx, int, word},
+    process::{Action, DEFAULT, IGNORE, set_default},
+    signals::{COUNT, HostAction, SYNCHRONOUS, UNBLOCKABLE, bit, set_action},
+    table::{Row, pass_on},
+};
+
+pub(super) const ROWS: &[Row] = &[
+    Row::call(SYS_rt_sigaction, action)
+        .partial("handlers of SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS are called when the signal is sent, not for faults of the program: those end it"),
+    Row::call(SYS_rt_sigprocmask, mask),
+    Row::pass(SYS_rt_sigpending, "pv"),
+    Row::call(SYS_rt_sigsuspend, suspend).waits(),
+    Row::pass(SYS_rt_sigtimedwait, "pppv").waits(),
+    Row::pass(SYS_pause, "").waits(),
+    Row::call(SYS_sigaltstack, alternate_stack),
+    Row::pass(SYS_kill, "vv"),
+    Row::pass(SYS_tkill, "vv"),
+    Row::pass(SYS_tgkill, "vvv"),
+    Row::pass(SYS_rt_sigqueueinfo, "vvp"),
+    Row::pass(SYS_rt_tgsigqueueinfo, "vvvp"),
+    Row::pass(SYS_signalfd, "opv"),
+    Row::pass(SYS_signalfd4, "opvv"),
+];
+
+/// Size of the kernel's signal set.
+const SET: u64 = 8;
+
+/// SIG_IGN of other toolchains.
+const IGNORE_ELSEWHERE: u32 = 0xffff_fffe;
+
+fn action(cx: &Cx<'_>, args: &Args) -> Answer {
+    let (signal, new, old) = (int(args[0]), word(args[1]), word(args[2]));
+    if !(1..=COUNT as i32).contains(&signal) || u64::from(word(args[3])) != SET {
+        return Err(Errno::INVAL.into());
+    }
+    let memory = cx.memory();
+    let wanted = match new {
+        0 => None,
+        _ if bit(signal) & UNBLOCKABLE != 0 => return Err(Errno::INVAL.into()),
+        pointer => {
+            let handler = match memory.u32(pointer)? {
+                IGNORE_ELSEWHERE => IGNORE,
+                handler => handler,
+            };
+            Some(Action {
+                handler,
+                flags: memory.u64(pointer + 4)?,
+                mask: memory.u64(pointer + 16)?,
+            })
+        }
+    };
+    let mut actions = cx.process.actions();
+    let slot = &mut actions[signal as usize - 1];
+    let before = *slot;
+    if let Some(wanted) = wanted {
+        if bit(signal) & SYNCHRONOUS == 0 {
+            let keep = SA_NOCLDSTOP | SA_NOCLDWAIT;
+            match wanted.handler {
+                DEFAULT => set_default(signal),
+                IGNORE => set_action(signal, HostAction::Ignore),
+                _ => set_action(signal, HostAction::Catch(wanted.flags as i32 & keep)),
+            }
+            .map_err(|_| Errno::INVAL)?;
+        }
+        *slot = wanted;
+    }
+    drop(actions);
+    if old != 0 {
+        let mut bytes = [0; 24];
+        bytes[..4].copy_from_slice(&before.handler.to_le_bytes());
+        bytes[4..12].copy_from_slice(&before.flags.to_le_bytes());
+        bytes[16..].copy_from_slice(&before.mask.to_le_bytes());
+        memory.write(old, &bytes)?;
+    }
+    Ok(0)
+}
+
+fn mask(cx: &Cx<'_>, args: &Args) -> Answer {
+    let (how, new, old) = (int(args[0]), word(args[1]), word(args[2]));
+    if u64::from(word(args[3])) != SET {
+        return Err(Errno::INVAL.into());
+    }
+    let memory = cx.memory();
+    let before = cx.thread.mask();
+    if new != 0 {
+        let set = memory.u64(new)?;
+        let after = match how {
+            SIG_BLOCK => before | set,
+            SIG_UNBLOCK => before & !set,
+            SIG_SETMASK => set,
+            _ => return Err(Errno::INVAL.into()),
+        };
+        cx.thread.set_mask(after);
+    }
+    if old != 0 {
+        memory.write(old, &before.to_le_bytes())?;
+    }
+    Ok(0)
+}
+
+fn suspend(cx: &Cx<'_>, args: &Args) -> Answer {
+    if u64::from(word(args[1])) != SET {
+        return Err(Errno::INVAL.into());
+    }
+    let mask = cx.memory().u64(word(args[0]))? & !SYNCHRONOUS;
+    let host = [(&raw const mask) as u64, SET, 0, 0, 0, 0];
+    pass_on(cx, SYS_rt_sigsuspend, true, &host)
+}
+
+fn alternate_stack(cx: &Cx<'_>, args: &Args) -> Answer {
+    /// `SS_AUTODISARM` is not known.
+    const KNOWN: u32 = SS_DISABLE as u32;
+    /// MINSIGSTKSZ.
+    const LEAST: u32 = 2048;
+    let (new, old) = (word(args[0]), word(args[1]));
+    let memory = cx.memory();
+    let (base, size) = cx.thread.stack.get();
+    let wanted = match new {
+        0 => None,
+        pointer => {
+            let (base, flags) = (memory.u32(pointer)?, memory.u32(pointer + 4)?);
+            let size = memory.u32(pointer + 8)?;
+            match flags {
+                KNOWN => Some((0, 0)),
+                0 if size < LEAST => return Err(Errno::NOMEM.into()),
+                0 => Some((base, size)),
+                _ => return Err(Errno::INVAL.into()),
+            }
+        }
+    };
+    if old != 0 {
+        let flags = if size == 0 { KNOWN } else { 0 };
+        let mut bytes = [0; 12];
+        bytes[..4].copy_from_slice(&base.to_le_bytes());
+        bytes[4..8].copy_from_slice(&flags.to_le_bytes());
+        bytes[8..].copy_from_slice(&size.to_le_bytes());
+        memory.write(old, &bytes)?;
+    }
+    if let Some(wanted) = wanted {
+        cx.thread.stack.set(wanted);
+    }
+    Ok(0)
+}

@@ -1,0 +1,74 @@
+//! Threads: futexes are the host's, on the addresses of the linear memory.
+
+use libc::*;
+use rustix::io::Errno;
+
+use super::super::{
+    call::{Answer, Args, Cx, Stop, int, word},
+    table::{Row, pass_on},
+};
+
+pub(super) const ROWS: &[Row] = &[
+    Row::call(SYS_exit, exit),
+    Row::call(SYS_set_tid_address, set_tid_address),
+    Row::call(SYS_futex, futex).restarts(),
+    Row::call(SYS_set_robust_list, set_robust_list)
+        .partial("the list is not walked when a thread dies without unlocking"),
+    Row::call(SYS_membarrier, membarrier),
+];
+
+fn exit(cx: &Cx<'_>, args: &Args) -> Answer {
+    let status = int(args[0]);
+    if cx.process.threads() == 1 {
+        cx.process.exit(status);
+    }
+    Err(Stop::Thread(status))
+}
+
+fn set_tid_address(cx: &Cx<'_>, args: &Args) -> Answer {
+    cx.thread.clear_tid.set(word(args[0]));
+    pass_on(cx, SYS_gettid, false, &[0; 6])
+}
+
+/// The fourth argument is a timeout or a number, by the operation (futex(2)).
+fn futex(cx: &Cx<'_>, args: &Args) -> Answer {
+    let memory = cx.memory();
+    let operation = int(args[1]) & !(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
+    let fourth = match operation {
+        FUTEX_WAKE | FUTEX_REQUEUE | FUTEX_CMP_REQUEUE | FUTEX_WAKE_OP | FUTEX_WAKE_BITSET
+        | FUTEX_CMP_REQUEUE_PI | FUTEX_UNLOCK_PI => u64::from(word(args[3])),
+        FUTEX_WAIT
+        | FUTEX_WAIT_BITSET
+        | FUTEX_LOCK_PI
+        | FUTEX_TRYLOCK_PI
+        | FUTEX_WAIT_REQUEUE_PI
+        | FUTEX_LOCK_PI2 => memory.address(word(args[3])),
+        _ => return Err(Errno::NOSYS.into()),
+    };
+    let waits = !matches!(
+        operation,
+        FUTEX_WAKE | FUTEX_REQUEUE | FUTEX_CMP_REQUEUE | FUTEX_WAKE_OP | FUTEX_WAKE_BITSET
+    );
+    let host = [
+        memory.address(word(args[0])),
+        args[1],
+        args[2],
+        fourth,
+        memory.address(word(args[4])),
+        args[5],
+    ];
+    pass_on(cx, SYS_futex, waits, &host)
+}
+
+fn set_robust_list(_: &Cx<'_>, args: &Args) -> Answer {
+    /// Size of the guest's `robust_list_head`.
+    const HEAD: u32 = 24;
+    match word(args[1]) {
+        HEAD => Ok(0),
+        _ => Err(Errno::INVAL.into()),
+    }
+}
+
+fn membarrier(cx: &Cx<'_>, args: &Args) -> Answer {
+    pass_on(cx, SYS_membarrier, false, args)
+}

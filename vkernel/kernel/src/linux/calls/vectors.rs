@@ -1,0 +1,79 @@
+//! Scattered reads and writes: a guest's `iovec` is 8 bytes, the host's 16.
+
+use libc::*;
+use rustix::io::Errno;
+
+use super::super::{
+    call::{Answer, Args, Cx, word},
+    guest::Memory,
+    table::{Row, pass_on},
+};
+
+pub(super) const ROWS: &[Row] = &[
+    Row::call(SYS_readv, |cx, args| vectored(cx, SYS_readv, args)).restarts(),
+    Row::call(SYS_writev, |cx, args| vectored(cx, SYS_writev, args)).restarts(),
+    Row::call(SYS_preadv, |cx, args| vectored(cx, SYS_preadv, args)).restarts(),
+    Row::call(SYS_pwritev, |cx, args| vectored(cx, SYS_pwritev, args)).restarts(),
+    Row::call(SYS_preadv2, |cx, args| vectored(cx, SYS_preadv2, args)).restarts(),
+    Row::call(SYS_pwritev2, |cx, args| vectored(cx, SYS_pwritev2, args)).restarts(),
+    Row::call(SYS_vmsplice, |cx, args| vectored(cx, SYS_vmsplice, args)).restarts(),
+];
+
+/// The host's `iovec`: address and length.
+pub(super) type HostVector = [u64; 2];
+
+/// Most elements (UIO_MAXIOV).
+const MOST: usize = 1024;
+
+/// Vectors on the stack, unless there are more.
+const FEW: usize = 8;
+
+/// Gives `with` the host's form of `count` vectors at `pointer`.
+pub(super) fn with_vectors(
+    memory: Memory,
+    pointer: u32,
+    count: u64,
+    with: impl FnOnce(&[HostVector]) -> Answer,
+) -> Answer {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    if count > MOST {
+        return Err(Errno::INVAL.into());
+    }
+    let mut few = [[0; 2]; FEW];
+    let mut many = Vec::new();
+    let vectors = match count <= FEW {
+        true => &mut few[..count],
+        false => {
+            many.resize(count, [0; 2]);
+            &mut many[..]
+        }
+    };
+    let mut bytes = [0; 8 * FEW];
+    for (chunk, at) in vectors
+        .chunks_mut(FEW)
+        .zip((u64::from(pointer)..).step_by(8 * FEW))
+    {
+        let bytes = &mut bytes[..8 * chunk.len()];
+        memory.read(u32::try_from(at).map_err(|_| Errno::FAULT)?, bytes)?;
+        for (vector, bytes) in chunk.iter_mut().zip(bytes.chunks_exact(8)) {
+            let number = |at: usize| {
+                bytes[at..]
+                    .first_chunk()
+                    .map_or(0, |b| u32::from_le_bytes(*b))
+            };
+            *vector = [memory.address(number(0)), number(4).into()];
+        }
+    }
+    with(vectors)
+}
+
+fn vectored(cx: &Cx<'_>, number: i64, args: &Args) -> Answer {
+    let descriptor = cx.process.descriptors().check(args[0])?;
+    // An `int` count: a negative one is refused by being too many.
+    with_vectors(cx.memory(), word(args[1]), args[2], |vectors| {
+        let mut host = *args;
+        host[0] = descriptor;
+        host[1] = vectors.as_ptr() as u64;
+        pass_on(cx, number, true, &host)
+    })
+}

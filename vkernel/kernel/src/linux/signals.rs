@@ -1,0 +1,329 @@
+//! Signals of a guest thread: caught on the host, kept until the guest can take them.
+//!
+//! The host kernel decides which thread gets a signal and when, by masks and actions that are the
+//! guest's own. The host handler only puts the signal into the thread's box and blocks all others
+//! until the guest's handler has been called: at the return of the system call that it
+//! interrupted, or, in a computation, at the next epoch check of the compiled code.
+//!
+//! Invariants: the host handler is async-signal-safe and touches nothing but its thread's
+//! [`Inbox`]; a signal that the host delivered is never lost, since no second one is let in before
+//! the box was emptied.
+#![allow(unsafe_code)]
+
+use std::{
+    cell::{Cell, UnsafeCell},
+    io, mem, ptr,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+/// Signals that the engine needs for faults of compiled code; never blocked, and their host action
+/// is never the guest's.
+pub const SYNCHRONOUS: u64 = bit(libc::SIGSEGV)
+    | bit(libc::SIGBUS)
+    | bit(libc::SIGFPE)
+    | bit(libc::SIGILL)
+    | bit(libc::SIGTRAP)
+    | bit(libc::SIGSYS);
+
+/// Signals that nobody can block or catch.
+pub const UNBLOCKABLE: u64 = bit(libc::SIGKILL) | bit(libc::SIGSTOP);
+
+/// Number of signals; numbers are 1 to 64.
+pub const COUNT: usize = 64;
+
+/// A signal's bit in a mask.
+pub const fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
+
+/// Signals that fit in a box. One suffices for what the host lets in; more come only if the
+/// guest's mask is opened while one waits.
+const SLOTS: usize = 8;
+
+/// A caught signal: its number and `siginfo_t` as the host gave it (layout of x86-64).
+#[derive(Clone, Copy)]
+pub struct Caught {
+    /// Number.
+    pub signal: i32,
+    /// What the kernel said about it.
+    pub info: [u8; 128],
+}
+
+/// The signals that a thread caught and has not handled yet.
+pub struct Inbox {
+    count: AtomicU32,
+    slots: UnsafeCell<[Caught; SLOTS]>,
+    /// Makes a computation look here soon.
+    interrupt: Box<dyn Fn() + Send + Sync>,
+}
+
+// SAFETY: `slots` is written by the owning thread's signal handler and read by that thread with
+// all signals blocked; other threads use nothing but `interrupt`, which is Sync.
+unsafe impl Sync for Inbox {}
+// SAFETY: as above.
+unsafe impl Send for Inbox {}
+
+thread_local! {
+    /// The box of the guest thread that runs on this host thread. Constant initialisation and no
+    /// destructor: a signal handler may read it at any time.
+    static CURRENT: Cell<*const Inbox> = const { Cell::new(ptr::null()) };
+}
+
+impl Inbox {
+    /// An empty box; `interrupt` must be async-signal-safe.
+    pub fn new(interrupt: Box<dyn Fn() + Send + Sync>) -> Inbox {
+        const EMPTY: Caught = Caught {
+            signal: 0,
+            info: [0; 128],
+        };
+        Inbox {
+            count: AtomicU32::new(0),
+            slots: UnsafeCell::new([EMPTY; SLOTS]),
+            interrupt,
+        }
+    }
+
+    /// Makes this the calling thread's box. The caller keeps it alive until [`Inbox::leave`].
+    pub fn enter(&self) {
+        CURRENT.set(self);
+    }
+
+    /// Takes the calling thread's box away.
+    pub fn leave() {
+        CURRENT.set(ptr::null());
+    }
+
+    /// Not zero when there is something in the box.
+    pub(super) fn pending(&self) -> &AtomicU32 {
+        &self.count
+    }
+
+    /// Whether there is something in the box.
+    pub fn has_mail(&self) -> bool {
+        self.count.load(Ordering::Relaxed) != 0
+    }
+
+    /// Empties the box; called with all signals blocked, by the owning thread.
+    pub(super) fn take(&self, each: &mut dyn FnMut(Caught)) {
+        let count = self.count.load(Ordering::Relaxed) as usize;
+        for at in 0..count.min(SLOTS) {
+            // SAFETY: this is the owning thread and no handler can run: signals are blocked.
+            each(unsafe { (*self.slots.get())[at] });
+        }
+        self.count.store(0, Ordering::Relaxed);
+    }
+
+    fn put(&self, caught: Caught) {
+        let at = self.count.load(Ordering::Relaxed) as usize;
+        if at < SLOTS {
+            // SAFETY: the handler runs on the owning thread, which does not read meanwhile (it
+            // blocks signals first), and handlers do not interrupt each other (sa_mask is full).
+            unsafe { (*self.slots.get())[at] = caught };
+            self.count.store(at as u32 + 1, Ordering::Relaxed);
+        }
+        (self.interrupt)();
+    }
+}
+
+/// The host handler of every signal that the guest catches.
+pub(super) extern "C" fn on_signal(
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
+    let inbox = CURRENT.get();
+    if inbox.is_null() {
+        return;
+    }
+    let mut caught = Caught {
+        signal,
+        info: [0; 128],
+    };
+    // SAFETY: the kernel passes a siginfo_t of 128 bytes and a ucontext_t, both this handler's
+    // own; the box is alive while it is the thread's.
+    unsafe {
+        ptr::copy_nonoverlapping(info.cast::<u8>(), caught.info.as_mut_ptr(), 128);
+        let context = &mut *context.cast::<libc::ucontext_t>();
+        let at = &mut context.uc_mcontext.gregs[libc::REG_RIP as usize];
+        if let Some(missed) = super::host::missed(*at as u64) {
+            *at = missed as i64;
+        }
+        // Nothing more until this one was handled.
+        set_words(&mut context.uc_sigmask, !SYNCHRONOUS);
+        (*inbox).put(caught);
+    }
+}
+
+fn set_words(set: &mut libc::sigset_t, mask: u64) {
+    // SAFETY: a sigset_t begins with the kernel's 64-bit mask, which is all that the kernel looks
+    // at.
+    unsafe { ptr::write((set as *mut libc::sigset_t).cast::<u64>(), mask) };
+}
+
+/// How the host acts on a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HostAction {
+    /// SIG_DFL.
+    Default,
+    /// SIG_IGN.
+    Ignore,
+    /// Catches it for the guest, with these flags of SA_NOCLDSTOP, SA_NOCLDWAIT.
+    Catch(i32),
+}
+
+/// Sets the host's action. Never SA_RESTART: a call must come back so that the guest's handler can
+/// run; whether it is begun again is decided then.
+pub(super) fn set_action(signal: i32, to: HostAction) -> io::Result<()> {
+    // SAFETY: a plain C structure for which zeroes are valid.
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+    match to {
+        HostAction::Default => action.sa_sigaction = libc::SIG_DFL,
+        HostAction::Ignore => action.sa_sigaction = libc::SIG_IGN,
+        HostAction::Catch(flags) => {
+            let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
+                on_signal;
+            action.sa_sigaction = handler as libc::sighandler_t;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | flags;
+            set_words(&mut action.sa_mask, !SYNCHRONOUS);
+        }
+    }
+    // The kernel's own call: the C library keeps signals 32 and 33 to itself.
+    raw_action(signal, Some(&action)).map(drop)
+}
+
+/// The host's action as it is.
+pub(super) fn is_ignored(signal: i32) -> bool {
+    raw_action(signal, None).is_ok_and(|action| action == libc::SIG_IGN)
+}
+
+/// Whether the signal is caught for a guest.
+pub(super) fn is_caught(signal: i32) -> bool {
+    raw_action(signal, None).is_ok_and(|action| action == on_signal as *const () as usize)
+}
+
+/// struct kernel_sigaction of x86-64.
+#[repr(C)]
+struct KernelAction {
+    handler: usize,
+    flags: u64,
+    restorer: usize,
+    mask: u64,
+}
+
+/// SA_RESTORER of the kernel, which x86-64 demands.
+const SA_RESTORER: u64 = 0x0400_0000;
+
+std::arch::global_asm!(
+    ".pushsection .text.vkernel_restore,\"ax\",@progbits",
+    ".globl vkernel_restore",
+    ".type vkernel_restore,@function",
+    "vkernel_restore:",
+    "mov rax, 15", // rt_sigreturn
+    "syscall",
+    ".size vkernel_restore, . - vkernel_restore",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    fn vkernel_restore();
+}
+
+fn raw_action(signal: i32, new: Option<&libc::sigaction>) -> io::Result<usize> {
+    let new = new.map(|action| KernelAction {
+        handler: action.sa_sigaction,
+        flags: action.sa_flags as u32 as u64 | SA_RESTORER,
+        restorer: vkernel_restore as *const () as usize,
+        // SAFETY: a sigset_t begins with the kernel's mask.
+        mask: unsafe { ptr::read((&raw const action.sa_mask).cast::<u64>()) },
+    });
+    let mut old = KernelAction {
+        handler: 0,
+        flags: 0,
+        restorer: 0,
+        mask: 0,
+    };
+    let new = new.as_ref().map_or(ptr::null(), ptr::from_ref);
+    let args = [signal as u64, new as u64, (&raw mut old) as u64, 8, 0, 0];
+    // SAFETY: both structures are the kernel's layout and live; handlers are SIG_DFL, SIG_IGN or
+    // `on_signal`.
+    match unsafe { super::host::call(libc::SYS_rt_sigaction, &args) } {
+        0 => Ok(old.handler),
+        error => Err(io::Error::from_raw_os_error(-error as i32)),
+    }
+}
+
+/// Sets the host mask of the calling thread; the signals of [`SYNCHRONOUS`] stay open.
+pub(super) fn set_mask(mask: u64) {
+    let mask = mask & !SYNCHRONOUS;
+    let args = [
+        libc::SIG_SETMASK as u64,
+        (&raw const mask) as u64,
+        0,
+        8,
+        0,
+        0,
+    ];
+    // SAFETY: the kernel reads eight bytes of `mask`.
+    unsafe { super::host::call(libc::SYS_rt_sigprocmask, &args) };
+}
+
+/// As [`set_mask`], for a thread that is about to end: whatever `mask` says.
+pub(super) fn set_mask_exactly(mask: u64) {
+    let args = [
+        libc::SIG_SETMASK as u64,
+        (&raw const mask) as u64,
+        0,
+        8,
+        0,
+        0,
+    ];
+    // SAFETY: the kernel reads eight bytes of `mask`.
+    unsafe { super::host::call(libc::SYS_rt_sigprocmask, &args) };
+}
+
+/// The host mask of the calling thread.
+pub(super) fn mask() -> u64 {
+    let mut mask = 0_u64;
+    let args = [libc::SIG_BLOCK as u64, 0, (&raw mut mask) as u64, 8, 0, 0];
+    // SAFETY: the kernel writes eight bytes to `mask`.
+    unsafe { super::host::call(libc::SYS_rt_sigprocmask, &args) };
+    mask
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, atomic::AtomicBool};
+
+    use super::*;
+
+    #[test]
+    fn a_signal_waits_in_the_box_and_others_wait_outside() {
+        let called = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&called);
+        std::thread::spawn(move || {
+            let inbox = Inbox::new(Box::new(move || flag.store(true, Ordering::Relaxed)));
+            inbox.enter();
+            for signal in [libc::SIGUSR1, libc::SIGUSR2] {
+                set_action(signal, HostAction::Catch(0)).unwrap();
+            }
+            let before = mask();
+            // SAFETY: both signals are caught.
+            unsafe {
+                libc::raise(libc::SIGUSR1);
+                libc::raise(libc::SIGUSR2);
+            }
+            let mut got = Vec::new();
+            inbox.take(&mut |caught| got.push(caught.signal));
+            assert_eq!(got, [libc::SIGUSR1]);
+            // The second one comes in when the mask is opened.
+            set_mask(before);
+            inbox.take(&mut |caught| got.push(caught.signal));
+            assert_eq!(got, [libc::SIGUSR1, libc::SIGUSR2]);
+            set_mask(before);
+            Inbox::leave();
+        })
+        .join()
+        .unwrap();
+        assert!(called.load(Ordering::Relaxed));
+    }
+}

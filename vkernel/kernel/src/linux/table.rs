@@ -1,0 +1,234 @@
+//! One row for each system call that is supported, by number: how it is handled, what may happen
+//! to it, and what of it is missing. Numbers without a row answer ENOSYS and are recorded.
+//!
+//! The generated support table (`docs/syscalls.md`) and the host calls of a module come from here.
+
+use super::{
+    call::{Answer, Args, Cx, Stop},
+    calls, host,
+};
+
+/// How far a call is supported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// As on Linux.
+    Full,
+    /// With the exceptions that the row's note names.
+    Partial,
+    /// Always refused, as the note explains.
+    Refused,
+}
+
+/// How a call is handled.
+#[derive(Clone, Copy)]
+pub enum Handler {
+    /// The host's own call. One letter an argument: `v` value, `p` pointer, `f` descriptor, `d`
+    /// folder or AT_FDCWD, `o` descriptor or a negative number.
+    Pass(&'static str),
+    /// A function of ours.
+    Call(fn(&Cx<'_>, &Args) -> Answer),
+}
+
+/// A supported call.
+#[derive(Clone, Copy)]
+pub struct Row {
+    /// Number on x86-64.
+    pub number: i64,
+    /// How it is handled.
+    pub handler: Handler,
+    /// How far it is supported.
+    pub support: Support,
+    /// What is missing, or why it is refused.
+    pub note: &'static str,
+    /// It may wait, and a signal ends the wait.
+    pub waits: bool,
+    /// A wait that a signal ended is begun again after handlers with SA_RESTART.
+    pub restarts: bool,
+    /// Host calls that it can cause, besides its own number and the runtime's.
+    pub host: &'static [i64],
+}
+
+impl Row {
+    /// A call that the host answers.
+    pub(super) const fn pass(number: i64, arguments: &'static str) -> Row {
+        Row::new(number, Handler::Pass(arguments))
+    }
+
+    /// A call with a function of ours.
+    pub(super) const fn call(number: i64, function: fn(&Cx<'_>, &Args) -> Answer) -> Row {
+        Row::new(number, Handler::Call(function))
+    }
+
+    const fn new(number: i64, handler: Handler) -> Row {
+        Row {
+            number,
+            handler,
+            support: Support::Full,
+            note: "",
+            waits: false,
+            restarts: false,
+            host: &[],
+        }
+    }
+
+    /// It may wait; a signal ends the wait for good.
+    pub(super) const fn waits(mut self) -> Row {
+        self.waits = true;
+        self
+    }
+
+    /// It may wait, and is begun again after handlers with SA_RESTART.
+    pub(super) const fn restarts(mut self) -> Row {
+        self.waits = true;
+        self.restarts = true;
+        self
+    }
+
+    /// What is missing.
+    pub(super) const fn partial(mut self, note: &'static str) -> Row {
+        self.support = Support::Partial;
+        self.note = note;
+        self
+    }
+
+    /// Why it is refused.
+    pub(super) const fn refused(mut self, note: &'static str) -> Row {
+        self.support = Support::Refused;
+        self.note = note;
+        self
+    }
+
+    /// Host calls other than its own that it needs.
+    pub(super) const fn host(mut self, calls: &'static [i64]) -> Row {
+        self.host = calls;
+        self
+    }
+
+    /// Host calls that it can cause, besides the runtime's.
+    pub fn host_calls(&self) -> impl Iterator<Item = i64> {
+        /// Calls that are never made on the host under their own number.
+        const OURS: &[i64] = &[
+            libc::SYS_execve,
+            libc::SYS_execveat,
+            libc::SYS_fork,
+            libc::SYS_vfork,
+            libc::SYS_brk,
+        ];
+        let own = (!OURS.contains(&self.number)).then_some(self.number);
+        own.into_iter().chain(self.host.iter().copied())
+    }
+
+    /// Makes the call.
+    pub fn run(&self, cx: &Cx<'_>, args: &Args) -> Answer {
+        match self.handler {
+            Handler::Call(function) => function(cx, args),
+            Handler::Pass(kinds) => {
+                let (memory, descriptors) = (cx.memory(), cx.process.descriptors());
+                let mut passed = [0; 6];
+                for ((to, from), kind) in passed.iter_mut().zip(args).zip(kinds.bytes()) {
+                    *to = match kind {
+                        b'p' => memory.address(*from as u32),
+                        b'f' => descriptors.check(*from)?,
+                        b'd' => descriptors.check_folder(*from)?,
+                        b'o' => descriptors.check_optional(*from)?,
+                        _ => *from,
+                    };
+                }
+                self.pass_on(cx, &passed)
+            }
+        }
+    }
+
+    /// Makes the host's call of this number with arguments that are the host's already.
+    fn pass_on(&self, cx: &Cx<'_>, args: &Args) -> Answer {
+        pass_on(cx, self.number, self.waits, args)
+    }
+}
+
+/// Makes a host call; `waits` if a pending signal must keep it from being begun.
+pub(super) fn pass_on(cx: &Cx<'_>, number: i64, waits: bool, args: &Args) -> Answer {
+    // SAFETY: pointers lead into guest memory or to values of the caller, descriptors are the
+    // guest's: rows say which argument is which.
+    #[allow(unsafe_code)]
+    let result = unsafe {
+        match waits {
+            true => host::interruptible(number, args, cx.thread.inbox.pending()),
+            false => host::call(number, args),
+        }
+    };
+    match (-4095..0).contains(&result) {
+        true => Err(Stop::Errno(rustix::io::Errno::from_raw_os_error(
+            -result as i32,
+        ))),
+        false => Ok(result),
+    }
+}
+
+/// Numbers end below this.
+const NUMBERS: usize = 512;
+
+/// All rows, by number.
+pub static TABLE: [Option<Row>; NUMBERS] = table();
+
+/// The row of a number.
+pub fn row(number: u16) -> Option<&'static Row> {
+    TABLE.get(usize::from(number))?.as_ref()
+}
+
+const fn table() -> [Option<Row>; NUMBERS] {
+    let mut table = [None; NUMBERS];
+    let mut family = 0;
+    while family < calls::FAMILIES.len() {
+        let rows = calls::FAMILIES[family];
+        let mut at = 0;
+        while at < rows.len() {
+            let number = rows[at].number as usize;
+            assert!(table[number].is_none(), "two rows for one number");
+            table[number] = Some(rows[at]);
+            at += 1;
+        }
+        family += 1;
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use vkernel_abi::wali;
+
+    use super::*;
+
+    #[test]
+    fn a_filter_can_be_made_of_all_rows() {
+        use crate::confine::{Filter, Surface};
+        let calls: Vec<i64> = TABLE.iter().flatten().flat_map(Row::host_calls).collect();
+        Filter::build(Surface::Linux, &[&calls]).unwrap();
+    }
+
+    #[test]
+    fn rows_fit_the_interface() {
+        for row in TABLE.iter().flatten() {
+            let call = wali::SYSCALLS
+                .iter()
+                .find(|c| i64::from(c.number) == row.number)
+                .unwrap_or_else(|| panic!("{} is no call of the interface", row.number));
+            if let Handler::Pass(kinds) = row.handler {
+                assert_eq!(kinds.len(), call.params.len(), "{}", call.name);
+                for (kind, param) in kinds.bytes().zip(call.params.bytes()) {
+                    let fits = match kind {
+                        b'p' => param == b'p',
+                        b'f' | b'd' | b'o' => param == b'i',
+                        _ => param != b'p',
+                    };
+                    assert!(fits, "{}: {kinds} for {}", call.name, call.params);
+                }
+            }
+            assert_eq!(
+                row.note.is_empty(),
+                row.support == Support::Full,
+                "{}: a note says what is missing",
+                call.name
+            );
+        }
+    }
+}

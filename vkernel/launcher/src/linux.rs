@@ -1,0 +1,226 @@
+//! Runs guests of the Linux personality: enters their root, confines the process for all programs
+//! that it may ever execute, and runs one after the other.
+//!
+//! Invariant: after confinement nothing is opened on behalf of the vkernel but what `execve` looks
+//! at inside the root.
+
+use std::{os::fd::OwnedFd, sync::Arc};
+
+use megabinary_format::{Index, Module, Policy};
+use vkernel_engine::{LinuxMachines, LinuxOutcome};
+use vkernel_kernel::{
+    audit::LaunchEvent,
+    confine::{self, Surface},
+    exec::Printable,
+    linux::{self, Host, Image},
+    signals,
+};
+
+use crate::{
+    failure::{self, Failure},
+    guest::{self, Guest, Ran, Role, reserve_stack},
+    payload::{self, Payload},
+    settings::Settings,
+};
+
+/// Whether a module is of this personality.
+pub(crate) fn wanted(module: &Module) -> bool {
+    linux::is_linux(&module.imports)
+}
+
+/// Runs a guest and the programs that it executes; returns the exit status of a last program that
+/// is not of this personality. Others end the process themselves.
+pub(crate) fn run(
+    payload: &Payload,
+    settings: &Settings,
+    guest: Guest<'_>,
+) -> Result<i32, Failure> {
+    if matches!(guest.role, Role::Snapshot { .. }) {
+        return Err(Failure::new(
+            "snapshots of modules with Linux system calls are not supported yet",
+        ));
+    }
+    refuse_policy(&payload.index.policy)?;
+    reserve_stack()?;
+    let mut image = image(payload, &guest)?;
+    let file = payload::own_file()?;
+    enter_root(&guest)?;
+    let host = Host::new(Arc::clone(&payload.index), settings.audit.clone())
+        .map_err(Failure::host("taking the process over"))?;
+    let host = Arc::new(host);
+    let file = host
+        .own(file)
+        .map_err(Failure::host("keeping the megabinary open"))?;
+    let file: Arc<OwnedFd> = Arc::new(file);
+    if let Some(limit) = payload.index.policy.wall_time_max_ms {
+        signals::arm_wall_time(limit, &settings.audit)
+            .map_err(Failure::host("arming the wall-clock limit"))?;
+    }
+    confine(&payload.index)?;
+    let mut machines = LinuxMachines::default();
+    loop {
+        let module = module(&payload.index, image.module)?;
+        if !wanted(module) {
+            return wasi(payload, settings, image);
+        }
+        let range = module
+            .code
+            .ok_or_else(|| Failure::new("the index has no code for the module"))?;
+        let code = payload.code(range)?;
+        let program = image.program.clone();
+        let target = payload.index.target;
+        match machines.run(target, module, code, &file, image, &host)? {
+            LinuxOutcome::Exec(next) => {
+                host.enter_program();
+                image = *next;
+                launched(settings, &image, payload);
+            }
+            LinuxOutcome::Trap(report, signal) => {
+                settings
+                    .audit
+                    .trap(&program, &report.reason, report.innermost());
+                failure::say(&format!("{} trapped in {report}", Printable(&program)));
+                host.die(&program, signal);
+            }
+        }
+    }
+}
+
+fn image(payload: &Payload, guest: &Guest<'_>) -> Result<Image, Failure> {
+    let at = payload
+        .index
+        .modules
+        .iter()
+        .position(|m| std::ptr::eq(m, guest.module))
+        .and_then(|at| u32::try_from(at).ok())
+        .ok_or_else(|| Failure::new("the guest's module is none of the index"))?;
+    Ok(Image {
+        module: at,
+        entry: guest.entry_name.clone(),
+        entry_digest: guest.entry_digest,
+        file: guest.file,
+        program: guest.program.clone(),
+        argv: guest.argv.clone(),
+        env: guest.env.clone(),
+    })
+}
+
+fn module(index: &Index, at: u32) -> Result<&Module, Failure> {
+    index
+        .modules
+        .get(at as usize)
+        .ok_or_else(|| Failure::new("the index names a module that it does not have"))
+}
+
+/// What the vkernel does not enforce on this personality yet must not be passed over.
+fn refuse_policy(policy: &Policy) -> Result<(), Failure> {
+    let unsupported = [
+        (policy.read_only_root, "read-only-root"),
+        (!policy.read_only.is_empty(), "read-only"),
+        (!policy.hidden.is_empty(), "hidden"),
+    ];
+    match unsupported.iter().find(|(is_set, _)| *is_set) {
+        Some((_, key)) => Err(Failure::new(format!(
+            "the policy sets `{key}`, which is not enforced for programs with Linux system calls \
+             yet"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Makes the guest's root the process's own, so that the host kernel resolves paths in it.
+fn enter_root(guest: &Guest<'_>) -> Result<(), Failure> {
+    if !guest.dirs.is_empty() {
+        return Err(Failure::new(
+            "programs with Linux system calls see their root only: --dir is not supported for \
+             them yet",
+        ));
+    }
+    match &guest.root {
+        // A container's root is the process's already, and so is the working directory.
+        Some((_, None)) => return Ok(()),
+        Some((root, Some(path))) => {
+            rustix::process::fchdir(root)
+                .and_then(|()| rustix::process::chroot("."))
+                .map_err(|errno| {
+                    Failure::new(format!(
+                        "making {} the root directory: {errno}; outside of a container this \
+                         needs root (CAP_SYS_CHROOT)",
+                        path.display()
+                    ))
+                })?;
+        }
+        None => {
+            return Err(Failure::new(
+                "programs with Linux system calls need a root: give one with --root DIR",
+            ));
+        }
+    }
+    rustix::process::chdir(guest.cwd.as_slice()).map_err(|errno| {
+        Failure::new(format!(
+            "entering the working directory {}: {errno}",
+            Printable(&guest.cwd)
+        ))
+    })
+}
+
+/// Confines the process for every program of the megabinary: any may be executed later, and a
+/// filter cannot be widened.
+fn confine(index: &Index) -> Result<(), Failure> {
+    let linux = linux::host_calls(index.modules.iter().flat_map(|m| &m.imports));
+    let mut calls: Vec<&[i64]> = vec![&linux];
+    for module in index.modules.iter().filter(|m| !wanted(m)) {
+        calls.extend(guest::host_calls(module));
+    }
+    confine::apply(Surface::Linux, &calls, None)
+        .map(drop)
+        .map_err(Failure::confine)
+}
+
+fn launched(settings: &Settings, image: &Image, payload: &Payload) {
+    let Ok(module) = module(&payload.index, image.module) else {
+        return;
+    };
+    settings.audit.launch(&LaunchEvent {
+        program: &image.program,
+        entry: &image.entry,
+        stub: image.file.as_ref(),
+        entry_digest: &image.entry_digest,
+        module: &module.digest,
+        argv: &image.argv,
+    });
+}
+
+/// A program of another personality, executed by one of this: it is the process's last.
+fn wasi(payload: &Payload, settings: &Settings, image: Image) -> Result<i32, Failure> {
+    signals::install().map_err(Failure::host("taking over signals"))?;
+    let cwd = rustix::process::getcwd(Vec::new())
+        .map_err(|errno| Failure::host("finding the working directory")(errno.into()))?
+        .into_bytes();
+    let root = rustix::fs::open(
+        "/",
+        rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    )
+    .map_err(|errno| Failure::host("opening the root directory")(errno.into()))?;
+    let guest = Guest::new(
+        payload,
+        image.module as usize,
+        image.argv,
+        image.env,
+        cwd,
+        Some((root, None)),
+    )?;
+    let Ran { status, trap } = guest.prepare(payload, settings)?.run()?;
+    if let Some(report) = trap {
+        settings
+            .audit
+            .trap(&image.program, &report.reason, report.innermost());
+        failure::say(&format!(
+            "{} trapped in {report}",
+            Printable(&image.program)
+        ));
+    }
+    settings.audit.exit(&image.program, status);
+    Ok(status)
+}
