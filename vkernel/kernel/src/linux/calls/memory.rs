@@ -10,10 +10,10 @@ use super::super::{
 
 pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_mmap, mmap).partial(
-        "PROT_EXEC is refused (EPERM) and audited; MAP_HUGETLB and MAP_GROWSDOWN give EINVAL",
+        "PROT_EXEC is refused (EACCES) and audited; MAP_HUGETLB and MAP_GROWSDOWN give EINVAL",
     ),
     Row::call(SYS_munmap, munmap),
-    Row::call(SYS_mprotect, mprotect).partial("PROT_EXEC is refused (EPERM) and audited"),
+    Row::call(SYS_mprotect, mprotect).partial("PROT_EXEC is refused (EACCES) and audited"),
     Row::call(SYS_mremap, mremap)
         .partial("only private memory without a file can grow; others give ENOMEM"),
     Row::call(SYS_madvise, madvise)
@@ -26,6 +26,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_brk, brk).partial("the break never moves: C libraries use mmap instead"),
 ];
 
+/// EACCES, as for a file on a file system mounted `noexec`: of EPERM, C libraries make ENOMEM.
 fn refuse_execution(cx: &Cx<'_>, operation: &str, protection: i32) -> Result<(), Errno> {
     if protection & PROT_EXEC == 0 {
         return Ok(());
@@ -34,9 +35,9 @@ fn refuse_execution(cx: &Cx<'_>, operation: &str, protection: i32) -> Result<(),
         operation,
         &cx.process.image.program,
         "no memory becomes executable: PROT_EXEC",
-        "EPERM",
+        "EACCES",
     );
-    Err(Errno::PERM)
+    Err(Errno::ACCESS)
 }
 
 fn mmap(cx: &Cx<'_>, args: &Args) -> Answer {
