@@ -1,0 +1,3 @@
+/* WebAssembly has no registers that a debugger could read. */
+#undef __WORDSIZE
+#define __WORDSIZE 32

@@ -1,0 +1,7 @@
+/* One instruction. */
+#include <math.h>
+
+double fabs(double x)
+{
+	return __builtin_fabs(x);
+}

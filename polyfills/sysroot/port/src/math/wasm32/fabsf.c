@@ -1,0 +1,7 @@
+/* One instruction. */
+#include <math.h>
+
+float fabsf(float x)
+{
+	return __builtin_fabsf(x);
+}

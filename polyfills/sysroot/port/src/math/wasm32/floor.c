@@ -1,0 +1,7 @@
+/* One instruction. */
+#include <math.h>
+
+double floor(double x)
+{
+	return __builtin_floor(x);
+}

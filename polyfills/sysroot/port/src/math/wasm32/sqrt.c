@@ -1,0 +1,7 @@
+/* One instruction. */
+#include <math.h>
+
+double sqrt(double x)
+{
+	return __builtin_sqrt(x);
+}

@@ -1,0 +1,1 @@
+/* Not needed here: siglongjmp restores the mask before it jumps. */

@@ -1,0 +1,162 @@
+//! The compiler's command line.
+
+use std::{ffi::OsString, path::Path, process::Command as Process};
+
+use crate::{
+    command::{Command, Stage},
+    environment::{Environment, Variant},
+};
+
+/// The triple that clang has the personality's types for: 32-bit pointers, 64-bit long.
+const TARGET: &str = "--target=wasm32-linux-muslwali";
+
+/// Options of every compilation.
+const FIXED: &[&str] = &[
+    TARGET,
+    "-mbulk-memory",
+    "-mexception-handling",
+    // setjmp and longjmp as WebAssembly exceptions, in the final form of the proposal.
+    "-mllvm",
+    "-wasm-enable-sjlj",
+    "-mllvm",
+    "-wasm-use-legacy-eh=false",
+    // LLVM takes the long that these give for 32 bits on any wasm32.
+    "-fno-builtin-lrint",
+    "-fno-builtin-lrintf",
+    "-fno-builtin-lrintl",
+    "-fno-builtin-lround",
+    "-fno-builtin-lroundf",
+    "-fno-builtin-lroundl",
+    "-Wno-unused-command-line-argument",
+];
+
+/// What one run of the compiler is to make.
+pub(crate) struct Job<'a> {
+    /// Files and their languages.
+    pub(crate) sources: Vec<(&'a str, Option<&'a str>)>,
+    /// Where to, if it is not the compiler's to choose.
+    pub(crate) output: Option<&'a Path>,
+    /// How far.
+    pub(crate) stage: Stage,
+    /// Further options.
+    pub(crate) extra: Vec<OsString>,
+}
+
+/// The compiler, ready to run.
+pub(crate) fn process(
+    environment: &Environment,
+    command: &Command,
+    variant: Variant,
+    cxx: bool,
+    job: &Job<'_>,
+) -> Process {
+    let mut process = environment.tool("clang");
+    if cxx {
+        process.arg("--driver-mode=g++");
+    }
+    process.args(FIXED);
+    process.arg(match variant {
+        Variant::Single => "-mno-atomics",
+        Variant::Threads => "-matomics",
+    });
+    if variant == Variant::Threads {
+        process.arg("-D_REENTRANT");
+    }
+    if cxx
+        || job
+            .sources
+            .iter()
+            .any(|(path, language)| is_cxx(path, *language))
+    {
+        // C's part of it is on already; this gives C++ its exceptions.
+        process.arg("-fwasm-exceptions");
+    }
+    // Before the user's, so that theirs win.
+    for (from, to) in prefixes(environment) {
+        let mut option = OsString::from("-ffile-prefix-map=");
+        option.push(from);
+        option.push("=");
+        option.push(to);
+        process.arg(option);
+    }
+    for pair in &environment.prefix_map {
+        process.arg(format!("-ffile-prefix-map={pair}"));
+    }
+    process.args(&command.compiler);
+    // After the user's, as a compiler's own folders are.
+    process.arg("-nostdinc");
+    if !command.no_includes {
+        if !command.no_cxx_includes {
+            process.arg("-nostdinc++");
+            let cxx_headers = environment.sysroot.join("include/c++/v1");
+            if cxx_headers.is_dir() {
+                process.arg("-cxx-isystem").arg(cxx_headers);
+            }
+        }
+        process
+            .arg("-isystem")
+            .arg(environment.sysroot.join("include"));
+        process.arg("-isystem").arg(environment.compiler_headers());
+    }
+    match job.stage {
+        Stage::Preprocess => process.arg("-E"),
+        Stage::Assembly => process.arg("-S"),
+        Stage::Object | Stage::Link => process.arg("-c"),
+        Stage::CompilerOnly => &mut process,
+    };
+    process.args(&job.extra);
+    for (path, language) in &job.sources {
+        if let Some(language) = language {
+            process.args(["-x", language]);
+        }
+        process.arg(path);
+        if language.is_some() {
+            process.args(["-x", "none"]);
+        }
+    }
+    if let Some(output) = job.output {
+        process.arg("-o").arg(output);
+    }
+    process
+}
+
+/// Paths of this machine and what outputs say instead.
+fn prefixes(environment: &Environment) -> Vec<(OsString, &'static str)> {
+    let mut prefixes = Vec::new();
+    if let Ok(here) = std::env::current_dir() {
+        prefixes.push((here.into_os_string(), "."));
+    }
+    prefixes.push((environment.sysroot.clone().into_os_string(), "/sysroot"));
+    prefixes.push((
+        environment.compiler_headers().into_os_string(),
+        "/sysroot/clang",
+    ));
+    prefixes
+}
+
+/// Whether a file is C++, by its language or its name.
+pub(crate) fn is_cxx(path: &str, language: Option<&str>) -> bool {
+    match language {
+        Some(language) => language.starts_with("c++"),
+        None => Path::new(path).extension().is_some_and(|extension| {
+            [
+                "cc", "cp", "cpp", "cxx", "c++", "C", "CPP", "ii", "hh", "hpp",
+            ]
+            .iter()
+            .any(|known| extension == *known)
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn languages() {
+        assert!(is_cxx("a.cc", None));
+        assert!(is_cxx("-", Some("c++")));
+        assert!(!is_cxx("a.c", None));
+        assert!(!is_cxx("a.cc", Some("c")));
+    }
+}

@@ -1,0 +1,150 @@
+//! The linker's command line, and a program that appears whole or not at all.
+//!
+//! The module is linked beside its output, checked, and only then put into place.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command as Process,
+};
+
+use crate::{
+    check,
+    command::{Command, Item},
+    environment::{Environment, Variant},
+    error::{IoContext, Result},
+    run::execute,
+    wrapper,
+};
+
+/// Libraries that are in libc or in the builtins here.
+const PARTS: &[&str] = &["gcc", "gcc_s", "gcc_eh", "atomic", "ssp", "ssp_nonshared"];
+
+/// Memory is shared between threads up to all that 32 bits can address.
+const MAX_MEMORY: &str = "--max-memory=4294967296";
+
+/// Links `items`, in which sources have become objects. Gives the linker's exit status.
+pub(crate) fn link(
+    environment: &Environment,
+    command: &Command,
+    variant: Variant,
+    cxx: bool,
+    items: &[Item],
+) -> Result<u8> {
+    let output = command
+        .output
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("a.out"));
+    if command.show_only {
+        return execute(
+            process(environment, command, variant, cxx, items, &output),
+            command,
+        );
+    }
+    // Configure scripts link to /dev/null; there is nothing to put into place then.
+    let special = fs::metadata(&output).is_ok_and(|kind| !kind.is_file());
+    let folder = match output.parent() {
+        Some(parent) if !special && !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ if special => std::env::temp_dir(),
+        _ => PathBuf::from("."),
+    };
+    let made = tempfile::Builder::new()
+        .prefix(".vkcc-")
+        .tempdir_in(&folder)
+        .doing("making a folder in", &folder)?;
+    let module = made.path().join("module.wasm");
+    let status = execute(
+        process(environment, command, variant, cxx, items, &module),
+        command,
+    )?;
+    if status != 0 {
+        return Ok(status);
+    }
+    if !command.relocatable {
+        let bytes = fs::read(&module).doing("reading", &module)?;
+        check::module(&bytes, variant == Variant::Threads, &output)?;
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(&module, mode).doing("making executable", &module)?;
+    }
+    if special {
+        return Ok(0);
+    }
+    match &environment.run {
+        Some(launcher) if !command.relocatable => wrapper::install(&module, &output, launcher)?,
+        _ => fs::rename(&module, &output).doing("putting into place", &output)?,
+    }
+    Ok(0)
+}
+
+fn process(
+    environment: &Environment,
+    command: &Command,
+    variant: Variant,
+    cxx: bool,
+    items: &[Item],
+    output: &Path,
+) -> Process {
+    let libraries = environment.libraries(variant);
+    let mut process = environment.tool("wasm-ld");
+    process.arg("-o").arg(output);
+    if command.relocatable {
+        process.arg("-r");
+    } else {
+        fixed(&mut process, environment, command, variant);
+        if !command.no_start_file {
+            process.arg(libraries.join("crt1.o"));
+        }
+    }
+    process.args(command.folders.iter().map(|folder| format!("-L{folder}")));
+    process.arg("-L").arg(&libraries);
+    let mut cxx = cxx;
+    for item in items {
+        match item {
+            Item::Source(path, _) | Item::Object(path) => {
+                process.arg(path);
+            }
+            Item::Library(name) if PARTS.contains(&name.as_str()) => {}
+            Item::Library(name) if name == "stdc++" || name == "supc++" => cxx = true,
+            Item::Library(name) => {
+                process.arg(format!("-l{name}"));
+            }
+            Item::Linker(words) => {
+                process.args(words);
+            }
+        }
+    }
+    if !command.relocatable && !command.no_libraries {
+        if cxx {
+            process.args(["-lc++", "-lc++abi", "-lunwind"]);
+        }
+        process
+            .arg("-lc")
+            .arg(libraries.join("libclang_rt.builtins.a"));
+    }
+    process
+}
+
+/// What the personality depends on; polyfills/sysroot/README.md says why.
+fn fixed(process: &mut Process, environment: &Environment, command: &Command, variant: Variant) {
+    process.args([
+        "--stack-first",
+        // The first table slots stand for SIG_DFL, SIG_IGN and SIG_HOLD.
+        "--table-base=4",
+        "--export-table",
+        "--export=__stack_pointer",
+        "--export=__heap_base",
+    ]);
+    if !command.stack_size {
+        process.args(["-z", &format!("stack-size={}", environment.stack_size)]);
+    }
+    match variant {
+        Variant::Single => process.arg("--export-memory=memory"),
+        Variant::Threads => process.args([
+            "--import-memory=env,memory",
+            "--shared-memory",
+            MAX_MEMORY,
+            "--export=__tls_base",
+        ]),
+    };
+}

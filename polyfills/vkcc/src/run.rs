@@ -1,0 +1,165 @@
+//! One run of the driver: compile what is to be compiled, link what is to be linked.
+
+use std::{
+    ffi::{OsStr, OsString},
+    path::{Path, PathBuf},
+    process::{Command as Process, ExitStatus},
+};
+
+use crate::{
+    archive,
+    command::{self, Command, Item, Stage},
+    compile::{self, Job, is_cxx},
+    environment::{Environment, Variant},
+    error::{Error, IoContext, Result},
+    link, print, response,
+};
+
+/// Runs the driver under the name it was called by; gives its exit status.
+pub(crate) fn run(name: &OsStr, arguments: Vec<OsString>) -> Result<u8> {
+    let name = Path::new(name)
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let environment = Environment::read()?;
+    if let Some(tool) = archive::tool(&name) {
+        return archive::run(&environment, tool, arguments);
+    }
+    let headers = environment.compiler_headers();
+    let command = command::parse(
+        response::expand(arguments)?,
+        &[&environment.sysroot, &headers],
+    )?;
+    for warning in &command.warnings {
+        eprintln!("vkcc: warning: {warning}");
+    }
+    drive(&environment, &command, name.ends_with("++"))
+}
+
+fn drive(environment: &Environment, command: &Command, cxx: bool) -> Result<u8> {
+    let threads = environment.threads.or(command.threads).unwrap_or(false);
+    let variant = if threads {
+        Variant::Threads
+    } else {
+        Variant::Single
+    };
+    if let Some(question) = &command.print {
+        return match print::answer(environment, variant, question)? {
+            Some(answer) => {
+                println!("{answer}");
+                Ok(0)
+            }
+            None => status(environment.tool("clang").arg(question)),
+        };
+    }
+    if command.linker_version && !command.has_input() {
+        return status(environment.tool("wasm-ld").arg("--version"));
+    }
+    if !command.has_input() {
+        if command.verbose {
+            return status(environment.tool("clang").arg("-v"));
+        }
+        return Err(Error::NoInput);
+    }
+    if command.stage == Stage::Link {
+        build(environment, command, variant, cxx)
+    } else {
+        let job = Job {
+            sources: command.sources().collect(),
+            output: command.output.as_deref(),
+            stage: command.stage,
+            extra: Vec::new(),
+        };
+        if job.sources.is_empty() {
+            // Objects on a command line that does not link: gcc ignores them too.
+            return Ok(0);
+        }
+        execute(
+            compile::process(environment, command, variant, cxx, &job),
+            command,
+        )
+    }
+}
+
+/// Compiles every source to an object of its own, then links.
+fn build(environment: &Environment, command: &Command, variant: Variant, cxx: bool) -> Result<u8> {
+    let scratch = tempfile::Builder::new()
+        .prefix("vkcc-")
+        .tempdir()
+        .doing("making a folder in", std::env::temp_dir())?;
+    let mut items = Vec::with_capacity(command.items.len());
+    let mut any_cxx = cxx;
+    for (index, item) in command.items.iter().enumerate() {
+        let Item::Source(path, language) = item else {
+            items.push(item.clone());
+            continue;
+        };
+        any_cxx |= is_cxx(path, language.as_deref());
+        let object = scratch.path().join(format!("{index}.o"));
+        let job = Job {
+            sources: vec![(path, language.as_deref())],
+            output: Some(&object),
+            stage: Stage::Object,
+            extra: dependencies(command, path),
+        };
+        let status = execute(
+            compile::process(environment, command, variant, cxx, &job),
+            command,
+        )?;
+        if status != 0 {
+            return Ok(status);
+        }
+        items.push(Item::Object(object.to_string_lossy().into_owned()));
+    }
+    link::link(environment, command, variant, any_cxx, &items)
+}
+
+/// Where a dependency file goes when the object is a temporary one: beside the program.
+fn dependencies(command: &Command, source: &str) -> Vec<OsString> {
+    if !command.dependencies || command.dependency_file {
+        return Vec::new();
+    }
+    let output = command.output.as_deref().unwrap_or(Path::new("a.out"));
+    let target = PathBuf::from(source).with_extension("o");
+    let target = target.file_name().unwrap_or_default().to_owned();
+    vec![
+        "-MF".into(),
+        output.with_extension("d").into_os_string(),
+        "-MT".into(),
+        target,
+    ]
+}
+
+/// Runs a tool as the command line asks: shown, or shown and run, or run.
+pub(crate) fn execute(mut process: Process, command: &Command) -> Result<u8> {
+    if command.verbose || command.show_only {
+        eprintln!("{process:?}");
+    }
+    if command.show_only {
+        return Ok(0);
+    }
+    status(&mut process)
+}
+
+/// Runs a tool; its exit status, or 1 if a signal ended it.
+pub(crate) fn status(process: &mut Process) -> Result<u8> {
+    let status = process
+        .status()
+        .doing("running", process.get_program().to_owned())?;
+    Ok(code(status))
+}
+
+/// Runs a tool and gives what it wrote.
+pub(crate) fn capture(process: &mut Process) -> Result<String> {
+    let output = process
+        .output()
+        .doing("running", process.get_program().to_owned())?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn code(status: ExitStatus) -> u8 {
+    status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(1)
+}
