@@ -84,17 +84,22 @@ impl Images {
 unsafe impl MemoryCreator for Images {
     fn new_memory(
         &self,
-        _ty: MemoryType,
+        ty: MemoryType,
         minimum: usize,
         maximum: Option<usize>,
         reserved: Option<usize>,
         guard: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
-        let contents = self
-            .next
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let contents = {
+            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            // The engine's own heap, for exceptions, is a memory too; a program's has the size that
+            // its module says.
+            let is_program = |c: &mut Contents| {
+                !self.whole || ty.minimum().saturating_mul(WASM_PAGE as u64) == c.bytes as u64
+            };
+            next.take_if(is_program)
+        };
+        let whole = self.whole && contents.is_some();
         let size = contents.as_ref().map_or(minimum, |c| c.bytes.max(minimum));
         if size > self.limit {
             return Err(format!(
@@ -125,7 +130,7 @@ unsafe impl MemoryCreator for Images {
         memory
             .open_gaps(&runs, size)
             .map_err(|e| format!("making a linear memory usable: {e}"))?;
-        memory.size = if self.whole { capacity } else { size };
+        memory.size = if whole { capacity } else { size };
         Ok(Box::new(memory))
     }
 }
