@@ -152,18 +152,22 @@ fn run_step(
         ));
     }
     let results = scratch.path().join("outputs");
-    for name in &step.outputs {
-        let made = work.join(name);
-        if !made.is_file() {
+    for output in &step.outputs {
+        let made = work.join(&output.path);
+        let (there, kind) = match output.folder {
+            true => (made.is_dir(), "folder"),
+            false => (made.is_file(), "file"),
+        };
+        if !there {
             return Err(Failure::message(
                 exit::RECIPE,
                 format!(
-                    "build step `{}` ended well but did not make `{name}`",
+                    "build step `{}` ended well but did not make the {kind} `{output}`",
                     step.id
                 ),
             ));
         }
-        copy(&made, &results.join(name))?;
+        copy(&made, &results.join(&output.path))?;
     }
     let parent = done.parent().unwrap_or(&cx.cache);
     fs::create_dir_all(parent).doing("creating", parent)?;
@@ -171,12 +175,13 @@ fn run_step(
         fs::remove_dir_all(done).doing("removing", done)?;
     }
     fs::rename(&results, done).doing("putting into place", done)?;
-    stage.finish(&step.outputs.join(", "));
+    let made: Vec<String> = step.outputs.iter().map(ToString::to_string).collect();
+    stage.finish(&made.join(", "));
     Ok(())
 }
 
 /// Copies a file, or a folder with everything in it; links stay links.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent).doing("creating", parent)?;
     }

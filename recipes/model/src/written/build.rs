@@ -28,6 +28,7 @@ pub struct BuildTable {
     /// What the step reads: path in its folder = reference.
     #[serde(default)]
     pub inputs: BTreeMap<At<String>, At<String>>,
-    /// Files that the step must have made when it ends: paths in its folder.
+    /// What the step must have made when it ends: paths in its folder. One that ends in `/` is a
+    /// folder with everything in it; references name it, or something in it, without that `/`.
     pub outputs: Vec<At<String>>,
 }
