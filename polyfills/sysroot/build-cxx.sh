@@ -49,27 +49,29 @@ cd "$work"
 {
 	echo "all:"
 	add() { # archive, source, compiler options
-		object=$1-$(echo "${2#"$llvm"/}" | tr '/+' '__').o
+		source=${2#"$llvm"/}
+		object=$1-$(echo "${source#"$here"/}" | tr '/+' '__').o
 		printf '%s: %s\n\t@%s clang %s -c %s -o %s\nall: %s\n' \
 			"$object" "$2" "$zig" "$3" "$2" "$object" "$object"
 		echo "$object" >>"$1.list"
 	}
-	for source in "$llvm"/libcxx/src/*.cpp "$llvm"/libcxx/src/ryu/*.cpp \
+	for file in "$llvm"/libcxx/src/*.cpp "$llvm"/libcxx/src/ryu/*.cpp \
 		"$llvm"/libcxx/src/filesystem/*.cpp; do
-		case $source in
+		case $file in
 		*/libcxx/src/pstl/* | */int128_builtins.cpp) continue ;;
 		esac
-		add cxx "$source" "$common $cxx"
+		add cxx "$file" "$common $cxx"
 	done
-	for source in "$llvm"/libcxxabi/src/*.cpp; do
-		case $source in
+	for file in "$llvm"/libcxxabi/src/*.cpp; do
+		case $file in
 		# new and delete come from libc++; the other two are for builds without exceptions.
 		*/stdlib_new_delete.cpp | */cxa_noexception.cpp) continue ;;
 		esac
-		add cxxabi "$source" "$common $cxx"
+		add cxxabi "$file" "$common $cxx"
 	done
 	add unwind "$llvm/libunwind/src/Unwind-wasm.c" \
 		"$common $headers -I$llvm/libunwind/include -D_LIBUNWIND_HIDE_SYMBOLS"
+	add unwind "$here/cxx/cpp_exception.s" "--target=wasm32-linux-muslwali $features -mbulk-memory -mexception-handling"
 } >rules.mk
 make -sk -j"${BUILD_JOBS:-2}" -f rules.mk all >make.log 2>&1 || { tail -n 40 make.log >&2; exit 1; }
 for name in cxx cxxabi unwind; do
