@@ -17,6 +17,7 @@ use super::{Context, inputs, record, sources::Sources};
 use crate::{
     exit,
     failure::{Failure, IoContext, Result},
+    files,
     scratch::Scratch,
 };
 
@@ -63,6 +64,11 @@ fn key(
     let mut parts = vec!["build step".to_owned(), text, cx.epoch.to_string()];
     for reference in step.inputs.values() {
         parts.push(inputs::identity(reference, lock, earlier)?);
+    }
+    // Other tools are the machine's, and what they are is not known; this one is ours.
+    if step.tools.iter().any(|tool| is_driver(tool)) {
+        let driver = files::read(&find_tool(DRIVER, step)?)?;
+        parts.push(megabinary_format::Digest::of(&driver).to_string());
     }
     Ok(record::key(
         &parts.iter().map(String::as_str).collect::<Vec<_>>(),
@@ -208,7 +214,31 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The compiler driver's executable, which is installed beside ours, and its other names.
+const DRIVER: &str = "vkcc";
+const DRIVER_NAMES: &[&str] = &[DRIVER, "vkc++", "vkar", "vkranlib"];
+
+fn is_driver(tool: &str) -> bool {
+    DRIVER_NAMES.contains(&tool)
+}
+
 fn find_tool(tool: &str, step: &Build) -> Result<PathBuf> {
+    if is_driver(tool) {
+        let path = std::env::current_exe()
+            .doing("finding", Path::new("polybuild"))?
+            .with_file_name(DRIVER);
+        return path.is_file().then_some(path).ok_or_else(|| {
+            Failure::message(
+                exit::ENVIRONMENT,
+                format!(
+                    "build step `{}` needs `{tool}`, the compiler driver, which is not installed \
+                     beside polybuild",
+                    step.id
+                ),
+            )
+            .hint("build it with `cargo build --release -p vkcc`")
+        });
+    }
     std::env::var_os("PATH")
         .iter()
         .flat_map(std::env::split_paths)

@@ -22,7 +22,8 @@ pub struct BuildTable {
     /// its own), `LC_ALL=C`, `TZ=UTC` and `SOURCE_DATE_EPOCH`.
     #[serde(default)]
     pub env: BTreeMap<At<String>, String>,
-    /// Commands of this machine that the step may run, by name.
+    /// Commands of this machine that the step may run, by name. `vkcc`, `vkc++`, `vkar` and
+    /// `vkranlib` are the compiler driver of the Linux personality, installed beside polybuild.
     #[serde(default)]
     pub tools: Vec<At<String>>,
     /// What the step reads: path in its folder = reference.
