@@ -445,7 +445,10 @@ mod tests {
     fn agrees_with_the_sysroot() {
         let text = include_str!("../../sysroot/syscalls.txt");
         let mut listed: usize = 0;
-        for line in text.lines().filter(|l| !l.is_empty() && !l.starts_with('#')) {
+        for line in text
+            .lines()
+            .filter(|l| !l.is_empty() && !l.starts_with('#'))
+        {
             let mut words = line.split_whitespace();
             let (name, number, params) = (words.next(), words.next(), words.next());
             let call = syscall_named(name.unwrap_or_default());

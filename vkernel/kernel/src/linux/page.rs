@@ -19,7 +19,8 @@ pub fn support_page() -> String {
          Generated from the vkernel's table; `VKERNEL_BLESS=1 cargo test -p vkernel-kernel` writes \
          it anew.\n\n\
          Of the {} calls of x86-64 Linux, {} are supported, {} with exceptions, {} are always \
-         refused; the other {} answer ENOSYS, and each use is an audit event.\n\n\
+         refused; the other {} answer ENOSYS, and each use is an audit event. A refused call answers EPERM, with an audit event \
+         too.\n\n\
          How a call is answered: *host*, by the host kernel's own call with checked arguments; \
          *vkernel*, by the vkernel, which may use the host's.\n\n\
          | number | call | support | answered by | notes |\n|---|---|---|---|---|\n",
@@ -40,7 +41,7 @@ pub fn support_page() -> String {
                 },
                 match row.handler {
                     Handler::Pass(_) => "host",
-                    Handler::Call(_) => "vkernel",
+                    Handler::Call(_) | Handler::Refuse => "vkernel",
                 },
                 row.note,
             ),
