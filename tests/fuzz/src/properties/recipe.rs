@@ -78,7 +78,7 @@ fn consistent(recipe: &Recipe) {
             }
             Ref::Build { step, output } => {
                 let step = recipe.builds.iter().find(|b| b.id == *step);
-                assert!(step.is_some_and(|s| s.outputs.contains(output)));
+                assert!(step.is_some_and(|s| s.outputs.iter().any(|o| o.holds(output))));
             }
             Ref::Local(local) => assert!(local.path.exists()),
         }
@@ -93,6 +93,7 @@ fn consistent(recipe: &Recipe) {
             build
                 .outputs
                 .iter()
+                .map(|output| &output.path)
                 .chain(build.inputs.keys())
                 .all(|p| inside(p))
         );
