@@ -5,12 +5,8 @@ use std::path::Path;
 
 use super::layer::{Item, Layer, Link, Target};
 use crate::{
-<<<<<<< HEAD
-    Build, Command, Entry, Graft, Kind, LocalPath, Module, Output, Place, Program, Ref, Snapshot,
-=======
-    Build, Command, Entry, Graft, Kind, LocalPath, Module, Place, Preload, Program, Ref, Snapshot,
->>>>>>> names
-    Source, SourceUrl,
+    Build, Command, Entry, Graft, Kind, LocalPath, Module, Output, Place, Preload, Program, Ref,
+    Snapshot, Source, SourceUrl,
     error::{Problem, ProblemKind},
     place::SourceText,
     value,
