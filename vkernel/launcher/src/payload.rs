@@ -58,7 +58,7 @@ pub(crate) enum PayloadError {
 #[derive(Clone, Copy)]
 struct ProgramHeader {
     kind: u32,
-    flags: u32,
+    _flags: u32,
     _offset: u64,
     vaddr: u64,
     _paddr: u64,
@@ -68,9 +68,6 @@ struct ProgramHeader {
 }
 
 const PT_LOAD: u32 = 1;
-const PF_W: u32 = 2;
-/// Size of a page of the host, x86-64.
-const HOST_PAGE: usize = 4096;
 const PT_PHDR: u32 = 6;
 
 /// The parts of a megabinary that a launch needs.
@@ -179,33 +176,6 @@ impl Payload {
         // SAFETY: mapped by execve (checked) and never written; made by this release's compiler,
         // which the signed index vouches for; wasmtime checks version and settings itself.
         Ok(unsafe { CodeImage::from_mapped(start, len) })
-    }
-}
-
-/// Maps the launcher's own pages in one call. A start touches nearly all of them, spread over the
-/// file, and a page fault each costs several times as much. Pages of guest code are left to be
-/// mapped as they are touched.
-///
-/// Only a hint: kernels before 5.14 do not know it (`MADV_POPULATE_READ`, madvise(2)).
-pub(crate) fn map_launcher() {
-    let Some(headers) = program_headers() else {
-        return;
-    };
-    let Some(own) = headers.iter().find(|h| h.kind == PT_PHDR) else {
-        return;
-    };
-    let bias = (headers.as_ptr() as usize).wrapping_sub(own.vaddr as usize);
-    let page = HOST_PAGE as u64;
-    // The launcher's segments come first; its writable ones end them.
-    for load in headers.iter().filter(|h| h.kind == PT_LOAD) {
-        if load.flags & PF_W != 0 {
-            break;
-        }
-        let start = load.vaddr / page * page;
-        let len = (load.vaddr + load.memsz).next_multiple_of(page) - start;
-        let address = bias.wrapping_add(start as usize) as *mut libc::c_void;
-        // SAFETY: the range is one that execve mapped; populating changes no contents.
-        unsafe { libc::madvise(address, len as usize, libc::MADV_POPULATE_READ) };
     }
 }
 
