@@ -10,6 +10,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    path::Path,
     process::Command,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
@@ -38,6 +39,8 @@ struct Case {
     packages: BTreeMap<String, String>,
     #[serde(default)]
     archives: BTreeMap<String, BTreeMap<String, String>>,
+    #[serde(default)]
+    mounts: BTreeMap<String, BTreeMap<String, String>>,
     #[serde(default)]
     after: BTreeMap<String, String>,
     #[serde(default = "work")]
@@ -115,9 +118,26 @@ fn wrong(case: &Case) -> Option<String> {
             .collect();
         root.write(&format!("/w/{name}"), zip(&members));
     }
-    let mut command = root.program_in(&case.cwd, PYTHON, &case.args);
+    let mut command = root.launcher();
+    for (number, (guest, files)) in case.mounts.iter().enumerate() {
+        let host = root.outside().join(format!("mount{number}"));
+        fs::create_dir(&host).unwrap();
+        for (name, text) in files {
+            fs::write(host.join(name), text).unwrap();
+        }
+        command
+            .arg("--dir")
+            .arg(format!("{}::{guest}", host.display()));
+    }
+    command
+        .args(["--cwd", &case.cwd, "--program", PYTHON, "--"])
+        .args(&case.args);
+    let log = root.outside().join("audit.jsonl");
     // The case's environment is the whole of it.
-    command.env_clear().envs(&case.env);
+    command
+        .env_clear()
+        .envs(&case.env)
+        .env("VKERNEL_AUDIT", &log);
     let said = run_with(&mut command, case.stdin.as_bytes());
     let mut wrong = Vec::new();
     let mut compare = |what: &str, found: &str, expected: &str| {
@@ -132,6 +152,7 @@ fn wrong(case: &Case) -> Option<String> {
             ));
         }
     };
+    compare("start", start(&log), &case.start);
     compare("status", &said.status.to_string(), &case.status.to_string());
     compare("stdout", &without_addresses(&said.stdout), &case.stdout);
     compare("stderr", &without_addresses(&said.stderr), &case.stderr);
@@ -140,6 +161,16 @@ fn wrong(case: &Case) -> Option<String> {
         compare(name, &found, expected);
     }
     (!wrong.is_empty()).then(|| format!("{}: {}", case.name, wrong.join("\n  ")))
+}
+
+/// Whether the snapshot served the start whose audit events are in this file.
+fn start(log: &Path) -> &'static str {
+    let events = fs::read_to_string(log).unwrap();
+    assert!(events.contains(r#""event":"launch""#), "{events}");
+    match events.contains(r#""event":"cold-start""#) {
+        true => "cold",
+        false => "warm",
+    }
 }
 
 /// Runs cases over two threads; fails with all that went wrong.
@@ -200,6 +231,7 @@ fn cold_starts_are_the_same() {
     for case in &mut cases {
         case.env
             .insert(FORCES_COLD.0.to_owned(), FORCES_COLD.1.to_owned());
+        case.start = "cold".to_owned();
     }
     check_all(&cases);
 }
@@ -435,13 +467,28 @@ fn as_polybuild_runs_it() {
         .current_dir(folder.path())
         .arg("run")
         .arg(python_image());
+    let log = folder.path().with_extension("audit");
+    command.env("VKERNEL_AUDIT", &log);
     check(
         &run(command.args(["--", "python3", "s.py", "1"])),
         "['s.py', '1'] ['s.py']\n",
     );
+    assert_eq!(start(&log), "warm");
+    fs::remove_file(log).unwrap();
 }
 
-fn set_mode(path: &std::path::Path, mode: u32) {
+#[test]
+fn warm_in_a_container() {
+    let root = Root::python();
+    root.write("/w/s.py", "import json, sys; print(json.dumps(sys.argv))\n");
+    let said = run(root
+        .contained(&[PYTHON, "/w/s.py", "1"])
+        .env("VKERNEL_AUDIT", "/w/audit"));
+    assert_eq!(said.stdout, "[\"/w/s.py\", \"1\"]\n", "{said:?}");
+    assert_eq!(start(&root.path().join("w/audit")), "warm");
+}
+
+fn set_mode(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }

@@ -169,6 +169,11 @@ impl Audit {
         });
     }
 
+    /// The program's snapshot could not serve this start, and it begins afresh.
+    pub fn cold_start(&self, program: &[u8]) {
+        self.emit("cold-start", |line| line.bytes("program", program));
+    }
+
     /// The guest exited with `status`.
     pub fn exit(&self, program: &[u8], status: i32) {
         self.emit("exit", |line| {
@@ -303,6 +308,10 @@ mod tests {
         check(
             |a| a.limit("wall_time_max_ms", 1500),
             r#"{"event":"limit","limit":"wall_time_max_ms","value":1500}"#,
+        );
+        check(
+            |a| a.cold_start(b"p"),
+            r#"{"event":"cold-start","program":"p"}"#,
         );
         check(
             |a| a.exit(b"p", -1),

@@ -4,8 +4,9 @@
 //! this crate is global, so an embedder may hold many. Not here: threads, memory, traps, limits on
 //! memory and time, which are the engine's.
 //!
-//! Invariant: descriptors 0, 1, 2 are the standard streams; the preopened ones follow from 3 in
-//! the order: the root, folders, internal trees, sockets.
+//! Invariant: descriptors 0, 1, 2 are the standard streams; the preopened ones follow from 3: the
+//! root, in which folders and internal trees appear, or without a root each folder, then each
+//! internal tree; then sockets.
 
 mod builder;
 

@@ -13,6 +13,7 @@ use vkernel_abi::{exit, personality::PREVIEW1};
 use vkernel_engine::{CodeImage, GUEST_STACK, HOST_STACK, Machine, Outcome, Start, TrapReport};
 use vkernel_kernel::{
     Contents, Mount, Process, ProcessBuilder, Source,
+    audit::Audit,
     confine::{self, Directories},
     exec::DirMapping,
     preview1,
@@ -162,6 +163,8 @@ impl<'p> Guest<'p> {
                 Start::Warm
             },
             dump,
+            audit: settings.audit.clone(),
+            program: self.program,
         })
     }
 }
@@ -205,6 +208,8 @@ pub(crate) struct Prepared<'p> {
     process: Process,
     start: Start,
     dump: Option<File>,
+    audit: Audit,
+    program: Vec<u8>,
 }
 
 impl Prepared<'_> {
@@ -218,6 +223,7 @@ impl Prepared<'_> {
         )?;
         let mut finished = machine.run(self.process, self.start)?;
         if let Outcome::ColdWanted = finished.outcome {
+            self.audit.cold_start(&self.program);
             finished = machine.run(finished.into_process(), Start::Cold)?;
         }
         let outcome = finished.leak();

@@ -4,7 +4,6 @@
 //! everything else: metadata, positions, sizes, times, flags, listings.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 
 use megabinary_format::FileKind;
 use rustix::{
@@ -13,9 +12,11 @@ use rustix::{
 };
 
 use super::{
-    Files, Result, path,
+    Files, Result,
+    namespace::Target,
+    path,
     readdir::{self, Entry},
-    resolve::Resolver,
+    resolve::{At, Resolver},
     table::Object,
     tree::Tree,
 };
@@ -206,19 +207,21 @@ impl Files {
     pub(crate) fn entries(&mut self, number: u32, cookie: u64) -> Result<&[Entry]> {
         let descriptor = self.table.get(number)?;
         if cookie == 0 || descriptor.listing.is_none() {
-            let listing = match &descriptor.object {
-                Object::Directory { fd, .. } => {
-                    let real = self.object_path("readdir", fd.as_fd())?;
-                    readdir::host(fd.as_fd(), |name| {
-                        self.guard.hides(&path::join(&real, name))
-                    })?
+            let folder = descriptor.object.start()?.at;
+            let mut listing = match folder {
+                At::Host { fd, .. } => {
+                    let real = self.object_path("readdir", fd)?;
+                    readdir::host(fd, |name| self.guard.hides(&path::join(&real, name)))?
                 }
-                Object::TreeDirectory { tree, node } => {
-                    let tree = Arc::clone(tree);
-                    readdir::tree(&tree, *node)?
-                }
-                _ => return Err(Errno::BADF),
+                At::Tree { tree, node } => readdir::tree(tree, node)?,
             };
+            for (name, target) in self.resolver.namespace.inside(folder)? {
+                if matches!(target, Target::Host { real, .. } if self.guard.hides(real)) {
+                    listing.retain(|entry| entry.name != name);
+                } else {
+                    readdir::cover(&mut listing, name, target.inode()?);
+                }
+            }
             self.table.get_mut(number)?.listing = Some(listing);
         }
         let listing = self.table.get(number)?.listing.as_deref();

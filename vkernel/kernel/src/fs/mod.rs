@@ -4,13 +4,15 @@
 //! host errnos; a personality decodes its guest's calls into them. Not here: guest memory.
 //!
 //! How a path operation runs: the [`resolve`]r turns start and path into an open `O_PATH`
-//! descriptor (or an open folder and a name); the [`guard`] and [`special`] judge that object;
+//! descriptor or a node of an internal tree (or an open folder and a name), crossing into what the
+//! [`namespace`] has at its points; the [`guard`] and [`special`] judge that object;
 //! then the operation acts on that same object. No step goes back to the guest's string, so a
 //! rename or a link swap in between changes nothing.
 
 pub(crate) mod descriptor;
 pub(crate) mod guard;
 pub(crate) mod names;
+pub(crate) mod namespace;
 pub(crate) mod open;
 pub(crate) mod path;
 pub(crate) mod readdir;
@@ -28,8 +30,8 @@ use std::{
 use rustix::{fs::Stat, io::Errno};
 
 use guard::{Base, Guard, Identity};
-use resolve::{Last, Place, Resolver, Scope};
-use table::{Object, Table};
+use resolve::{At, Found, Last, Resolver, Scope, Start};
+use table::Table;
 
 /// Host errno is the currency of this module.
 pub(crate) type Result<T> = std::result::Result<T, Errno>;
@@ -62,12 +64,9 @@ pub(crate) fn identity(stat: &Stat) -> Identity {
 }
 
 impl Files {
-    /// The host folder behind a descriptor, and its scope. EBADF for what is not a folder.
-    fn host_folder(&self, number: u32) -> Result<(BorrowedFd<'_>, Scope)> {
-        match &self.table.get(number)?.object {
-            Object::Directory { fd, scope } => Ok((fd.as_fd(), *scope)),
-            _ => Err(Errno::BADF),
-        }
+    /// Where paths relative to a descriptor start. EBADF for what is not a folder.
+    fn start(&self, number: u32) -> Result<Start<'_>> {
+        self.table.get(number)?.object.start()
     }
 
     /// Finds an object in a host mount by its guest path, without following a last link.
@@ -75,13 +74,13 @@ impl Files {
         find_in(&self.resolver, &self.bases, &self.starts, guest)
     }
 
-    /// The real path of a place's folder, after checking that the folder may be seen.
-    fn place_path(&self, operation: &str, place: &Place<'_>) -> Result<Vec<u8>> {
-        let folder = self.resolver.real_path(place.dir.as_fd())?;
-        let real = if place.name == b"." {
+    /// The real path of a name in the host folder `dir`, after checking that it may be seen.
+    fn place_path(&self, operation: &str, dir: BorrowedFd<'_>, name: &[u8]) -> Result<Vec<u8>> {
+        let folder = self.resolver.real_path(dir)?;
+        let real = if name == b"." {
             folder
         } else {
-            path::join(&folder, &place.name)
+            path::join(&folder, name)
         };
         self.guard.look(operation, &real)?;
         Ok(real)
@@ -118,21 +117,43 @@ pub(crate) fn find_in(
     guest: &str,
 ) -> Option<(Vec<u8>, Identity)> {
     let guest = path::normal(guest);
-    let (base, start) = bases
+    let (start, rest) = mount_of(bases, starts, guest.as_bytes())?;
+    match resolver.object(start, rest, Last::NoFollow).ok()? {
+        Found::Host { fd, .. } => {
+            let stat = rustix::fs::fstat(fd.as_fd()).ok()?;
+            Some((resolver.real_path(fd.as_fd()).ok()?, identity(&stat)))
+        }
+        // No host object: nothing of it can be changed anyway.
+        Found::Tree { .. } => None,
+    }
+}
+
+/// Where the resolution of an absolute guest path starts, and what is left of the path: the root,
+/// if there is one, and otherwise the innermost mount.
+fn mount_of<'a, 'p>(
+    bases: &[Base],
+    starts: &'a [Arc<OwnedFd>],
+    guest: &'p [u8],
+) -> Option<(Start<'a>, &'p [u8])> {
+    let (base, fd) = bases
         .iter()
         .zip(starts)
-        .filter(|(base, _)| path::is_within(guest.as_bytes(), base.guest.as_bytes()))
-        .max_by_key(|(base, _)| base.guest.len())?;
-    let rest = guest.strip_prefix(&base.guest)?.trim_start_matches('/');
-    let rest = if rest.is_empty() { "." } else { rest };
+        .filter(|(base, _)| path::is_within(guest, base.guest.as_bytes()))
+        .max_by_key(|(base, _)| (base.is_root, base.guest.len()))?;
+    let rest = guest.strip_prefix(base.guest.as_bytes())?;
+    let slashes = rest.iter().take_while(|b| **b == b'/').count();
+    let rest = match rest.get(slashes..).unwrap_or_default() {
+        b"" => b".",
+        rest => rest,
+    };
     let scope = if base.is_root {
         Scope::Root
     } else {
         Scope::Beneath
     };
-    let object = resolver
-        .object(start.as_fd(), scope, rest.as_bytes(), Last::NoFollow)
-        .ok()?;
-    let stat = rustix::fs::fstat(&object).ok()?;
-    Some((resolver.real_path(object.as_fd()).ok()?, identity(&stat)))
+    let at = At::Host {
+        fd: fd.as_fd(),
+        mount: namespace::ROOT,
+    };
+    Some((Start { at, scope }, rest))
 }

@@ -4,11 +4,10 @@
 //! Opening is in [`open`](super::open). Invariant: the host gets a folder that is already open
 //! and one component, or the object itself; it resolves nothing on the way.
 
-use std::{os::fd::AsFd, sync::Arc};
+use std::os::fd::BorrowedFd;
 
-use megabinary_format::FileKind;
 use rustix::{
-    fs::{AtFlags, FileType, Mode, Timestamps},
+    fs::{AtFlags, FileType, Mode, Stat, Timestamps},
     io::Errno,
 };
 
@@ -16,61 +15,63 @@ use super::{
     Files, Result,
     descriptor::{Metadata, set_times_of},
     identity, path,
-    resolve::{Last, Scope},
+    resolve::{At, Last, Place, Scope},
     special,
-    table::Object,
-    tree::Tree,
 };
 
-/// What a folder descriptor refers to, for operations that trees answer too.
-enum Folder {
-    Host,
-    Tree(Arc<Tree>, Option<usize>),
+/// The host folder of a place, to change something in it. EROFS in an internal tree.
+fn host_dir<'a>(place: &'a Place<'_>) -> Result<BorrowedFd<'a>> {
+    match place.dir.at() {
+        At::Host { fd, .. } => Ok(fd),
+        At::Tree { .. } => Err(Errno::ROFS),
+    }
 }
 
 impl Files {
-    fn folder(&self, number: u32) -> Result<Folder> {
-        match &self.table.get(number)?.object {
-            Object::Directory { .. } => Ok(Folder::Host),
-            Object::TreeDirectory { tree, node } => Ok(Folder::Tree(Arc::clone(tree), *node)),
-            _ => Err(Errno::BADF),
-        }
+    /// Whether the place is where a mount or a tree appears.
+    fn is_point(&self, place: &Place<'_>) -> Result<bool> {
+        let namespace = &self.resolver.namespace;
+        Ok(namespace.at(place.dir.at(), &place.name)?.is_some())
     }
 
-    /// For operations that change: EROFS in a tree, once the path is one.
-    fn writable_folder(&self, number: u32, path: &[u8]) -> Result<()> {
-        match self.folder(number)? {
-            Folder::Host => Ok(()),
-            Folder::Tree(..) => path::check(path).and(Err(Errno::ROFS)),
+    /// For what makes a new entry: its folder. EEXIST at a point.
+    pub(super) fn new_entry<'a>(&self, place: &'a Place<'_>) -> Result<BorrowedFd<'a>> {
+        if self.is_point(place)? {
+            return Err(Errno::EXIST);
         }
+        host_dir(place)
     }
 
     /// mkdir(2).
     pub(crate) fn create_directory(&self, dir: u32, path: &[u8]) -> Result<()> {
         const OP: &str = "create_directory";
-        self.writable_folder(dir, path)?;
-        let (start, scope) = self.host_folder(dir)?;
-        let place = self.resolver.place(start, scope, path)?;
-        let real = self.place_path(OP, &place)?;
-        self.may_change(OP, &real, place.dir.as_fd())?;
+        let place = self.resolver.place(self.start(dir)?, path)?;
+        let folder = self.new_entry(&place)?;
+        let real = self.place_path(OP, folder, &place.name)?;
+        self.may_change(OP, &real, folder)?;
         let mode = Mode::from_raw_mode(0o777);
-        rustix::fs::mkdirat(place.dir.as_fd(), &place.name, mode)
+        rustix::fs::mkdirat(folder, &place.name, mode)
     }
 
     /// unlink(2), or rmdir(2) if `directory`.
     pub(crate) fn remove(&self, dir: u32, path: &[u8], directory: bool) -> Result<()> {
-        let (op, flags) = match directory {
-            true => ("remove_directory", AtFlags::REMOVEDIR),
-            false => ("unlink_file", AtFlags::empty()),
+        let (op, flags, at_point) = match directory {
+            true => ("remove_directory", AtFlags::REMOVEDIR, Errno::BUSY),
+            false => ("unlink_file", AtFlags::empty(), Errno::ISDIR),
         };
-        self.writable_folder(dir, path)?;
-        let (start, scope) = self.host_folder(dir)?;
-        let place = self.resolver.place(start, scope, path)?;
-        let real = self.place_path(op, &place)?;
-        self.may_change(op, &real, place.dir.as_fd())?;
-        let id = self.entry_identity(place.dir.as_fd(), &place.name);
+        let place = self.resolver.place(self.start(dir)?, path)?;
+        if self.is_point(&place)? {
+            return Err(at_point);
+        }
+        let folder = host_dir(&place)?;
+        let real = self.place_path(op, folder, &place.name)?;
+        self.may_change(op, &real, folder)?;
+        let id = self.entry(folder, &place.name).map(|stat| identity(&stat));
         self.spare_programs(op, &real, id)?;
-        rustix::fs::unlinkat(place.dir.as_fd(), &place.name, flags)
+        if directory && id.is_some_and(|id| self.resolver.namespace.holds_point(id)) {
+            return Err(Errno::NOTEMPTY);
+        }
+        rustix::fs::unlinkat(folder, &place.name, flags)
     }
 
     /// rename(2).
@@ -82,98 +83,119 @@ impl Files {
         new_path: &[u8],
     ) -> Result<()> {
         const OP: &str = "rename";
-        self.writable_folder(dir, path)?;
-        self.writable_folder(new_dir, new_path)?;
-        let (start, scope) = self.host_folder(dir)?;
-        let (new_start, new_scope) = self.host_folder(new_dir)?;
-        let from = self.resolver.place(start, scope, path)?;
-        let to = self.resolver.place(new_start, new_scope, new_path)?;
-        if from.name == b"." || to.name == b"." {
+        let (start, new_start) = (self.start(dir)?, self.start(new_dir)?);
+        let from = self.resolver.place(start, path)?;
+        let to = self.resolver.place(new_start, new_path)?;
+        if from.dir.at().mount() != to.dir.at().mount() {
+            return Err(Errno::XDEV);
+        }
+        if from.name == b"." || to.name == b"." || self.is_point(&from)? {
             return Err(Errno::BUSY);
         }
-        for place in [&from, &to] {
-            let real = self.place_path(OP, place)?;
-            self.may_change(OP, &real, place.dir.as_fd())?;
+        let (old_folder, new_folder) = (host_dir(&from)?, host_dir(&to)?);
+        self.may_replace(&from, old_folder, &to, new_folder)?;
+        for (place, folder) in [(&from, old_folder), (&to, new_folder)] {
+            let real = self.place_path(OP, folder, &place.name)?;
+            self.may_change(OP, &real, folder)?;
             self.guard.keep_in_place(OP, &real)?;
-            let id = self.entry_identity(place.dir.as_fd(), &place.name);
+            let id = self.entry(folder, &place.name).map(|stat| identity(&stat));
             self.spare_programs(OP, &real, id)?;
         }
-        rustix::fs::renameat(from.dir.as_fd(), &from.name, to.dir.as_fd(), &to.name)
+        rustix::fs::renameat(old_folder, &from.name, new_folder, &to.name)
+    }
+
+    /// Refuses a rename onto a point (as `vfs_rename`, `fs/namei.c` of Linux, in its order) and
+    /// onto a folder that holds one.
+    fn may_replace(
+        &self,
+        from: &Place<'_>,
+        old_folder: BorrowedFd<'_>,
+        to: &Place<'_>,
+        new_folder: BorrowedFd<'_>,
+    ) -> Result<()> {
+        if self.is_point(to)? {
+            let moved = self.entry(old_folder, &from.name).ok_or(Errno::NOENT)?;
+            return Err(match FileType::from_raw_mode(moved.st_mode) {
+                FileType::Directory => Errno::BUSY,
+                _ => Errno::ISDIR,
+            });
+        }
+        let namespace = &self.resolver.namespace;
+        if !namespace.is_empty()
+            && let Some(replaced) = self.entry(new_folder, &to.name)
+            && namespace.holds_point(identity(&replaced))
+            // Onto itself: nothing happens.
+            && self.entry(old_folder, &from.name).map(|stat| identity(&stat))
+                != Some(identity(&replaced))
+        {
+            return Err(Errno::NOTEMPTY);
+        }
+        Ok(())
     }
 
     /// link(2); a symbolic link is linked itself.
     pub(crate) fn link(&self, dir: u32, path: &[u8], new_dir: u32, new_path: &[u8]) -> Result<()> {
         const OP: &str = "link";
-        if let Folder::Tree(tree, node) = self.folder(dir)? {
-            self.folder(new_dir)?;
-            tree.resolve(node, path, Last::NoFollow)?;
+        let (start, new_start) = (self.start(dir)?, self.start(new_dir)?);
+        let found = self.resolver.object(start, path, Last::NoFollow)?;
+        let At::Host { fd: object, mount } = found.at() else {
+            return Err(Errno::XDEV);
+        };
+        let to = self.resolver.place(new_start, new_path)?;
+        let folder = self.new_entry(&to)?;
+        if to.dir.at().mount() != mount {
             return Err(Errno::XDEV);
         }
-        self.writable_folder(new_dir, new_path)?;
-        let (start, scope) = self.host_folder(dir)?;
-        let (new_start, new_scope) = self.host_folder(new_dir)?;
-        let object = self.resolver.object(start, scope, path, Last::NoFollow)?;
-        let to = self.resolver.place(new_start, new_scope, new_path)?;
         // A second name for a guarded file would be a way around its guard.
-        let real = self.object_path(OP, object.as_fd())?;
-        self.may_change(OP, &real, object.as_fd())?;
-        self.spare_programs(OP, &real, Some(identity(&rustix::fs::fstat(&object)?)))?;
-        let new_real = self.place_path(OP, &to)?;
-        self.may_change(OP, &new_real, to.dir.as_fd())?;
+        let real = self.object_path(OP, object)?;
+        self.may_change(OP, &real, object)?;
+        self.spare_programs(OP, &real, Some(identity(&rustix::fs::fstat(object)?)))?;
+        let new_real = self.place_path(OP, folder, &to.name)?;
+        self.may_change(OP, &new_real, folder)?;
         self.spare_programs(OP, &new_real, None)?;
         // Through procfs: exactly this object, where AT_EMPTY_PATH would need a capability.
-        let (proc, name) = self.resolver.proc_name(object.as_fd())?;
-        rustix::fs::linkat(
-            proc,
-            &name,
-            to.dir.as_fd(),
-            &to.name,
-            AtFlags::SYMLINK_FOLLOW,
-        )
+        let (proc, name) = self.resolver.proc_name(object)?;
+        rustix::fs::linkat(proc, &name, folder, &to.name, AtFlags::SYMLINK_FOLLOW)
     }
 
     /// symlink(2). Outside of a root an absolute target could never be followed: EPERM.
     pub(crate) fn symlink(&self, target: &[u8], dir: u32, path: &[u8]) -> Result<()> {
         const OP: &str = "symlink";
-        self.writable_folder(dir, path)?;
-        let (start, scope) = self.host_folder(dir)?;
         if target.contains(&0) {
             return Err(Errno::INVAL);
         }
-        if target.starts_with(b"/") && scope == Scope::Beneath {
+        let start = self.start(dir)?;
+        let place = self.resolver.place(start, path)?;
+        let folder = self.new_entry(&place)?;
+        if target.starts_with(b"/") && start.scope == Scope::Beneath {
             return Err(Errno::PERM);
         }
-        let place = self.resolver.place(start, scope, path)?;
-        let real = self.place_path(OP, &place)?;
-        self.may_change(OP, &real, place.dir.as_fd())?;
-        rustix::fs::symlinkat(target, place.dir.as_fd(), &place.name)
+        let real = self.place_path(OP, folder, &place.name)?;
+        self.may_change(OP, &real, folder)?;
+        rustix::fs::symlinkat(target, folder, &place.name)
     }
 
     /// readlink(2). Outside of a root an absolute target would tell about the host: EPERM.
     pub(crate) fn readlink(&self, dir: u32, path: &[u8]) -> Result<Vec<u8>> {
         const OP: &str = "readlink";
-        if let Folder::Tree(tree, node) = self.folder(dir)? {
-            let node = tree.resolve(node, path, Last::NoFollow)?;
-            let kind = node.map(|node| tree.node(node)).transpose()?;
-            return match kind.map(|node| &node.kind) {
-                Some(FileKind::Symlink(target)) => Ok(target.clone().into_bytes()),
-                _ => Err(Errno::INVAL),
-            };
-        }
-        let (start, scope) = self.host_folder(dir)?;
-        let link = self.resolver.object(start, scope, path, Last::NoFollow)?;
-        let real = self.object_path(OP, link.as_fd())?;
-        let stat = rustix::fs::fstat(&link)?;
+        let start = self.start(dir)?;
+        let found = self.resolver.object(start, path, Last::NoFollow)?;
+        let link = match found.at() {
+            At::Host { fd, .. } => fd,
+            At::Tree { tree, node } => return Ok(tree.target(node)?.to_vec()),
+        };
+        let real = self.object_path(OP, link)?;
+        let stat = rustix::fs::fstat(link)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
             return Err(Errno::INVAL);
         }
         let name = real.rsplit(|b| *b == b'/').next().unwrap_or_default();
-        if special::is_magic_link(link.as_fd(), name)? {
+        if special::is_magic_link(link, name)? {
             let reason = "link of the host kernel";
             return Err(self.guard.refuse(OP, &real, reason, Errno::ACCESS));
         }
-        let target = rustix::fs::readlinkat(&link, "", Vec::new())?.into_bytes();
-        if target.starts_with(b"/") && scope == Scope::Beneath {
+        let target = rustix::fs::readlinkat(link, "", Vec::new())?.into_bytes();
+        if target.starts_with(b"/") && start.scope == Scope::Beneath {
             return Err(Errno::PERM);
         }
         Ok(target)
@@ -181,14 +203,14 @@ impl Files {
 
     /// stat(2), or lstat(2).
     pub(crate) fn metadata_at(&self, dir: u32, path: &[u8], last: Last) -> Result<Metadata> {
-        if let Folder::Tree(tree, node) = self.folder(dir)? {
-            let node = tree.resolve(node, path, last)?;
-            return Metadata::of_node(&tree, node);
+        let found = self.resolver.object(self.start(dir)?, path, last)?;
+        match found.at() {
+            At::Host { fd, .. } => {
+                self.object_path("filestat_get", fd)?;
+                Ok(Metadata::of_stat(&rustix::fs::fstat(fd)?))
+            }
+            At::Tree { tree, node } => Metadata::of_node(tree, node),
         }
-        let (start, scope) = self.host_folder(dir)?;
-        let object = self.resolver.object(start, scope, path, last)?;
-        self.object_path("filestat_get", object.as_fd())?;
-        Ok(Metadata::of_stat(&rustix::fs::fstat(&object)?))
     }
 
     /// utimensat(2).
@@ -200,15 +222,13 @@ impl Files {
         times: &Timestamps,
     ) -> Result<()> {
         const OP: &str = "filestat_set_times";
-        if let Folder::Tree(tree, node) = self.folder(dir)? {
-            tree.resolve(node, path, last)?;
+        let found = self.resolver.object(self.start(dir)?, path, last)?;
+        let At::Host { fd: object, .. } = found.at() else {
             return Err(Errno::ROFS);
-        }
-        let (start, scope) = self.host_folder(dir)?;
-        let object = self.resolver.object(start, scope, path, last)?;
-        let real = self.object_path(OP, object.as_fd())?;
-        self.may_touch(OP, &real, object.as_fd())?;
-        set_times_of(&self.resolver, object.as_fd(), times)
+        };
+        let real = self.object_path(OP, object)?;
+        self.may_touch(OP, &real, object)?;
+        set_times_of(&self.resolver, object, times)
     }
 
     /// Refuses a change to the metadata of an object.
@@ -216,7 +236,7 @@ impl Files {
         &self,
         operation: &str,
         real: &[u8],
-        object: std::os::fd::BorrowedFd<'_>,
+        object: BorrowedFd<'_>,
     ) -> Result<()> {
         self.may_change(operation, real, object)?;
         let id = identity(&rustix::fs::fstat(object)?);
@@ -224,14 +244,8 @@ impl Files {
             .spare_program_file(operation, real, id, &self.bases, &|guest| self.find(guest))
     }
 
-    /// Identity of an entry, if it exists.
-    fn entry_identity(
-        &self,
-        dir: std::os::fd::BorrowedFd<'_>,
-        name: &[u8],
-    ) -> Option<super::guard::Identity> {
-        let flags = AtFlags::SYMLINK_NOFOLLOW;
-        let stat = rustix::fs::statat(dir, path::trim_end(name), flags).ok()?;
-        Some(identity(&stat))
+    /// An entry itself, if it exists.
+    fn entry(&self, dir: BorrowedFd<'_>, name: &[u8]) -> Option<Stat> {
+        rustix::fs::statat(dir, path::trim_end(name), AtFlags::SYMLINK_NOFOLLOW).ok()
     }
 }

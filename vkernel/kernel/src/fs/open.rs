@@ -5,7 +5,7 @@
 //! is opened, truncated or created before it was judged, and nothing else than what was judged.
 
 use std::{
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, OwnedFd},
     sync::Arc,
 };
 
@@ -16,8 +16,10 @@ use rustix::{
 };
 
 use super::{
-    Files, Result, identity, path,
-    resolve::{Last, Scope},
+    Files, Result, identity, mount_of,
+    namespace::MountId,
+    path,
+    resolve::{At, Found, Last, Scope, Start},
     retry, special,
     table::{Descriptor, HostFd, Object},
     tree::Tree,
@@ -63,77 +65,53 @@ const OP: &str = "open";
 impl Files {
     /// open(2) relative to the folder `dir`; gives the new descriptor's number.
     pub(crate) fn open(&mut self, dir: u32, path: &[u8], how: How) -> Result<u32> {
-        let object = match &self.table.get(dir)?.object {
-            Object::Directory { fd, scope } => {
-                self.table.room()?;
-                refuse_contradiction(&how)?;
-                self.open_host(fd.as_fd(), *scope, path, &how)?
-            }
-            Object::TreeDirectory { tree, node } => {
-                self.table.room()?;
-                refuse_contradiction(&how)?;
-                open_tree(tree, *node, path, &how)?
-            }
-            Object::File(_) if self.table.get(dir)?.is_stdio => return Err(Errno::BADF),
+        let descriptor = self.table.get(dir)?;
+        let start = match &descriptor.object {
+            Object::Directory { .. } | Object::TreeDirectory { .. } => descriptor.object.start()?,
+            Object::File(_) if descriptor.is_stdio => return Err(Errno::BADF),
             Object::File(_) | Object::TreeFile { .. } => return Err(Errno::NOTDIR),
         };
+        self.table.room()?;
+        refuse_contradiction(&how)?;
+        let object = self.open_at(start, path, &how)?;
         self.table.insert(Descriptor::new(object))
     }
 
     /// Opens the host file at an absolute guest path for reading, following links, without
-    /// waiting. Internal trees are not looked into: only
-    /// host files are programs.
+    /// waiting. EACCES for files of internal trees: only host files are programs.
     pub(crate) fn open_absolute(&self, path: &[u8]) -> Result<OwnedFd> {
-        let holds = |folder: &str| path::is_within(path, folder.as_bytes());
-        let mounts = self.bases.iter().zip(&self.starts);
-        let (base, start) = mounts
-            .filter(|(base, _)| holds(&base.guest))
-            .max_by_key(|(base, _)| base.guest.len())
-            .ok_or(Errno::NOENT)?;
-        let rest = path.strip_prefix(base.guest.as_bytes()).unwrap_or_default();
-        let slashes = rest.iter().take_while(|b| **b == b'/').count();
-        let rest = match rest.get(slashes..).unwrap_or_default() {
-            b"" => b".",
-            rest => rest,
+        let (start, rest) = mount_of(&self.bases, &self.starts, path).ok_or(Errno::NOENT)?;
+        let found = self.resolver.object(start, rest, Last::Follow)?;
+        let At::Host { fd: object, .. } = found.at() else {
+            return Err(Errno::ACCESS);
         };
-        let scope = if base.is_root {
-            Scope::Root
-        } else {
-            Scope::Beneath
-        };
-        let object = self
-            .resolver
-            .object(start.as_fd(), scope, rest, Last::Follow)?;
-        let real = self.object_path("execve", object.as_fd())?;
-        let stat = rustix::fs::fstat(&object)?;
-        if let Some(unfit) = special::judge(object.as_fd(), &stat, &real, false)? {
+        let real = self.object_path("execve", object)?;
+        let stat = rustix::fs::fstat(object)?;
+        if let Some(unfit) = special::judge(object, &stat, &real, false)? {
             return Err(self
                 .guard
                 .refuse("execve", &real, unfit.reason(), Errno::ACCESS));
         }
         self.resolver
-            .reopen(object.as_fd(), OFlags::RDONLY | OFlags::NONBLOCK)
+            .reopen(object, OFlags::RDONLY | OFlags::NONBLOCK)
     }
 
-    fn open_host(
-        &self,
-        start: BorrowedFd<'_>,
-        scope: Scope,
-        path: &[u8],
-        how: &How,
-    ) -> Result<Object> {
+    fn open_at(&self, start: Start<'_>, path: &[u8], how: &How) -> Result<Object> {
         // Each round fails only when somebody else created or removed the file in between.
         for _ in 0..64 {
-            match self.resolver.object(start, scope, path, how.last()) {
+            match self.resolver.object(start, path, how.last()) {
                 Ok(found) if how.create && how.exclusive => {
-                    self.object_path(OP, found.as_fd())?;
+                    if let At::Host { fd, .. } = found.at() {
+                        self.object_path(OP, fd)?;
+                    }
                     return Err(Errno::EXIST);
                 }
-                Ok(found) => return self.open_found(found, path, how),
+                Ok(Found::Host { fd, mount }) => return self.open_found(&fd, mount, path, how),
+                Ok(Found::Tree { tree, node }) => return open_node(tree, node, how),
                 Err(Errno::LOOP) if how.follow => {
-                    return self.open_stdio_link(start, scope, path, how);
+                    return self.open_stdio_link(start, path, how);
                 }
-                Err(Errno::NOENT) if how.create => match self.create(start, scope, path, how) {
+                Err(Errno::NOENT) if how.create => match self.create(start, path, how) {
                     Err(Errno::EXIST) if !how.exclusive => continue,
                     created => return Ok(Object::File(HostFd::Owned(created?))),
                 },
@@ -143,7 +121,7 @@ impl Files {
         Err(Errno::AGAIN)
     }
 
-    fn open_found(&self, found: OwnedFd, path: &[u8], how: &How) -> Result<Object> {
+    fn open_found(&self, found: &HostFd, mount: MountId, path: &[u8], how: &How) -> Result<Object> {
         let object = found.as_fd();
         let real = self.object_path(OP, object)?;
         let stat = rustix::fs::fstat(object)?;
@@ -168,7 +146,7 @@ impl Files {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY;
             let fd = HostFd::Owned(self.resolver.reopen(object, flags)?);
             let scope = Scope::Beneath;
-            return Ok(Object::Directory { fd, scope });
+            return Ok(Object::Directory { fd, scope, mount });
         }
         let mut flags = how.flags();
         if how.truncate && kind == FileType::RegularFile {
@@ -178,49 +156,35 @@ impl Files {
         Ok(Object::File(HostFd::Owned(fd)))
     }
 
-    fn create(
-        &self,
-        start: BorrowedFd<'_>,
-        scope: Scope,
-        path: &[u8],
-        how: &How,
-    ) -> Result<OwnedFd> {
+    fn create(&self, start: Start<'_>, path: &[u8], how: &How) -> Result<OwnedFd> {
         let place = match how.last() {
-            Last::Follow => self.resolver.place_behind_links(start, scope, path)?,
-            Last::NoFollow => self.resolver.place(start, scope, path)?,
+            Last::Follow => self.resolver.place_behind_links(start, path)?,
+            Last::NoFollow => self.resolver.place(start, path)?,
         };
+        let folder = self.new_entry(&place)?;
         if path::ends_in_slash(&place.name) || place.name == b"." {
             return Err(Errno::ISDIR);
         }
-        let real = self.place_path(OP, &place)?;
-        self.may_change(OP, &real, place.dir.as_fd())?;
+        let real = self.place_path(OP, folder, &place.name)?;
+        self.may_change(OP, &real, folder)?;
         self.spare_programs(OP, &real, None)?;
         let flags = how.flags() | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
         let mode = Mode::from_raw_mode(0o666);
-        retry(|| {
-            rustix::fs::openat(
-                place.dir.as_fd(),
-                &place.name,
-                flags | OFlags::CLOEXEC | OFlags::NOCTTY,
-                mode,
-            )
-        })
+        retry(|| rustix::fs::openat(folder, &place.name, flags, mode))
     }
 
     /// `/dev/stdin`, `/dev/stdout` and `/dev/stderr` lead through procfs to descriptors of this
     /// process; for a guest they mean its own descriptors 0, 1, 2.
-    fn open_stdio_link(
-        &self,
-        start: BorrowedFd<'_>,
-        scope: Scope,
-        path: &[u8],
-        how: &How,
-    ) -> Result<Object> {
+    fn open_stdio_link(&self, start: Start<'_>, path: &[u8], how: &How) -> Result<Object> {
         let link = self
             .resolver
-            .object(start, scope, path, Last::NoFollow)
+            .object(start, path, Last::NoFollow)
             .map_err(|_| Errno::LOOP)?;
-        let real = self.resolver.real_path(link.as_fd())?;
+        let At::Host { fd: link, .. } = link.at() else {
+            return Err(Errno::LOOP);
+        };
+        let real = self.resolver.real_path(link)?;
         let root = self.bases.iter().find(|base| base.is_root);
         let name = root.and_then(|root| {
             let inside = real.strip_prefix(root.real.as_slice())?;
@@ -253,32 +217,20 @@ fn refuse_contradiction(how: &How) -> Result<()> {
     Ok(())
 }
 
-fn open_tree(tree: &Arc<Tree>, start: Option<usize>, path: &[u8], how: &How) -> Result<Object> {
-    let found = match tree.resolve(start, path, how.last()) {
-        Ok(_) if how.create && how.exclusive => return Err(Errno::EXIST),
-        Ok(found) => found,
-        Err(Errno::NOENT) if how.create => return Err(Errno::ROFS),
-        Err(error) => return Err(error),
-    };
-    let tree = Arc::clone(tree);
-    let Some(node) = found else {
+fn open_node(tree: Arc<Tree>, node: Option<usize>, how: &How) -> Result<Object> {
+    let Some(file) = node.filter(|_| !tree.is_folder(node)) else {
         return match how.write || how.create {
             true => Err(Errno::ISDIR),
-            false => Ok(Object::TreeDirectory { tree, node: None }),
+            false => Ok(Object::TreeDirectory { tree, node }),
         };
     };
-    match tree.node(node)?.kind {
-        FileKind::Directory if how.write || how.create => Err(Errno::ISDIR),
-        FileKind::Directory => {
-            let node = Some(node);
-            Ok(Object::TreeDirectory { tree, node })
-        }
+    match tree.node(file)?.kind {
         FileKind::Symlink(_) => Err(Errno::LOOP),
-        FileKind::File { .. } if how.directory => Err(Errno::NOTDIR),
-        FileKind::File { .. } if how.write => Err(Errno::ROFS),
-        FileKind::File { .. } => Ok(Object::TreeFile {
+        _ if how.directory => Err(Errno::NOTDIR),
+        _ if how.write => Err(Errno::ROFS),
+        _ => Ok(Object::TreeFile {
             tree,
-            node,
+            node: file,
             position: 0,
         }),
     }

@@ -81,6 +81,19 @@ pub(crate) fn tree(tree: &Tree, folder: Option<usize>) -> Result<Listing> {
     Ok(listing)
 }
 
+/// Makes `name` the folder that is attached there, whatever lies below it.
+pub(crate) fn cover(listing: &mut Listing, name: &[u8], inode: u64) {
+    let kind = FileType::Directory;
+    match listing.iter_mut().find(|entry| entry.name == name) {
+        Some(covered) => (covered.inode, covered.kind) = (inode, kind),
+        None => listing.push(Entry {
+            name: name.to_vec(),
+            inode,
+            kind,
+        }),
+    }
+}
+
 /// The file type of a node of an internal tree.
 pub(crate) fn kind(kind: &FileKind) -> FileType {
     match kind {

@@ -1,17 +1,21 @@
-//! Path resolution inside a mount: from a starting folder and a guest path to a host object.
+//! Path resolution in the one namespace: from a starting folder and a guest path to an object.
 //!
-//! Two ways with one meaning: `openat2(2)` (one system call, the kernel confines it), and the
-//! [`walker`](super::walker) for kernels and filters that lack that call. Access decisions are
-//! not made here: callers inspect the `O_PATH` descriptor they get, which *is* the object,
-//! whatever happens to the names meanwhile, and only then open it for use with
-//! [`Resolver::reopen`].
+//! Two ways with one meaning: `openat2(2)` (one system call, the kernel confines it) where no mount
+//! or internal tree can be on the way, and the [`walker`](super::walker) otherwise, and for kernels
+//! and filters that lack that call. Access decisions are not made here: callers inspect the `O_PATH`
+//! descriptor they get, which *is* the object, whatever happens to the names meanwhile, and only
+//! then open it for use with [`Resolver::reopen`].
 //!
 //! Invariant: no descriptor returned from here lies outside the start's subtree at the moment of
-//! resolution, and no magic link of procfs was followed to it.
+//! resolution, or outside the subtree of a mount that was entered from it, and no magic link of
+//! procfs was followed to it.
 
 use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustix::{
@@ -19,7 +23,14 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Result, path, retry, walker};
+use super::{
+    Result,
+    namespace::{MountId, Namespace},
+    path, retry,
+    table::HostFd,
+    tree::Tree,
+    walker,
+};
 
 /// How far a path may reach from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +39,62 @@ pub(crate) enum Scope {
     Root,
     /// Nothing above the start: absolute links and surplus `..` are refused (EPERM).
     Beneath,
+}
+
+/// An open folder.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum At<'a> {
+    Host {
+        fd: BorrowedFd<'a>,
+        mount: MountId,
+    },
+    /// `None` is the tree's root.
+    Tree {
+        tree: &'a Arc<Tree>,
+        node: Option<usize>,
+    },
+}
+
+/// Where a resolution starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start<'a> {
+    pub(crate) at: At<'a>,
+    pub(crate) scope: Scope,
+}
+
+/// What a resolution came to.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// A host object, as an `O_PATH` descriptor.
+    Host { fd: HostFd, mount: MountId },
+    /// A node of an internal tree; `None` is its root.
+    Tree {
+        tree: Arc<Tree>,
+        node: Option<usize>,
+    },
+}
+
+impl Found {
+    /// The same, borrowed.
+    pub(crate) fn at(&self) -> At<'_> {
+        match self {
+            Found::Host { fd, mount } => At::Host {
+                fd: fd.as_fd(),
+                mount: *mount,
+            },
+            Found::Tree { tree, node } => At::Tree { tree, node: *node },
+        }
+    }
+}
+
+impl At<'_> {
+    /// The mount that the folder was reached through.
+    pub(crate) fn mount(&self) -> MountId {
+        match self {
+            At::Host { mount, .. } => *mount,
+            At::Tree { tree, .. } => tree.device,
+        }
+    }
 }
 
 /// Whether a symbolic link in the last component is followed.
@@ -47,15 +114,15 @@ pub(crate) struct Place<'a> {
 
 /// The folder of a [`Place`].
 pub(crate) enum PlaceDir<'a> {
-    Start(BorrowedFd<'a>),
-    Opened(OwnedFd),
+    Start(At<'a>),
+    Opened(Found),
 }
 
-impl AsFd for PlaceDir<'_> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
+impl PlaceDir<'_> {
+    pub(crate) fn at(&self) -> At<'_> {
         match self {
-            PlaceDir::Start(fd) => *fd,
-            PlaceDir::Opened(fd) => fd.as_fd(),
+            PlaceDir::Start(at) => *at,
+            PlaceDir::Opened(found) => found.at(),
         }
     }
 }
@@ -67,6 +134,8 @@ pub(crate) struct Resolver {
     openat2: AtomicBool,
     /// The folder `/proc`, known to be a procfs.
     proc: Option<OwnedFd>,
+    /// Where mounts and trees appear.
+    pub(crate) namespace: Namespace,
 }
 
 impl Resolver {
@@ -75,43 +144,33 @@ impl Resolver {
         Resolver {
             openat2: AtomicBool::new(!walk),
             proc,
+            namespace: Namespace::default(),
         }
     }
 
-    /// The object at `path`, as an `O_PATH` descriptor.
-    pub(crate) fn object(
-        &self,
-        start: BorrowedFd<'_>,
-        scope: Scope,
-        path: &[u8],
-        last: Last,
-    ) -> Result<OwnedFd> {
+    /// The object at `path`.
+    pub(crate) fn object(&self, start: Start<'_>, path: &[u8], last: Last) -> Result<Found> {
         path::check(path)?;
         let mut flags = OFlags::PATH;
         if last == Last::NoFollow {
             flags |= OFlags::NOFOLLOW;
         }
-        match self.openat2(start, scope, path, flags)? {
-            Some(fd) => Ok(fd),
-            None => walker::object(start, scope, path, last),
+        match self.at_once(start, path, flags)? {
+            Some(found) => Ok(found),
+            None => walker::object(&self.namespace, start, path, last),
         }
     }
 
     /// The folder that `path`'s last component is an entry of, and that component.
-    pub(crate) fn place<'a>(
-        &self,
-        start: BorrowedFd<'a>,
-        scope: Scope,
-        path: &[u8],
-    ) -> Result<Place<'a>> {
+    pub(crate) fn place<'a>(&self, start: Start<'a>, path: &[u8]) -> Result<Place<'a>> {
         path::check(path)?;
         let (folder, name) = path::split(path);
         let dir = if folder.is_empty() {
-            PlaceDir::Start(start)
+            PlaceDir::Start(start.at)
         } else {
-            match self.openat2(start, scope, folder, OFlags::PATH | OFlags::DIRECTORY)? {
-                Some(fd) => PlaceDir::Opened(fd),
-                None => PlaceDir::Opened(walker::folder(start, scope, folder)?),
+            match self.at_once(start, folder, OFlags::PATH | OFlags::DIRECTORY)? {
+                Some(found) => PlaceDir::Opened(found),
+                None => PlaceDir::Opened(walker::folder(&self.namespace, start, folder)?),
             }
         };
         Ok(Place {
@@ -124,29 +183,51 @@ impl Resolver {
     /// would be created by `open` with `O_CREAT`.
     pub(crate) fn place_behind_links<'a>(
         &self,
-        start: BorrowedFd<'a>,
-        scope: Scope,
+        start: Start<'a>,
         path: &[u8],
     ) -> Result<Place<'a>> {
         path::check(path)?;
-        walker::place_behind_links(start, scope, path)
+        walker::place_behind_links(&self.namespace, start, path)
+    }
+
+    /// Resolves by one system call, if that can mean nothing else than a walk. `None` when it
+    /// could, or when the host has no `openat2`.
+    fn at_once(&self, start: Start<'_>, path: &[u8], flags: OFlags) -> Result<Option<Found>> {
+        let At::Host { fd, mount } = start.at else {
+            return Ok(None);
+        };
+        let inside = match start.scope {
+            Scope::Root => ResolveFlags::IN_ROOT,
+            Scope::Beneath => ResolveFlags::BENEATH,
+        };
+        let opened = if self.namespace.is_empty() {
+            self.openat2(fd, path, flags, inside)?
+        } else if self.namespace.avoided_by(path) {
+            // A link may lead anywhere, into a mount too.
+            match self.openat2(fd, path, flags, inside | ResolveFlags::NO_SYMLINKS) {
+                Err(Errno::LOOP) => None,
+                done => done?,
+            }
+        } else {
+            None
+        };
+        Ok(opened.map(|fd| Found::Host {
+            fd: HostFd::Owned(fd),
+            mount,
+        }))
     }
 
     /// `None` when the host has no `openat2`.
     fn openat2(
         &self,
         start: BorrowedFd<'_>,
-        scope: Scope,
         path: &[u8],
         flags: OFlags,
+        inside: ResolveFlags,
     ) -> Result<Option<OwnedFd>> {
         if !self.openat2.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let inside = match scope {
-            Scope::Root => ResolveFlags::IN_ROOT,
-            Scope::Beneath => ResolveFlags::BENEATH,
-        };
         let resolve = inside | ResolveFlags::NO_MAGICLINKS;
         // EAGAIN: a rename or mount elsewhere made the kernel unsure about a `..`. Under a
         // permanent storm of renames the walker, which never asks for `..`, still gets through.

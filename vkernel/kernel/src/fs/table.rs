@@ -8,7 +8,13 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::{Result, readdir::Listing, resolve::Scope, tree::Tree};
+use super::{
+    Result,
+    namespace::MountId,
+    readdir::Listing,
+    resolve::{At, Scope, Start},
+    tree::Tree,
+};
 
 /// A host descriptor: this process's own, or one that outlives it and stays open when the guest
 /// closes its number.
@@ -35,7 +41,11 @@ pub(crate) enum Object {
     /// A host object that is not a folder: file, pipe, device, socket. It keeps its own position.
     File(HostFd),
     /// A host folder and how far paths may reach from it.
-    Directory { fd: HostFd, scope: Scope },
+    Directory {
+        fd: HostFd,
+        scope: Scope,
+        mount: MountId,
+    },
     /// A file of an internal tree, with the position in it.
     TreeFile {
         tree: Arc<Tree>,
@@ -47,6 +57,26 @@ pub(crate) enum Object {
         tree: Arc<Tree>,
         node: Option<usize>,
     },
+}
+
+impl Object {
+    /// As the start of a resolution; EBADF for what is not a folder.
+    pub(crate) fn start(&self) -> Result<Start<'_>> {
+        match self {
+            Object::Directory { fd, scope, mount } => Ok(Start {
+                at: At::Host {
+                    fd: fd.as_fd(),
+                    mount: *mount,
+                },
+                scope: *scope,
+            }),
+            Object::TreeDirectory { tree, node } => Ok(Start {
+                at: At::Tree { tree, node: *node },
+                scope: Scope::Beneath,
+            }),
+            Object::File(_) | Object::TreeFile { .. } => Err(Errno::BADF),
+        }
+    }
 }
 
 /// An open descriptor.

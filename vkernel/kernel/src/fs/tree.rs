@@ -1,11 +1,11 @@
 //! Internal file trees: the read-only files inside a megabinary.
 //!
 //! Look-up is a binary search over sorted paths; nothing is unpacked or copied at start. Not here:
-//! positions and descriptors (see [`table`](super::table)), and checks of the tree itself, which
-//! comes from a signed index. A tree that is not sorted makes files unfindable, nothing worse.
+//! walking a path (see [`walker`](super::walker)), positions and descriptors (see
+//! [`table`](super::table)), and checks of the tree itself, which comes from a signed index.
 //!
-//! Invariant: a resolution never leaves the tree; absolute links are followed only when they
-//! point below the tree's own mount.
+//! Invariant: whatever the index holds, a look-up gives a node or an errno. A tree that is not
+//! sorted makes files unfindable, nothing worse.
 
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -15,11 +15,7 @@ use std::{
 use megabinary_format::{FileKind, FileNode, FileTree};
 use rustix::io::Errno;
 
-use super::{
-    Result,
-    path::{self, is_within},
-    resolve::Last,
-};
+use super::Result;
 
 /// Where the bytes of internal files are.
 #[derive(Clone, Debug)]
@@ -62,9 +58,6 @@ pub(crate) struct Tree {
     pub(crate) device: u64,
 }
 
-/// Most links followed in one resolution, as on the host.
-const LINKS_MAX: u32 = 40;
-
 impl Tree {
     pub(crate) fn new(files: Arc<FileTree>, contents: Contents, device: u64) -> Tree {
         Tree {
@@ -83,58 +76,12 @@ impl Tree {
         node.map_or(1, |node| node as u64 + 2)
     }
 
-    /// Resolves `path` from the folder `start` (`None`: the root).
-    pub(crate) fn resolve(
-        &self,
-        start: Option<usize>,
-        path: &[u8],
-        last: Last,
-    ) -> Result<Option<usize>> {
-        path::check(path)?;
-        let mut links = 0;
-        let mut here = start;
-        let mut folder = path::ends_in_slash(path);
-        let mut todo: Vec<Vec<u8>> = Vec::new();
-        push(&mut todo, path);
-        while let Some(name) = todo.pop() {
-            if !self.is_folder(here) {
-                return Err(Errno::NOTDIR);
-            }
-            match name.as_slice() {
-                b"." => continue,
-                b".." => {
-                    here = self.parent(here)?;
-                    continue;
-                }
-                _ => {}
-            }
-            let node = self.child(here, &name)?;
-            let is_last = todo.is_empty();
-            match &self.node(node)?.kind {
-                FileKind::Symlink(target) if !is_last || folder || last == Last::Follow => {
-                    links += 1;
-                    if links > LINKS_MAX {
-                        return Err(Errno::LOOP);
-                    }
-                    let mut target = target.as_str();
-                    if target.starts_with('/') {
-                        let mount = self.files.mount.as_bytes();
-                        if !is_within(target.as_bytes(), mount) {
-                            return Err(Errno::PERM);
-                        }
-                        target = target.get(mount.len()..).unwrap_or_default();
-                        here = None;
-                    }
-                    folder |= is_last && target.ends_with('/');
-                    push(&mut todo, target.as_bytes());
-                }
-                _ => here = Some(node),
-            }
+    /// The text of the link `node`; EINVAL if it is none.
+    pub(crate) fn target(&self, node: Option<usize>) -> Result<&[u8]> {
+        match &self.node(node.ok_or(Errno::INVAL)?)?.kind {
+            FileKind::Symlink(target) => Ok(target.as_bytes()),
+            _ => Err(Errno::INVAL),
         }
-        if folder && !self.is_folder(here) {
-            return Err(Errno::NOTDIR);
-        }
-        Ok(here)
     }
 
     pub(crate) fn is_folder(&self, node: Option<usize>) -> bool {
@@ -146,7 +93,8 @@ impl Tree {
         }
     }
 
-    fn child(&self, folder: Option<usize>, name: &[u8]) -> Result<usize> {
+    /// The entry `name` of a folder.
+    pub(crate) fn child(&self, folder: Option<usize>, name: &[u8]) -> Result<usize> {
         let mut wanted = Vec::new();
         if let Some(folder) = folder {
             wanted.extend_from_slice(self.node(folder)?.path.as_bytes());
@@ -166,8 +114,8 @@ impl Tree {
             .ok()
     }
 
-    /// EPERM above the root, as for any folder that is not a root.
-    fn parent(&self, node: Option<usize>) -> Result<Option<usize>> {
+    /// The folder that holds `node`. EPERM above the root, as for any folder that is not a root.
+    pub(crate) fn parent(&self, node: Option<usize>) -> Result<Option<usize>> {
         let node = self.node(node.ok_or(Errno::PERM)?)?;
         match node.path.rsplit_once('/') {
             None => Ok(None),
@@ -241,14 +189,12 @@ impl Tree {
     }
 }
 
-fn push(todo: &mut Vec<Vec<u8>>, path: &[u8]) {
-    let parts = path.split(|b| *b == b'/').filter(|part| !part.is_empty());
-    todo.extend(parts.rev().map(<[u8]>::to_vec));
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::resolve::{At, Last, Resolver, Scope, Start},
+        *,
+    };
 
     fn tree() -> Tree {
         let node = |path: &str, kind| FileNode {
@@ -287,9 +233,17 @@ mod tests {
     }
 
     fn check(path: &str, last: Last, expected: Result<&str>) {
-        let tree = tree();
-        let got = tree.resolve(None, path.as_bytes(), last);
-        let got = got.map(|node| node.map_or(".", |n| tree.files.nodes[n].path.as_str()));
+        let tree = Arc::new(tree());
+        let at = At::Tree {
+            tree: &tree,
+            node: None,
+        };
+        let scope = Scope::Beneath;
+        let found = Resolver::new(None, false).object(Start { at, scope }, path.as_bytes(), last);
+        let got = found.map(|found| match found.at() {
+            At::Tree { node, .. } => node.map_or(".", |n| tree.files.nodes[n].path.as_str()),
+            At::Host { .. } => "a host file",
+        });
         assert_eq!(got, expected, "{path}");
     }
 

@@ -18,6 +18,7 @@ use crate::{
     fs::{
         Files, find_in,
         guard::{Base, Guard},
+        namespace::{self, Target},
         path,
         resolve::{Resolver, Scope},
         special,
@@ -196,27 +197,36 @@ impl ProcessBuilder {
         hosts.sort_by_key(|(_, _, is_root)| !is_root);
         check_mount_points(&hosts, &trees)?;
 
-        let resolver = Resolver::new(open_proc(!hosts.is_empty())?, self.walk);
+        let mut resolver = Resolver::new(open_proc(!hosts.is_empty())?, self.walk);
         let (mut bases, mut starts) = (Vec::new(), Vec::new());
         for (guest, fd, is_root) in hosts {
-            let fd = Arc::new(fd);
             bases.push(base(&resolver, &guest, &fd, is_root)?);
-            let scope = if is_root { Scope::Root } else { Scope::Beneath };
-            let object = Object::Directory {
-                fd: HostFd::Shared(Arc::clone(&fd)),
-                scope,
-            };
-            insert_preopen(&mut table, object, Some(guest))?;
-            starts.push(fd);
+            starts.push(Arc::new(fd));
         }
-        for (number, (files, contents)) in (0..).zip(trees) {
-            let guest = files.mount.clone();
-            let tree = Arc::new(Tree::new(files, contents, TREE_DEVICE + number));
-            insert_preopen(
-                &mut table,
-                Object::TreeDirectory { tree, node: None },
-                Some(guest),
-            )?;
+        let trees = (0..).zip(trees).map(|(number, (files, contents))| {
+            Arc::new(Tree::new(files, contents, TREE_DEVICE + number))
+        });
+        match (bases.first(), starts.first()) {
+            (Some(base), Some(root)) if base.is_root => {
+                insert_preopen(
+                    &mut table,
+                    host_folder(root, Scope::Root),
+                    Some(&base.guest),
+                )?;
+                attach_all(&mut resolver, &bases, &starts, trees)?;
+            }
+            // Without a root nothing holds them together: each is a start of its own.
+            _ => {
+                for (base, fd) in bases.iter().zip(&starts) {
+                    let object = host_folder(fd, Scope::Beneath);
+                    insert_preopen(&mut table, object, Some(&base.guest))?;
+                }
+                for tree in trees {
+                    let guest = tree.files.mount.clone();
+                    let object = Object::TreeDirectory { tree, node: None };
+                    insert_preopen(&mut table, object, Some(&guest))?;
+                }
+            }
         }
         for socket in self.sockets {
             insert_preopen(&mut table, Object::File(HostFd::Owned(socket)), None)?;
@@ -274,6 +284,46 @@ fn check_mount_points(
     Ok(())
 }
 
+fn host_folder(fd: &Arc<OwnedFd>, scope: Scope) -> Object {
+    Object::Directory {
+        fd: HostFd::Shared(Arc::clone(fd)),
+        scope,
+        mount: namespace::ROOT,
+    }
+}
+
+/// Makes everything but the root, which is the first of `bases`, appear in the root.
+fn attach_all(
+    resolver: &mut Resolver,
+    bases: &[Base],
+    starts: &[Arc<OwnedFd>],
+    trees: impl Iterator<Item = Arc<Tree>>,
+) -> Result<(), BuildError> {
+    let Some(root) = starts.first() else {
+        return Ok(());
+    };
+    let hosts = (0..).zip(bases.iter().zip(starts)).skip(1);
+    let hosts = hosts.map(|(mount, (base, fd))| {
+        let target = Target::Host {
+            fd: Arc::clone(fd),
+            mount,
+            real: base.real.clone(),
+        };
+        (base.guest.clone(), target)
+    });
+    let trees = trees.map(|tree| (path::normal(&tree.files.mount), Target::Tree(tree)));
+    let mut all: Vec<(String, Target)> = hosts.chain(trees).collect();
+    // The outer ones first: the inner ones appear in them.
+    all.sort_by_key(|(guest, _)| guest.len());
+    for (guest, target) in all {
+        namespace::attach(resolver, root, &guest, target).map_err(|errno| BuildError::Host {
+            doing: format!("making a mount appear at `{guest}` in the root"),
+            source: errno.into(),
+        })?;
+    }
+    Ok(())
+}
+
 fn insert_stdio(table: &mut Table, stdio: Stdio) -> Result<(), BuildError> {
     let fds = match stdio {
         Stdio::Inherit => [
@@ -294,10 +344,10 @@ fn insert_stdio(table: &mut Table, stdio: Stdio) -> Result<(), BuildError> {
 fn insert_preopen(
     table: &mut Table,
     object: Object,
-    preopen: Option<String>,
+    preopen: Option<&str>,
 ) -> Result<(), BuildError> {
     let mut descriptor = Descriptor::new(object);
-    descriptor.preopen = preopen;
+    descriptor.preopen = preopen.map(str::to_owned);
     insert(table, descriptor)
 }
 

@@ -5,6 +5,7 @@
 mod descriptors;
 mod escape;
 mod hostile;
+mod namespace;
 mod paths;
 mod policy;
 mod polling;
