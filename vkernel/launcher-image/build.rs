@@ -76,6 +76,8 @@ fn build() -> Result<(), String> {
     // The vector code of the signature check saves less than asking the processor whether it may be
     // used costs: `cpuid` traps to the hypervisor in a virtual machine, some five microseconds each.
     flags.push("--cfg=curve25519_dalek_backend=\"serial\"".to_owned());
+    // The same for the hashes of a start, which are short; whole files are hashed by an older
+    // release of that crate, which does not know this setting and asks when it is first used.
     flags.push("--cfg=sha2_backend=\"soft\"".to_owned());
     flags.push(format!(
         "--remap-path-prefix={}=/vkernel",

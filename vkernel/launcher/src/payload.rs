@@ -15,7 +15,7 @@ use megabinary_format::{
     Digest, FileRange, FormatError, Index, PublicKey, Segment, SegmentKind, Signature,
     SignatureError, Tail, tail::PT_VKERNEL,
 };
-use sha2::Digest as _;
+use sha2_detecting::Digest as _;
 use vkernel_engine::CodeImage;
 
 /// Why the megabinary cannot be used.
@@ -222,7 +222,7 @@ fn program_headers() -> Option<&'static [ProgramHeader]> {
 }
 
 fn hash(file: &mut File, segment: &Segment) -> Result<Digest, PayloadError> {
-    let mut hasher = sha2::Sha256::new();
+    let mut hasher = sha2_detecting::Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     let mut left = segment.len;
     while left > 0 {
