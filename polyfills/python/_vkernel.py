@@ -77,13 +77,14 @@ getcwd = posix.getcwd
 class Stashed:
     """A module that was imported at image time, until a program imports it."""
 
-    __slots__ = ("module", "needs", "closure", "outside", "atexit", "parent")
+    __slots__ = ("module", "needs", "closure", "outside", "folders", "atexit", "parent")
 
     def __init__(self, module):
         self.module = module
         self.needs = []        # names its body imports, in order
         self.closure = ()      # stashed names that importing it brings in
-        self.outside = ()      # those of them that a folder on sys.path could shadow
+        self.outside = ()      # (where they were found, those that an earlier place could shadow)
+        self.folders = ()      # (folder of the app's packages, its identity)
         self.atexit = []       # calls of atexit.register its body makes
         self.parent = None     # (parent module, attribute) that importing it sets
 
@@ -92,9 +93,15 @@ stash = {}       # name -> Stashed, not yet imported by the program
 originals = {}   # name -> module, for all that ever were in the stash
 
 
-def preload():
-    """Imports PRELOAD and moves what that brought into the stash."""
+def preload(wanted, path):
+    """Imports PRELOAD and moves what that brought into the stash.
+
+    `wanted` are modules of the app besides, which are looked for in `path` first. Those are
+    folders of internal trees: their contents are part of the image that the snapshot is part of.
+    """
     baseline = dict(modules)
+    # The one whose `register` is watched: importing it again would make another.
+    modules["atexit"] = atexit
     needs = {}
     exits = {}
     real_import = __builtins__.__import__
@@ -117,18 +124,26 @@ def preload():
             name = name.rpartition(".")[0]
 
     def recording_import(name, globals=None, locals=None, fromlist=(), level=0):
-        result = real_import(name, globals, locals, fromlist, level)
         importer = importing(getframe(1))
+        whole = name
+        if level:
+            package = globals.get("__package__") or globals["__name__"].rpartition(".")[0]
+            base = package.split(".")
+            base = ".".join(base[:len(base) - level + 1])
+            whole = base + "." + name if name else base
+        try:
+            result = real_import(name, globals, locals, fromlist, level)
+        except ImportError:
+            # The importer may go on without it, and with what it had imported until it failed.
+            if importer is not None:
+                for each in needs.get(whole, ()):
+                    note(importer, each)
+            raise
         if importer is not None:
-            if level:
-                package = globals.get("__package__") or globals["__name__"].rpartition(".")[0]
-                base = package.split(".")
-                base = ".".join(base[:len(base) - level + 1])
-                name = base + "." + name if name else base
-            note(importer, name)
+            note(importer, whole)
             for item in fromlist or ():
-                if name + "." + item in modules:
-                    note(importer, name + "." + item)
+                if whole + "." + item in modules:
+                    note(importer, whole + "." + item)
         return result
 
     def recording_register(function, *args, **kwargs):
@@ -146,6 +161,10 @@ def preload():
                 for half in set(modules) - set(baseline):
                     if modules[half] is None:
                         del modules[half]
+        sys.path[:0] = path
+        for name in wanted:
+            real_import(name)
+        del sys.path[:len(path)]
     finally:
         __builtins__.__import__ = real_import
         atexit.register = real_register
@@ -181,10 +200,24 @@ def preload():
                 pending.extend(stash[each].needs)
                 pending.append(each.rpartition(".")[0])
         entry.closure = tuple(closure)
-        entry.outside = frozenset(
-            each.partition(".")[0] for each in closure
-            if getattr(getattr(stash[each].module, "__spec__", None), "origin", None)
-            not in ("built-in", "frozen"))
+        outside = {}
+        folders = {}
+        for each in closure:
+            origin = getattr(getattr(stash[each].module, "__spec__", None), "origin", None)
+            if origin in ("built-in", "frozen"):
+                continue
+            place = LIBRARY
+            for folder in path:
+                if origin is not None and origin.startswith(folder + "/"):
+                    place = folder
+                    inside = origin
+                    while inside != folder:
+                        inside = inside.rpartition("/")[0]
+                        folders[inside] = identity(inside)
+                    break
+            outside.setdefault(place, set()).add(each.partition(".")[0])
+        entry.outside = tuple((place, frozenset(names)) for place, names in outside.items())
+        entry.folders = tuple(folders.items())
 
 
 # ---- importing from the stash ----
@@ -192,12 +225,25 @@ def preload():
 listings = {}    # folder -> (the finder's cache, the module names in it)
 
 
-def shadowed(names):
-    """True unless nothing before the library on sys.path can hold one of these modules."""
+def identity(folder):
+    """What tells a folder of an internal tree from whatever else may be mounted there."""
+    try:
+        stat = path_stat(folder)
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+def shadowed(place, names):
+    """True unless nothing before `place` on sys.path can hold one of these modules."""
     cache = sys.path_importer_cache
     for entry in sys.path:
-        if entry == LIBRARY:
+        if entry == place:
             return False
+        if entry == LIBRARY:
+            if not names.isdisjoint(library_names):
+                return True
+            continue
         if type(entry) is not str:
             return True
         folder = entry or getcwd()
@@ -239,17 +285,24 @@ def usable(entry):
                 return False
         elif module is not originals[name]:
             return False
-    return not entry.outside or not shadowed(entry.outside)
+    for place, names in entry.outside:
+        if shadowed(place, names):
+            return False
+    for folder, expected in entry.folders:
+        if identity(folder) != expected:
+            return False
+    return True
 
 
 def restore(name):
     """Puts a stashed module into sys.modules, and what its body imports, in import's order."""
-    entry = stash.pop(name, None)
-    if entry is None:
-        return
+    # The parent first: its body may import this one, at its own time.
     parent = name.rpartition(".")[0]
     if parent:
         restore(parent)
+    entry = stash.pop(name, None)
+    if entry is None:
+        return
     module = entry.module
     modules[name] = module
     for need in entry.needs:
@@ -573,7 +626,7 @@ def anonymous(code):
 def take_snapshot():
     """Everything at image time; runs once, last."""
     global meta_path, path_hooks, builtins_dict, builtin_import, atexit_register, kept
-    global sys_names, builtins_names, module_type, weakref_ref, setlocale, LC_CTYPE
+    global sys_names, builtins_names, module_type, weakref_ref, setlocale, LC_CTYPE, library_names
     import builtins
     import _locale
     import _weakref
@@ -595,7 +648,11 @@ def take_snapshot():
     for name in ("atexit", "gc", "_locale"):
         modules.pop(name, None)
     filters = list(sys.modules["_warnings"].filters) if "_warnings" in modules else None
-    preload()
+    wanted = posix.environ.get(b"VKERNEL_PRELOAD", b"").decode().split()
+    path = posix.environ.get(b"VKERNEL_PRELOAD_PATH", b"").decode().split(":")
+    preload(wanted, [folder for folder in path if folder])
+    files = sys.path_importer_cache[LIBRARY]._files
+    library_names = frozenset(name.partition("/")[0].partition(".")[0] for name in files)
     meta_path = list(sys.meta_path)
     path_hooks = list(sys.path_hooks)
     if filters is not None:

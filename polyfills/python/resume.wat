@@ -172,7 +172,8 @@
   ;; wasi-vfs asks this for its file system: there is none, files are the kernel's.
   (func (export "replace:_start / call @; local.tee; if") (result i32) (i32.const 0))
 
-  ;; During init the command line is `/usr/local/bin/python3 -S -c SOURCE`, and the environment is empty.
+  ;; During init the command line is `/usr/local/bin/python3 -S -c SOURCE`; the environment is the
+  ;; builder's, which holds nothing but what _vkernel.py is to import.
   (func (export "replace:import:wasi_snapshot_preview1.args_sizes_get")
     (param $count i32) (param $size i32) (result i32)
     (if (i32.ne (global.get $mode) (i32.const 1))
@@ -197,14 +198,6 @@
     (call $write_source (i32.add (local.get $buffer) (i32.const 29)))
     (i32.store8 (i32.add (i32.add (local.get $buffer) (i32.const 29)) (global.get $source_size))
       (i32.const 0))
-    (i32.const 0))
-
-  (func (export "replace:import:wasi_snapshot_preview1.environ_sizes_get")
-    (param $count i32) (param $size i32) (result i32)
-    (if (i32.ne (global.get $mode) (i32.const 1))
-      (then (return (call $environ_sizes_get (local.get $count) (local.get $size)))))
-    (i32.store (local.get $count) (i32.const 0))
-    (i32.store (local.get $size) (i32.const 0))
     (i32.const 0))
 
   ;; ---- steps ----

@@ -83,7 +83,7 @@ fn image(ui: &Ui, global: &Global, args: &Run, path: &Path) -> Result<Command> {
     let (output, built) = built_image(ui, global, args, path)?;
     let cache = dirs::cache(global.cache.as_deref())?;
     let root = unpacked_root(&cache, &output, &built)?;
-    let settings = target::open_image(&output)?.image.settings();
+    let settings = target::read_image(&output)?.settings();
 
     let mut command = Command::new(output.join(pipeline::names::MEGABINARY));
     command.arg("--root").arg(&root);

@@ -72,6 +72,13 @@ pub(super) fn open(path: &Path) -> Result<Target> {
 
 /// Opens an image: the folder of a build, an OCI layout, or an archive.
 pub(super) fn open_image(path: &Path) -> Result<ImageTarget> {
+    let image = read_image(path)?;
+    let tree = image.flatten().map_err(Failure::recipe)?;
+    Ok(ImageTarget { image, tree })
+}
+
+/// The same, without looking into its layers.
+pub(super) fn read_image(path: &Path) -> Result<ReadImage> {
     let path = layout_of(path);
     let hint = "give a file or folder that polybuild wrote, an OCI layout, or the archive of \
                 `docker save` or `podman save`";
@@ -86,10 +93,7 @@ pub(super) fn open_image(path: &Path) -> Result<ImageTarget> {
             format!("{} is {what}", path.display()),
         ));
     }
-    let image = ReadImage::open(&path, None, Limits::default())
-        .map_err(|e| Failure::recipe(e).hint(hint))?;
-    let tree = image.flatten().map_err(Failure::recipe)?;
-    Ok(ImageTarget { image, tree })
+    ReadImage::open(&path, None, Limits::default()).map_err(|e| Failure::recipe(e).hint(hint))
 }
 
 /// What people name by mistake: the thing that the right one is made from.

@@ -15,6 +15,8 @@ use megabinary_format::{Digest, SnapshotDump};
 use megabinary_linker::{Megabinary, PlannedFile};
 use polybuild_recipe::{Recipe, Snapshot};
 
+use vkernel_abi::snapshot;
+
 use super::{Context, code, modules::EmbeddedFile, pack, record};
 use crate::{
     exit,
@@ -161,6 +163,14 @@ fn run(cx: &Context<'_>, dir: &Path, module: &str, settings: &Snapshot) -> Resul
         .arg(&out);
     for (name, value) in &settings.env {
         command.arg("--env").arg(format!("{name}={value}"));
+    }
+    if let Some(preload) = &settings.preload {
+        for (name, value) in [
+            (snapshot::PRELOAD, preload.names.join(" ")),
+            (snapshot::PRELOAD_PATH, preload.path.join(":")),
+        ] {
+            command.arg("--env").arg(format!("{name}={value}"));
+        }
     }
     command
         .arg("--")

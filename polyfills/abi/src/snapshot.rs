@@ -7,6 +7,14 @@
 /// Export `() -> ()`: run to the snapshot point and return.
 pub const INIT: &str = "vkernel_snapshot_init";
 
+/// Variable that [`INIT`] may find in its environment: what a recipe wants imported before the
+/// snapshot (`[[preload]]`), names of the runtime's language separated by blanks.
+pub const PRELOAD: &str = "VKERNEL_PRELOAD";
+
+/// Variable beside [`PRELOAD`]: absolute paths of folders to look in first, separated by `:`. They
+/// lie in internal trees.
+pub const PRELOAD_PATH: &str = "VKERNEL_PRELOAD_PATH";
+
 /// Export `() -> i32`: take up a new command line, environment and working directory, run the
 /// program, return its exit status; or [`COLD`].
 pub const RESUME: &str = "vkernel_snapshot_resume";

@@ -199,6 +199,19 @@ pub struct Snapshot {
     pub args: Vec<String>,
     /// Seconds since the epoch; `None`: `SOURCE_DATE_EPOCH`.
     pub time: Option<i64>,
+    /// What the runtime imports first.
+    pub preload: Option<Preload>,
+}
+
+/// What a runtime imports before its snapshot.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Preload {
+    /// Module of the megabinary that is the runtime.
+    pub module: String,
+    /// Names in the runtime's language, at least one.
+    pub names: Vec<String>,
+    /// Absolute paths of folders to look in first.
+    pub path: Vec<String>,
 }
 
 /// A program.

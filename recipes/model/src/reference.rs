@@ -35,6 +35,7 @@ const TABLES: &[(&str, &str)] = &[
     ("module", "[[module]]"),
     ("module.graft", "[[module.graft]]"),
     ("module.snapshot", "[module.snapshot]"),
+    ("preload", "[[preload]]"),
     ("program", "[[program]]"),
     ("file", "[[file]]"),
     ("tree", "[[tree]]"),

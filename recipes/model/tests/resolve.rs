@@ -49,6 +49,41 @@ fn head(kind: &str, more: &str) -> String {
     format!("[recipe]\nname = \"x\"\nversion = \"1\"\nkind = \"{kind}\"\n{more}\n")
 }
 
+#[test]
+fn preloads_join_the_snapshot() {
+    let snapshot = "\n[module.snapshot]\nargs = ['python3']\n";
+    let tree = "[[tree]]\nmount = '/app'\nentry = [{ source = 'path:glue.wat' }]\n";
+    let preload = |name: &str| {
+        format!("{tree}[[preload]]\nmodule = 'python'\nnames = ['{name}']\npath = ['/app/lib']\n")
+    };
+    let base = format!(
+        "{}{MODULE}{snapshot}{}",
+        head("runtime", ""),
+        preload("base")
+    );
+    let tree = Tree::new(&[
+        ("glue.wat", ""),
+        ("base.toml", &base),
+        ("plain.toml", &head("runtime", "from = 'base.toml'")),
+        (
+            "own.toml",
+            &(head("runtime", "from = 'base.toml'") + &preload("own")),
+        ),
+    ]);
+    for (file, name) in [
+        ("base.toml", "base"),
+        ("plain.toml", "base"),
+        ("own.toml", "own"),
+    ] {
+        let recipe = tree.load(file);
+        let snapshot = recipe.modules[0].snapshot.as_ref().unwrap();
+        assert_eq!(snapshot.args, ["python3"]);
+        let preload = snapshot.preload.as_ref().unwrap();
+        assert_eq!(preload.names, [name], "{file}");
+        assert_eq!(preload.path, ["/app/lib"]);
+    }
+}
+
 const MODULE: &str = "
 [[source]]
 id = 'wasi'

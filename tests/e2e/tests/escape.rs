@@ -155,6 +155,46 @@ fn from_python() {
     untouched(root.outside());
 }
 
+/// A launcher with a folder of the host, which has a secret beside it, at `/m` in the root.
+fn with_a_mount(root: &Root, outer: &Path) -> (Command, PathBuf, PathBuf) {
+    let mounted = outer.join("root");
+    fs::create_dir_all(mounted.join("w")).unwrap();
+    let secret = hide(outer);
+    let mut command = root.launcher();
+    command
+        .arg("--dir")
+        .arg(format!("{}::/m", mounted.display()));
+    (command, mounted, secret)
+}
+
+#[test]
+fn from_a_mount_in_the_root() {
+    let (root, outer) = (Root::python(), tempfile::tempdir().unwrap());
+    hide(root.outside());
+    let (mut command, mounted, secret) = with_a_mount(&root, outer.path());
+    symlink(&secret, mounted.join("l-absolute")).unwrap();
+    symlink("../secret", mounted.join("l-relative")).unwrap();
+    symlink("../../secret", mounted.join("l-relative2")).unwrap();
+    symlink(outer.path(), mounted.join("l-folder")).unwrap();
+    symlink("..", mounted.join("w/l-up")).unwrap();
+    symlink("/m", root.path().join("l-in")).unwrap();
+    let attempts = format!(
+        "{PYTHON_ATTEMPTS}\nfor p in ['l-absolute', 'l-relative', 'l-relative2', 'l-folder/secret', \
+         'w/l-up/../secret', '/l-in/../secret', '/l-in/w/../../secret', '/m/../m/../secret', \
+         '/l-in/l-folder/secret']:\n    attempt(p)\nprint('reached', reached)\n"
+    );
+    root.write("/w/attempts.py", attempts);
+    command
+        .args(["--cwd", "/m", "--program", "/usr/local/bin/python3", "--"])
+        .arg("/w/attempts.py")
+        .args([secret.to_str().unwrap(), &SIZE.to_string()]);
+    let said = run(&mut command);
+    assert_eq!(said.status, 0, "{said:?}");
+    assert_eq!(said.stdout, "reached []\nreached []\n", "{said:?}");
+    untouched(root.outside());
+    untouched(outer.path());
+}
+
 #[test]
 fn in_a_container_root() {
     // The root is the host kernel's own, and /proc is there: what it shows must not help.
@@ -288,11 +328,7 @@ fn swaps_in_a_race_from_c() {
     untouched(outer.path());
 }
 
-#[test]
-fn swaps_in_a_race_from_python() {
-    let root = Root::python();
-    hide(root.outside());
-    let code = "
+const RACE_IN_PYTHON: &str = "
 import os
 opened = failed = 0
 for _ in range(8000):
@@ -306,8 +342,26 @@ for _ in range(8000):
             assert text == 'innocent', text
 print(f'opened {opened}, failed {failed}')
 ";
-    race(root.python3(&["-c", code]), &root.path());
+
+#[test]
+fn swaps_in_a_race_from_python() {
+    let root = Root::python();
+    hide(root.outside());
+    race(root.python3(&["-c", RACE_IN_PYTHON]), &root.path());
     untouched(root.outside());
+}
+
+#[test]
+fn swaps_in_a_race_in_a_mount() {
+    let (root, outer) = (Root::python(), tempfile::tempdir().unwrap());
+    hide(root.outside());
+    let (mut command, mounted, _) = with_a_mount(&root, outer.path());
+    let code = RACE_IN_PYTHON.replace("/w/", "/m/w/");
+    command.args(["--cwd", "/m/w", "--program", "/usr/local/bin/python3", "--"]);
+    command.args(["-c", &code]);
+    race(command, &mounted);
+    untouched(root.outside());
+    untouched(outer.path());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::layer::{Item, Layer, Named, Target};
 use crate::{
-    Build, Image, Kind, Place, Policy, Recipe, Ref, Source,
+    Build, Image, Kind, Module, Place, Policy, Preload, Recipe, Ref, Source, Tree,
     error::{Problem, ProblemKind},
     nearest::nearest,
 };
@@ -50,7 +50,7 @@ pub(super) fn check(layer: Layer, problems: &mut Vec<Problem>) -> Option<Recipe>
         kind: layer.kind,
         sources: values(layer.sources),
         builds,
-        modules: values(layer.modules),
+        modules: with_preloads(values(layer.modules), values(layer.preloads)),
         programs: values(layer.programs),
         image_files: values(layer.files),
         trees: values(layer.trees),
@@ -70,16 +70,29 @@ fn values<T>(items: Vec<Item<T>>) -> Vec<T> {
     items.into_iter().map(|i| i.value).collect()
 }
 
+/// The modules, each with what goes into its snapshot besides.
+fn with_preloads(mut modules: Vec<Module>, preloads: Vec<Preload>) -> Vec<Module> {
+    for preload in preloads {
+        let module = modules.iter_mut().find(|m| m.name == preload.module);
+        if let Some(snapshot) = module.and_then(|m| m.snapshot.as_mut()) {
+            snapshot.preload = Some(preload);
+        }
+    }
+    modules
+}
+
 fn follow_links(layer: &Layer, problems: &mut Vec<Problem>) {
     let mut follow = Follow {
         sources: &layer.sources,
         builds: &layer.builds,
-        modules: layer.modules.iter().map(|m| m.value.name()).collect(),
+        trees: &layer.trees,
+        modules: &layer.modules,
         taken: BTreeMap::new(),
         problems,
     };
     follow.items(&layer.builds);
     follow.items(&layer.modules);
+    follow.items(&layer.preloads);
     follow.items(&layer.programs);
     follow.items(&layer.files);
     follow.items(&layer.trees);
@@ -88,7 +101,8 @@ fn follow_links(layer: &Layer, problems: &mut Vec<Problem>) {
 struct Follow<'a> {
     sources: &'a [Item<Source>],
     builds: &'a [Item<Build>],
-    modules: Vec<&'a str>,
+    trees: &'a [Item<Tree>],
+    modules: &'a [Item<Module>],
     /// Path in the image → what is there.
     taken: BTreeMap<&'a str, (String, &'a Place)>,
     problems: &'a mut Vec<Problem>,
@@ -101,7 +115,9 @@ impl<'a> Follow<'a> {
                 let kind = match &link.target {
                     Target::Source { id, inside } => self.source(id, *inside),
                     Target::Build { step, output } => self.output(step, output),
-                    Target::Module(name) => unknown("module", name, self.modules.clone()),
+                    Target::Module(name) => unknown("module", name, self.module_names()),
+                    Target::Snapshot(name) => self.snapshot(name),
+                    Target::InTree(path) => self.in_tree(path),
                     Target::Path(path) => {
                         let what = format!("{} `{}`", T::WHAT, item.value.name());
                         self.take(path, what, &link.place)
@@ -113,6 +129,36 @@ impl<'a> Follow<'a> {
                 }));
             }
         }
+    }
+
+    fn snapshot(&self, name: &str) -> Option<ProblemKind> {
+        match self.modules.iter().find(|m| m.value.name == name) {
+            None => unknown("module", name, self.module_names()),
+            Some(module) => module
+                .value
+                .snapshot
+                .is_none()
+                .then_some(ProblemKind::Keys {
+                    message: "a module without a snapshot: nothing can be preloaded into it",
+                }),
+        }
+    }
+
+    fn in_tree(&self, path: &str) -> Option<ProblemKind> {
+        let holds = |mount: &str| {
+            let rest = path.strip_prefix(mount);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let found = self.trees.iter().any(|tree| holds(&tree.value.mount));
+        (!found).then(|| ProblemKind::BadPath {
+            path: path.to_owned(),
+            wanted: "a folder in a read-only tree",
+            why: "no `[[tree]]` is mounted there or above it",
+        })
+    }
+
+    fn module_names(&self) -> Vec<&'a str> {
+        self.modules.iter().map(|m| m.value.name()).collect()
     }
 
     fn source(&self, id: &str, inside: bool) -> Option<ProblemKind> {

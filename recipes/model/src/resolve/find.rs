@@ -40,7 +40,9 @@ pub(super) fn find(dir: &Path, reference: &str, search: Search) -> Result<PathBu
         why,
     };
     value::relative_path(reference).map_err(bad)?;
-    let depth = std::path::absolute(dir).map_or(0, |d| d.components().count());
+    // `absolute` refuses an empty path, which is the folder of a recipe named by its bare name.
+    let whole = std::path::absolute(Path::new(".").join(dir));
+    let depth = whole.map_or(0, |d| d.components().count());
     let mut up = dir.to_owned();
     for _ in 0..=depth {
         for folder in search.folders() {
@@ -56,4 +58,17 @@ pub(super) fn find(dir: &Path, reference: &str, search: Search) -> Result<PathBu
         name: reference.to_owned(),
         folders: search.shown(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn upwards_from_the_working_directory() {
+        // Tests run in the crate's folder, `recipes/model`.
+        let found = find(Path::new(""), "python/3.12", Search::Uses).ok();
+        assert_eq!(found, Some("../../recipes/python/3.12/recipe.toml".into()));
+        assert!(find(Path::new(""), "python/none", Search::Uses).is_err());
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! The rules, which `docs/recipe-reference.md` repeats for users:
 //!
-//! - What has a name (sources, steps, modules, programs, files, trees, components) is inherited;
+//! - What has a name (sources, steps, modules, preloads by their module, programs, files, trees, components) is inherited;
 //!   a declaration of the recipe itself replaces an inherited one of the same name whole. Two
 //!   inherited ones of the same name are a problem.
 //! - Name, version, kind, description, image name and tag are a recipe's own.
@@ -161,7 +161,7 @@ fn put_over(own: &mut Layer, under: Under) {
                 own.$field = merged;
             )* };
         }
-    over!(sources builds modules programs files trees components);
+    over!(sources builds modules preloads programs files trees components);
     own.image = image_over(std::mem::take(&mut own.image), under.image);
     own.policy = policy_over(std::mem::take(&mut own.policy), under.policy);
 }
@@ -172,6 +172,7 @@ struct Under {
     sources: Vec<layer::Item<crate::Source>>,
     builds: Vec<layer::Item<crate::Build>>,
     modules: Vec<layer::Item<crate::Module>>,
+    preloads: Vec<layer::Item<crate::Preload>>,
     programs: Vec<layer::Item<crate::Program>>,
     files: Vec<layer::Item<crate::ImageFile>>,
     trees: Vec<layer::Item<crate::Tree>>,
@@ -185,6 +186,7 @@ impl Under {
         layer::add(&mut self.sources, layer.sources, problems);
         layer::add(&mut self.builds, layer.builds, problems);
         layer::add(&mut self.modules, layer.modules, problems);
+        layer::add(&mut self.preloads, layer.preloads, problems);
         layer::add(&mut self.programs, layer.programs, problems);
         layer::add(&mut self.files, layer.files, problems);
         layer::add(&mut self.trees, layer.trees, problems);

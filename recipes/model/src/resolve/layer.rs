@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Build, Component, ImageFile, Kind, Module, Place, Program, Source, Tree,
+    Build, Component, ImageFile, Kind, Module, Place, Preload, Program, Source, Tree,
     error::{Problem, ProblemKind},
 };
 
@@ -19,6 +19,7 @@ pub(super) struct Layer {
     pub(super) sources: Vec<Item<Source>>,
     pub(super) builds: Vec<Item<Build>>,
     pub(super) modules: Vec<Item<Module>>,
+    pub(super) preloads: Vec<Item<Preload>>,
     pub(super) programs: Vec<Item<Program>>,
     pub(super) files: Vec<Item<ImageFile>>,
     pub(super) trees: Vec<Item<Tree>>,
@@ -51,8 +52,12 @@ pub(super) enum Target {
     Build { step: String, output: String },
     /// A module.
     Module(String),
+    /// A module with a snapshot.
+    Snapshot(String),
     /// A path in the image.
     Path(String),
+    /// A folder in a read-only tree.
+    InTree(String),
 }
 
 /// Image settings that one layer makes.
@@ -102,6 +107,7 @@ named! {
     Source id "source";
     Build id "build step";
     Module name "module";
+    Preload module "preload";
     Program name "program";
     ImageFile path "file";
     Tree mount "tree";

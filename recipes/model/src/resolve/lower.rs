@@ -5,12 +5,15 @@ use std::path::Path;
 
 use super::layer::{Item, Layer, Link, Target};
 use crate::{
-    Build, Command, Entry, Graft, Kind, LocalPath, Module, Place, Program, Ref, Snapshot, Source,
-    SourceUrl,
+    Build, Command, Entry, Graft, Kind, LocalPath, Module, Place, Preload, Program, Ref, Snapshot,
+    Source, SourceUrl,
     error::{Problem, ProblemKind},
     place::SourceText,
     value,
-    written::{At, BuildTable, GraftTable, ModuleTable, ProgramTable, RecipeFile, SourceTable},
+    written::{
+        At, BuildTable, GraftTable, ModuleTable, PreloadTable, ProgramTable, RecipeFile,
+        SourceTable,
+    },
 };
 
 /// Lowers one file. Bad values are reported and stand in the result as written; it is not used
@@ -69,6 +72,7 @@ impl Lower<'_> {
             sources: self.items(&file.source, |l, t| (l.source(t), t.id.span.clone())),
             builds: self.items(&file.build, |l, t| (l.build(t), t.id.span.clone())),
             modules: self.items(&file.module, |l, t| (l.module(t), t.name.span.clone())),
+            preloads: self.items(&file.preload, |l, t| (l.preload(t), t.module.span.clone())),
             programs: self.items(&file.program, |l, t| (l.program(t), t.name.span.clone())),
             files: self.items(&file.file, |l, t| (l.file(t), t.path.span.clone())),
             trees: self.items(&file.tree, |l, t| (l.tree(t), t.mount.span.clone())),
@@ -316,6 +320,7 @@ impl Lower<'_> {
             env: self.env(&at.value.env),
             args: at.value.args.clone(),
             time: at.value.time.as_ref().map(|t| t.value),
+            preload: None,
         });
         let embedded_zip = table.embedded_zip.as_ref().map(|at| {
             self.link(at, Target::Path(at.value.clone()));
@@ -327,6 +332,34 @@ impl Lower<'_> {
             graft: table.graft.iter().map(|g| self.graft(&g.value)).collect(),
             embedded_zip,
             snapshot,
+        }
+    }
+
+    fn preload(&mut self, table: &PreloadTable) -> Preload {
+        let module = table.module.value.clone();
+        self.link(&table.module, Target::Snapshot(module.clone()));
+        if table.names.is_empty() {
+            let message = "`names` has one name at least";
+            self.fail(&table.module.span, ProblemKind::Keys { message });
+        }
+        for name in &table.names {
+            let plain = !name.value.is_empty() && !name.value.contains(|c: char| c <= ' ');
+            self.want(
+                plain,
+                name,
+                "a name of the runtime's language, without blanks",
+            );
+        }
+        let mut path = Vec::new();
+        for at in &table.path {
+            self.want(!at.value.contains(':'), at, "a folder: it has a `:`");
+            self.link(at, Target::InTree(at.value.clone()));
+            path.push(self.image_path(at));
+        }
+        Preload {
+            module,
+            names: table.names.iter().map(|n| n.value.clone()).collect(),
+            path,
         }
     }
 

@@ -18,7 +18,7 @@ pub use at::At;
 pub use build::BuildTable;
 pub use content::{EntryTable, FileTable, TreeTable};
 pub use image::{ComponentTable, ImageTable, PolicyTable};
-pub use module::{GraftTable, ModuleTable, ProgramTable, SnapshotTable};
+pub use module::{GraftTable, ModuleTable, PreloadTable, ProgramTable, SnapshotTable};
 pub use source::SourceTable;
 
 use schemars::JsonSchema;
@@ -42,6 +42,9 @@ pub struct RecipeFile {
     /// WebAssembly core modules that go into the megabinary.
     #[serde(default)]
     pub module: Vec<At<ModuleTable>>,
+    /// What goes into a module's snapshot besides.
+    #[serde(default)]
+    pub preload: Vec<At<PreloadTable>>,
     /// Programs that the image installs.
     #[serde(default)]
     pub program: Vec<At<ProgramTable>>,

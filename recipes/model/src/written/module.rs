@@ -53,6 +53,25 @@ pub struct SnapshotTable {
     pub time: Option<At<i64>>,
 }
 
+/// What a language's runtime imports before its snapshot is taken, besides what it chooses itself:
+/// programs that use it then start with it in memory. A program sees no difference as long as what
+/// is imported holds no file open, prints nothing, and looks at neither environment nor files of
+/// the container: that is for the recipe's author to know. Read-only trees are in place meanwhile;
+/// the image's files and environment are not.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PreloadTable {
+    /// Name of the `[[module]]` that is the runtime; it needs a `snapshot`, and a runtime that
+    /// knows what to do (`python` does).
+    pub module: At<String>,
+    /// What to import, as the language names it: `jinja2`, `email.mime.text`.
+    pub names: Vec<At<String>>,
+    /// Folders in which to look first, in a read-only tree of the image: absolute paths, spelt as
+    /// the programs will have them (for Python in `PYTHONPATH`).
+    #[serde(default)]
+    pub path: Vec<At<String>>,
+}
+
 /// A program: something that can be executed by a path.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

@@ -38,8 +38,8 @@ pub(crate) type MountId = u64;
 /// The root's mount.
 pub(crate) const ROOT: MountId = 0;
 
-/// Device number of the first folder tree that is made up here; see `TREE_DEVICE` of the builder.
-const MADE_UP_DEVICE: u64 = 0xfff_8000_0000;
+/// Device number of the first folder tree that is made up here, after those of the image's trees.
+const MADE_UP_DEVICE: u64 = super::tree::DEVICE + 0x8000_0000;
 
 /// What is attached at a point.
 #[derive(Debug)]

@@ -58,6 +58,15 @@ pub(crate) struct Tree {
     pub(crate) device: u64,
 }
 
+/// Device number of the first internal tree: none that Linux gives out, whose minor numbers have 20
+/// bits (`MINORBITS`, `linux/kdev_t.h`).
+pub(crate) const DEVICE: u64 = 0xfff_0000_0000;
+
+/// Whether a device number is an internal tree's.
+pub(crate) fn is_internal(device: u64) -> bool {
+    device >= DEVICE
+}
+
 impl Tree {
     pub(crate) fn new(files: Arc<FileTree>, contents: Contents, device: u64) -> Tree {
         Tree {

@@ -21,7 +21,14 @@ use super::{
     },
 };
 use crate::{
-    fs::{Files, descriptor::Metadata, readdir::Entry, retry, table::Object, tree::Bytes},
+    fs::{
+        Files,
+        descriptor::Metadata,
+        readdir::Entry,
+        retry,
+        table::Object,
+        tree::{Bytes, is_internal},
+    },
     sources::Sources,
 };
 
@@ -274,9 +281,9 @@ const FIXED_NUMBER: u64 = 1;
 
 /// What a guest is told of a file: with fixed sources neither numbers nor times of the host, which
 /// would end up in snapshots. Times are 0, older than those of any file, so that whatever a guest
-/// remembers of a folder is looked up again.
+/// remembers of a folder is looked up again. What internal trees tell is the same in every run.
 pub(super) fn told(stat: Filestat, sources: &Sources) -> Filestat {
-    if !sources.fixed() {
+    if !sources.fixed() || is_internal(stat.dev) {
         return stat;
     }
     Filestat {

@@ -23,7 +23,7 @@ use crate::{
         resolve::{Resolver, Scope},
         special,
         table::{Descriptor, HostFd, Object, Table},
-        tree::Tree,
+        tree::{self, Tree},
     },
     sources::Sources,
 };
@@ -204,7 +204,7 @@ impl ProcessBuilder {
             starts.push(Arc::new(fd));
         }
         let trees = (0..).zip(trees).map(|(number, (files, contents))| {
-            Arc::new(Tree::new(files, contents, TREE_DEVICE + number))
+            Arc::new(Tree::new(files, contents, tree::DEVICE + number))
         });
         match (bases.first(), starts.first()) {
             (Some(base), Some(root)) if base.is_root => {
@@ -249,9 +249,6 @@ impl ProcessBuilder {
         })
     }
 }
-
-/// Device number of the first internal tree: not one that Linux gives out (major 0xfff).
-const TREE_DEVICE: u64 = 0xfff_0000_0000;
 
 fn check_strings(strings: &[Vec<u8>], what: &'static str) -> Result<(), BuildError> {
     match strings.iter().position(|string| string.contains(&0)) {

@@ -5,7 +5,7 @@ use std::{io::Write, sync::Arc};
 use megabinary_format::{FileKind, FileNode, FileTree};
 
 use super::*;
-use crate::{Contents, preview1::types::Filetype};
+use crate::{Contents, Source, preview1::types::Filetype};
 
 const BYTES: &[u8] = b"....hello worldimport os";
 
@@ -226,6 +226,37 @@ fn errors() {
             Err(Errno::Notsock)
         );
     });
+}
+
+/// A snapshot may remember which file of its image it saw: the numbers are those of later runs.
+#[test]
+fn same_numbers_at_image_time() {
+    let numbers = |source: Source| {
+        let dir = playground();
+        let root = open_dir(&dir.path().join("root"));
+        let contents = Contents::Static {
+            bytes: BYTES,
+            base: 0,
+        };
+        let mount = Mount::Tree {
+            tree: tree(),
+            contents,
+        };
+        let builder = builder().mount(Mount::Root(root)).mount(mount);
+        let mut s = Sandbox::new(builder.source(source), dir);
+        let stat = s.stat(3, "usr/lib/python/pkg", true).unwrap();
+        let made_up = s.stat(3, "usr/lib", true).unwrap();
+        let host = s.stat(3, ".", true).unwrap();
+        ((stat.dev, stat.ino), (made_up.dev, made_up.ino), host.dev)
+    };
+    let host = numbers(Source::Host);
+    let fixed = numbers(Source::Fixed {
+        seed: 1,
+        time_ns: 0,
+    });
+    assert_eq!((host.0, host.1), (fixed.0, fixed.1));
+    assert_ne!(host.0.0, host.1.0);
+    assert_eq!(fixed.2, 1);
 }
 
 #[test]
