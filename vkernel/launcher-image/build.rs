@@ -7,9 +7,14 @@
 //! builder's (the launcher must contain no compiler). So it is built by a cargo of its own, in a
 //! target folder of its own that all profiles share. Paths are remapped so that the same sources
 //! give the same bytes in every checkout.
+//!
+//! That cargo's compiler is this program again, in front of rustc: see [`compile`].
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsString,
+    fs,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
@@ -32,7 +37,13 @@ const INPUTS: &[&str] = &[
     "vkernel",
 ];
 
+/// Set for this program where it stands in front of rustc.
+const AS_COMPILER: &str = "VKERNEL_LAUNCHER_IMAGE_AS_COMPILER";
+
 fn main() -> ExitCode {
+    if env::var_os(AS_COMPILER).is_some() {
+        return compile(env::args_os().skip(1).collect());
+    }
     match build() {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -65,8 +76,11 @@ fn build() -> Result<(), String> {
 
     let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
     // The vector code of the signature check saves less than asking the processor whether it may be
-    // used costs: `cpuid` traps to the hypervisor in a virtual machine.
+    // used costs: `cpuid` traps to the hypervisor in a virtual machine, some five microseconds each.
     flags.push("--cfg=curve25519_dalek_backend=\"serial\"".to_owned());
+    // The same for the hashes of a start, which are short; whole files are hashed by an older
+    // release of that crate, which does not know this setting and asks when it is first used.
+    flags.push("--cfg=sha2_backend=\"soft\"".to_owned());
     flags.push(format!(
         "--remap-path-prefix={}=/vkernel",
         workspace.display()
@@ -74,6 +88,7 @@ fn build() -> Result<(), String> {
     if let Some(home) = cargo_home() {
         flags.push(format!("--remap-path-prefix={}=/cargo", home.display()));
     }
+    let wrapper = env::current_exe().map_err(|e| format!("finding this program: {e}"))?;
     for (name, features) in LAUNCHERS {
         let mut cargo = Command::new(var("CARGO")?);
         cargo
@@ -88,11 +103,12 @@ fn build() -> Result<(), String> {
             .args(["--profile", "launcher", "--target", TARGET, "--target-dir"])
             .arg(&target_dir)
             .args(*features)
-            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
+            .env("RUSTC_WRAPPER", &wrapper)
+            .env(AS_COMPILER, "1");
         // Neither clippy's wrapper nor a caller's flags may change the launcher.
         for name in [
             "RUSTFLAGS",
-            "RUSTC_WRAPPER",
             "RUSTC_WORKSPACE_WRAPPER",
             "CARGO_BUILD_RUSTFLAGS",
         ] {
@@ -111,6 +127,39 @@ fn build() -> Result<(), String> {
             .map_err(|e| format!("copying {} to {}: {e}", built.display(), copy.display()))?;
     }
     Ok(())
+}
+
+/// Runs rustc, with `memchr` built without its feature `std`.
+///
+/// That feature makes it ask the processor for everything that there is before the first search,
+/// some ten `cpuid` instructions, a tenth of a small program's start in a virtual machine; without
+/// it, it uses SSE2. The start's one search is for the end of a section's name, in wasmtime. Cargo
+/// has no way to take a feature back that a dependency asks for.
+fn compile(arguments: Vec<OsString>) -> ExitCode {
+    let Some((rustc, rest)) = arguments.split_first() else {
+        eprintln!("building the launcher: no compiler named");
+        return ExitCode::FAILURE;
+    };
+    let is_memchr = rest
+        .windows(2)
+        .any(|pair| pair[0] == "--crate-name" && pair[1] == "memchr");
+    let mut passed: Vec<&OsString> = Vec::with_capacity(rest.len());
+    for argument in rest {
+        if is_memchr
+            && argument == "feature=\"std\""
+            && passed.last().is_some_and(|a| *a == "--cfg")
+        {
+            passed.pop();
+        } else {
+            passed.push(argument);
+        }
+    }
+    let error = Command::new(rustc).args(passed).exec();
+    eprintln!(
+        "building the launcher: running {}: {error}",
+        rustc.display()
+    );
+    ExitCode::FAILURE
 }
 
 fn cargo_home() -> Option<PathBuf> {

@@ -15,7 +15,10 @@ use std::time::Instant;
 
 use rustix::process::{Resource, getrlimit};
 use testing::{Child, End, check, result, say};
-use vkernel_kernel::{confine, signals};
+use vkernel_kernel::{
+    confine::{self, Surface},
+    signals,
+};
 
 const RW: i64 = (libc::PROT_READ | libc::PROT_WRITE) as i64;
 const PRIVATE: i64 = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as i64;

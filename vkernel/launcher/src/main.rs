@@ -46,7 +46,6 @@ extern "C" fn main() -> i32 {
 }
 
 fn run() -> Result<i32, Failure> {
-    payload::map_launcher();
     signals::install().map_err(Failure::host("taking over signals"))?;
     let settings = Settings::from_environment()?;
     let payload = Payload::of_this_process()?;

@@ -16,7 +16,7 @@ use megabinary_format::{
     Digest, FileRange, FormatError, Index, PublicKey, Segment, SegmentKind, Signature,
     SignatureError, Tail, tail::PT_VKERNEL,
 };
-use sha2::Digest as _;
+use sha2_detecting::Digest as _;
 use vkernel_engine::CodeImage;
 
 /// Why the megabinary cannot be used.
@@ -59,7 +59,7 @@ pub(crate) enum PayloadError {
 #[derive(Clone, Copy)]
 struct ProgramHeader {
     kind: u32,
-    flags: u32,
+    _flags: u32,
     _offset: u64,
     vaddr: u64,
     _paddr: u64,
@@ -69,9 +69,6 @@ struct ProgramHeader {
 }
 
 const PT_LOAD: u32 = 1;
-const PF_W: u32 = 2;
-/// Size of a page of the host, x86-64.
-const HOST_PAGE: usize = 4096;
 const PT_PHDR: u32 = 6;
 
 /// The parts of a megabinary that a launch needs.
@@ -183,33 +180,6 @@ impl Payload {
     }
 }
 
-/// Maps the launcher's own pages in one call. A start touches nearly all of them, spread over the
-/// file, and a page fault each costs several times as much. Pages of guest code are left to be
-/// mapped as they are touched.
-///
-/// Only a hint: kernels before 5.14 do not know it (`MADV_POPULATE_READ`, madvise(2)).
-pub(crate) fn map_launcher() {
-    let Some(headers) = program_headers() else {
-        return;
-    };
-    let Some(own) = headers.iter().find(|h| h.kind == PT_PHDR) else {
-        return;
-    };
-    let bias = (headers.as_ptr() as usize).wrapping_sub(own.vaddr as usize);
-    let page = HOST_PAGE as u64;
-    // The launcher's segments come first; its writable ones end them.
-    for load in headers.iter().filter(|h| h.kind == PT_LOAD) {
-        if load.flags & PF_W != 0 {
-            break;
-        }
-        let start = load.vaddr / page * page;
-        let len = (load.vaddr + load.memsz).next_multiple_of(page) - start;
-        let address = bias.wrapping_add(start as usize) as *mut libc::c_void;
-        // SAFETY: the range is one that execve mapped; populating changes no contents.
-        unsafe { libc::madvise(address, len as usize, libc::MADV_POPULATE_READ) };
-    }
-}
-
 /// This process's own file. Not by a path that somebody could replace: the link leads to the file
 /// that `execve` mapped.
 pub(crate) fn own_file() -> io::Result<OwnedFd> {
@@ -253,7 +223,7 @@ fn program_headers() -> Option<&'static [ProgramHeader]> {
 }
 
 fn hash(file: &mut File, segment: &Segment) -> Result<Digest, PayloadError> {
-    let mut hasher = sha2::Sha256::new();
+    let mut hasher = sha2_detecting::Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     let mut left = segment.len;
     while left > 0 {

@@ -84,7 +84,7 @@ pub(super) enum Rule {
 /// the next pair's number. An empty slice kills every call.
 pub(super) fn compile(ranges: &[(u32, Rule)]) -> Vec<Instruction> {
     let mut code = Backwards {
-        reversed: Vec::with_capacity(4 * ranges.len() + 64),
+        reversed: Vec::with_capacity(2 * ranges.len() + 64),
         returns: Vec::new(),
     };
     let decision = code.tree(ranges);

@@ -22,8 +22,31 @@ pub(super) const FIRST_UNKNOWN: u32 = 463;
 /// Bit of the x32 ABI in a system call number (`__X32_SYSCALL_BIT`).
 const X32: u32 = 0x4000_0000;
 
+/// What the calls up to [`FIRST_UNKNOWN`] get, one byte for each number: small, and cheaper to fill
+/// than a map. The values are those of [`rule`].
+type Choices = [u8; FIRST_UNKNOWN as usize];
+
 /// What every call gets that no list mentions.
-const REFUSED: Rule = Rule::Always(Action::Errno(libc::EPERM as u16));
+const REFUSED: u8 = 0;
+const ALLOWED: u8 = 1;
+const KILLED: u8 = 2;
+/// The first of [`CHECKED`]; the others follow, then those of [`CHECKED_FOR_LINUX`].
+const FIRST_CHECKED: u8 = 3;
+
+/// What a choice means.
+fn rule(choice: u8) -> Rule {
+    match choice {
+        ALLOWED => Rule::Always(Action::Allow),
+        KILLED => Rule::Always(Action::Kill),
+        _ => choice
+            .checked_sub(FIRST_CHECKED)
+            .and_then(|at| CHECKED.iter().chain(CHECKED_FOR_LINUX).nth(usize::from(at)))
+            .map_or(
+                Rule::Always(Action::Errno(libc::EPERM as u16)),
+                |(_, rule)| *rule,
+            ),
+    }
+}
 
 /// A compiled filter.
 #[derive(Clone, Debug)]
@@ -45,11 +68,12 @@ pub enum FilterError {
 impl Filter {
     /// The filter that allows [`RUNTIME`] and `calls`, for guests of `surface`.
     pub fn build(surface: Surface, calls: &[&[i64]]) -> Result<Filter, FilterError> {
-        // One place for each number that there is: small, and cheaper to fill than a map.
-        let mut rules = [REFUSED; FIRST_UNKNOWN as usize];
+        let mut choices: Choices = [REFUSED; FIRST_UNKNOWN as usize];
         for &call in calls.iter().copied().chain([RUNTIME]).flatten() {
-            let rule = usize::try_from(call).ok().and_then(|at| rules.get_mut(at));
-            *rule.ok_or(FilterError::Unknown(call))? = Rule::Always(Action::Allow);
+            let choice = usize::try_from(call)
+                .ok()
+                .and_then(|at| choices.get_mut(at));
+            *choice.ok_or(FilterError::Unknown(call))? = ALLOWED;
             if FATAL.contains(&call) {
                 return Err(FilterError::Fatal(call));
             }
@@ -59,14 +83,14 @@ impl Filter {
             Surface::Wasi => &[],
             Surface::Linux => CHECKED_FOR_LINUX,
         };
-        for &(call, rule) in CHECKED.iter().chain(wider) {
-            rules[call as usize] = rule;
+        for (choice, &(call, _)) in (FIRST_CHECKED..).zip(CHECKED.iter().chain(wider)) {
+            choices[call as usize] = choice;
         }
         for &call in FATAL {
-            rules[call as usize] = Rule::Always(Action::Kill);
+            choices[call as usize] = KILLED;
         }
         Ok(Filter {
-            program: bpf::compile(&ranges(&rules)),
+            program: bpf::compile(&ranges(&choices)),
         })
     }
 
@@ -76,20 +100,26 @@ impl Filter {
 }
 
 /// The whole number space as sorted ranges, neighbours with the same rule joined.
-fn ranges(rules: &[Rule]) -> Vec<(u32, Rule)> {
-    let mut out: Vec<(u32, Rule)> = Vec::with_capacity(128);
-    let newer = [
+fn ranges(choices: &Choices) -> Vec<(u32, Rule)> {
+    let mut out: Vec<(u32, Rule)> = Vec::with_capacity(96);
+    let mut last = None;
+    for (from, &choice) in (0..).zip(choices) {
+        if last != Some(choice) {
+            let rule = rule(choice);
+            // Different choices may come to the same rule.
+            if out.last().is_none_or(|(_, last)| *last != rule) {
+                out.push((from, rule));
+            }
+            last = Some(choice);
+        }
+    }
+    out.extend([
         (
             FIRST_UNKNOWN,
             Rule::Always(Action::Errno(libc::ENOSYS as u16)),
         ),
         (X32, Rule::Always(Action::Kill)),
-    ];
-    for (from, rule) in (0..).zip(rules.iter().copied()).chain(newer) {
-        if out.last().is_none_or(|(_, last)| *last != rule) {
-            out.push((from, rule));
-        }
-    }
+    ]);
     out
 }
 
