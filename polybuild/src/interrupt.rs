@@ -19,9 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{
-    Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, wait,
-};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, wait};
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
@@ -153,7 +151,11 @@ mod tests {
 
     #[test]
     fn ordinary_arguments_are_not_a_successors() {
-        for words in [&["p"][..], &["p", "recipe.toml"], &["p", "a", "2", "text", "/"]] {
+        for words in [
+            &["p"][..],
+            &["p", "recipe.toml"],
+            &["p", "a", "2", "text", "/"],
+        ] {
             let words: Vec<OsString> = words.iter().map(OsString::from).collect();
             assert_eq!(succeeded(&words), None);
         }

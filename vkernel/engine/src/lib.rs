@@ -23,4 +23,5 @@ pub use compile::Compiler;
 pub use config::{GUEST_STACK, HOST_STACK};
 pub use error::EngineError;
 pub use machine::{Finished, Machine, Outcome, Start};
+pub use memory::PageSource;
 pub use trap::TrapReport;
