@@ -11,7 +11,7 @@
 use std::fmt;
 
 use blake2::{Blake2b512, Digest as _};
-use ed25519_dalek::VerifyingKey;
+use ed25519_dalek::{Verifier as _, VerifyingKey};
 
 use crate::{FormatError, base64, cursor::Cursor};
 
@@ -230,13 +230,18 @@ impl Signature {
         self.check(&Blake2b512::digest(index), bytes)
     }
 
+    /// As `VerifyingKey::verify_strict`, without decompressing R, which costs a square root in the
+    /// field: `verify` computes R anew and compares encodings, so that an R of small order is one
+    /// of few byte strings.
     fn check(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), SignatureError> {
-        let invalid = |_| SignatureError::Invalid(self.key_id());
+        let invalid = || SignatureError::Invalid(self.key_id());
         let key = self.public_key.0.last_chunk().unwrap_or(&[0; 32]);
-        VerifyingKey::from_bytes(key)
-            .map_err(invalid)?
-            .verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature))
-            .map_err(invalid)
+        let key = VerifyingKey::from_bytes(key).map_err(|_| invalid())?;
+        let signature = ed25519_dalek::Signature::from_bytes(signature);
+        if key.is_weak() || is_small_order(signature.r_bytes()) {
+            return Err(invalid());
+        }
+        key.verify(message, &signature).map_err(|_| invalid())
     }
 
     /// Whether it is a valid signature over `index` by one of `trusted`.
@@ -265,6 +270,40 @@ impl Signature {
             base64::encode(&self.global_signature),
         )
     }
+}
+
+/// The canonical encodings of the eight points of small order, without the sign of x: the orders
+/// are 4, 1, 2, 8, 8 (RFC 8032, section 5.1, gives curve and encoding).
+const SMALL_ORDER: [[u8; 32]; 5] = [
+    [0; 32],
+    [
+        1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0,
+    ],
+    [
+        0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0xff, 0x7f,
+    ],
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
+        0x03, 0x7a,
+    ],
+];
+
+/// Whether `point` is the canonical encoding of a point of small order.
+fn is_small_order(point: &[u8; 32]) -> bool {
+    let mut y = *point;
+    if let Some(last) = y.last_mut() {
+        *last &= 0x7f;
+    }
+    SMALL_ORDER.contains(&y)
 }
 
 impl fmt::Debug for Signature {

@@ -96,6 +96,171 @@ fn minisign_agrees() {
     }
 }
 
+/// Encodings of points of small order, with y below p and not (RFC 8032, section 5.1.3).
+fn small_order() -> Vec<[u8; 32]> {
+    let hex = [
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    ];
+    hex.iter()
+        .flat_map(|h| {
+            let point: [u8; 32] = hex::decode(h).unwrap().try_into().unwrap();
+            let mut negative = point;
+            negative[31] |= 0x80;
+            [point, negative]
+        })
+        .collect()
+}
+
+/// An Ed25519 signature by secret `a` under the key `aB + torsion`, with `R` as given: it fits
+/// whenever the parts of small order happen to cancel.
+fn crafted(
+    secret: [u8; 32],
+    torsion: [u8; 32],
+    r: [u8; 32],
+    message: &[u8],
+) -> ([u8; 32], [u8; 64]) {
+    use sha2::Digest as _;
+    fn scalar<T: From<u64>>(_like: &T, value: u64) -> T {
+        value.into()
+    }
+    let pair = ed25519_dalek::SigningKey::from_bytes(&secret);
+    let a = pair.to_scalar();
+    let torsion = ed25519_dalek::VerifyingKey::from_bytes(&torsion).unwrap();
+    let key = (pair.verifying_key().to_edwards() + torsion.to_edwards()).compress();
+    let hash = sha2::Sha512::new()
+        .chain_update(r)
+        .chain_update(key.as_bytes())
+        .chain_update(message)
+        .finalize();
+    let mut k = scalar(&a, 0);
+    for byte in hash.iter().rev() {
+        k = k * scalar(&a, 256) + scalar(&a, u64::from(*byte));
+    }
+    let s = (k * a).to_bytes();
+    (key.to_bytes(), [r, s].concat().try_into().unwrap())
+}
+
+/// A signature of ours around these, over `index` and an empty comment.
+fn around(key: [u8; 32], signature: [u8; 64], global: [u8; 64]) -> Signature {
+    let with_id = |algorithm: &[u8], rest: &[u8]| [algorithm, b"keynumbr", rest].concat();
+    Signature {
+        public_key: PublicKey::from_bytes(with_id(b"Ed", &key).try_into().unwrap()).unwrap(),
+        signature: with_id(b"ED", &signature).try_into().unwrap(),
+        global_signature: global,
+        trusted_comment: String::new(),
+    }
+}
+
+/// What the library's strict check says about the signature of the index.
+fn strict(signature: &Signature, index: &[u8]) -> bool {
+    use blake2::Digest as _;
+    let key = signature.public_key.as_bytes().last_chunk().unwrap();
+    let bytes = signature.signature.last_chunk().unwrap();
+    ed25519_dalek::VerifyingKey::from_bytes(key).is_ok_and(|key| {
+        let message = blake2::Blake2b512::digest(index);
+        let signature = ed25519_dalek::Signature::from_bytes(bytes);
+        key.verify_strict(&message, &signature).is_ok()
+    })
+}
+
+/// S plus the order of the base point: the same number modulo that order.
+fn non_canonical(mut signature: [u8; 64]) -> [u8; 64] {
+    let order = "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010";
+    let mut carry = 0;
+    for (s, l) in signature[32..].iter_mut().zip(hex::decode(order).unwrap()) {
+        carry += u16::from(*s) + u16::from(l);
+        *s = carry as u8;
+        carry >>= 8;
+    }
+    signature
+}
+
+/// Keys and R of small order, which a check that only compares R lets through.
+#[test]
+fn small_order_is_refused_as_by_the_strict_check() {
+    use blake2::Digest as _;
+    use ed25519_dalek::{SigningKey, Verifier as _, VerifyingKey};
+    let identity = small_order()[1];
+    let mut let_through = 0;
+    for n in 0..16u8 {
+        let index = [n; 5];
+        let message = blake2::Blake2b512::digest(index);
+        let mut cases = Vec::new();
+        for r in small_order() {
+            // A key of small order with S = 0, and keys with and without a part of small order.
+            for key in small_order() {
+                cases.push((key, [r, [0; 32]].concat().try_into().unwrap()));
+            }
+            for torsion in [identity, small_order()[3], small_order()[0]] {
+                cases.push(crafted([n; 32], torsion, r, &message));
+            }
+        }
+        for (key, signature) in cases {
+            let case = around(key, signature, signature);
+            assert!(!strict(&case, &index));
+            assert!(
+                case.verify_index(&index).is_err(),
+                "{key:02x?} {signature:02x?}"
+            );
+            let lax = VerifyingKey::from_bytes(&key).is_ok_and(|key| {
+                let signature = ed25519_dalek::Signature::from_bytes(&signature);
+                key.verify(&message, &signature).is_ok()
+            });
+            let_through += u32::from(lax);
+        }
+        let pair = SigningKey::from_bytes(&[n; 32]);
+        let good = ed25519_dalek::Signer::sign(&pair, &message).to_bytes();
+        let key = pair.verifying_key().to_bytes();
+        assert_eq!(around(key, good, good).verify_index(&index), Ok(()));
+        let other = around(key, non_canonical(good), good);
+        assert!(!strict(&other, &index));
+        assert!(other.verify_index(&index).is_err());
+    }
+    assert!(let_through > 100, "the cases prove nothing: {let_through}");
+}
+
+proptest! {
+    /// One verdict, ours, the strict check's and minisign's, whatever was changed.
+    #[test]
+    fn the_strict_check_and_minisign_agree(
+        secret: [u8; 32],
+        index: Vec<u8>,
+        changes in prop::collection::vec((0..96usize, any::<u8>()), 0..2),
+        replace_r in prop::option::of(0..14usize),
+        replace_key in prop::option::of(0..14usize),
+    ) {
+        use blake2::Digest as _;
+        use ed25519_dalek::Signer as _;
+        let pair = ed25519_dalek::SigningKey::from_bytes(&secret);
+        let signature = pair.sign(&blake2::Blake2b512::digest(&index)).to_bytes();
+        let mut bytes = [&signature[..], pair.verifying_key().as_bytes()].concat();
+        if let Some(r) = replace_r {
+            bytes[..32].copy_from_slice(&small_order()[r]);
+        }
+        if let Some(key) = replace_key {
+            bytes[64..].copy_from_slice(&small_order()[key]);
+        }
+        for (at, with) in changes {
+            bytes[at] ^= with;
+        }
+        let (changed, key) = (bytes[..64].try_into().unwrap(), bytes[64..].try_into().unwrap());
+        // Over the comment it is good, so that minisign judges the changed one.
+        let global = pair.sign(&bytes[..64]).to_bytes();
+        let ours = around(key, changed, global);
+        prop_assert_eq!(ours.verify_index(&index).is_ok(), strict(&ours, &index));
+        let oracle = minisign_verify::PublicKey::from_base64(&ours.public_key.to_string()).unwrap();
+        let minisign = minisign_verify::Signature::decode(&ours.to_text())
+            .is_ok_and(|text| oracle.verify(&index, &text, false).is_ok());
+        prop_assert_eq!(ours.verify(&index).is_ok(), minisign);
+    }
+}
+
 #[test]
 fn only_expected_keys_are_trusted() {
     let (one, other) = (signed(b"i"), signed(b"i"));

@@ -5,13 +5,14 @@
 //! ```
 //!
 //! Every part but the tail starts on a page and is a segment of the index. The kernel maps the
-//! launcher, the code images (R, R-X, R) and the end at `execve`; memory pages and files are
-//! mapped later from the file by offset. See `FORMAT.md`, "Executable form".
+//! launcher, the code images (R, R-X, R) and the end at `execve`; files and all but few memory pages
+//! are mapped later from the file by offset. See `FORMAT.md`, "Executable form".
 //!
 //! Invariant: [`pack`] gives the same bytes for the same input, and what it gives passes
 //! [`verify_elf`](crate::verify::verify_elf).
 
 pub(crate) mod code;
+pub(crate) mod end;
 mod error;
 pub(crate) mod launcher;
 pub(crate) mod raw;
@@ -237,11 +238,19 @@ impl Builder {
     /// Length of the program header table: the launcher's and appended headers, PT_PHDR, the
     /// PT_LOAD of the end of the file, PT_VKERNEL.
     fn headers_len(&self) -> Result<u64, PackError> {
-        let count = self.phdrs.len() + self.loads.len() + 3;
+        let mut loads = self.loads.clone();
+        end::load(&mut loads, &self.segments, &self.headers(0), 0);
+        let count = self.phdrs.len() + loads.len() + 3;
         if count >= 0xffff {
             return Err(PackError::TooManyHeaders(count));
         }
         Ok(count as u64 * raw::PHDR)
+    }
+
+    /// The PT_PHDR of a table of `len` bytes that comes next.
+    fn headers(&self, len: u64) -> Phdr {
+        let vaddr = self.vaddr + end::mapped_memory(&self.segments);
+        Phdr::over(PT_PHDR, R, self.bytes.len() as u64, vaddr, len)
     }
 
     fn headers_segment(&self, len: u64) -> Segment {
@@ -257,8 +266,11 @@ impl Builder {
     /// Appends the program header table, points the ELF header at it, and gives all segments
     /// with their digests.
     fn finish(&mut self, headers_len: u64, tail_len: u64) -> Vec<Segment> {
-        let (offset, vaddr) = (self.bytes.len() as u64, self.vaddr);
-        let mut table = vec![Phdr::over(PT_PHDR, R, offset, vaddr, headers_len)];
+        let headers = self.headers(headers_len);
+        let (offset, vaddr) = (headers.offset, headers.vaddr);
+        let len = offset + headers_len + tail_len;
+        let end = end::load(&mut self.loads, &self.segments, &headers, len);
+        let mut table = vec![headers];
         let last_load = self
             .phdrs
             .iter()
@@ -267,13 +279,7 @@ impl Builder {
         let (before, after) = self.phdrs.split_at(last_load);
         table.extend_from_slice(before);
         table.extend_from_slice(&self.loads);
-        table.push(Phdr::over(
-            PT_LOAD,
-            R,
-            offset,
-            vaddr,
-            headers_len + tail_len,
-        ));
+        table.push(end);
         table.extend_from_slice(after);
         let tail = (offset + headers_len, vaddr + headers_len);
         table.push(Phdr::over(PT_VKERNEL, R, tail.0, tail.1, tail_len));

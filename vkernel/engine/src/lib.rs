@@ -27,4 +27,5 @@ pub use error::EngineError;
 #[cfg(feature = "linux")]
 pub use linux::{LinuxMachines, LinuxOutcome};
 pub use machine::{Finished, Machine, Outcome, Start};
+pub use memory::PageSource;
 pub use trap::TrapReport;

@@ -1,7 +1,7 @@
 //! A compiled module, ready to run processes: cold, resumed from its snapshot, or up to its
 //! snapshot point.
 
-use std::{os::fd::OwnedFd, sync::Arc};
+use std::sync::Arc;
 
 use megabinary_format::{
     Global, GlobalValue, MemoryImage, Module as IndexModule, SnapshotDump, Target,
@@ -11,7 +11,7 @@ use vkernel_kernel::{Process, ProcessExit};
 use wasmtime::{AsContextMut, Engine, Extern, Instance, Linker, Module, Store, Val};
 
 use crate::{
-    CodeImage, EngineError, TrapReport, code::InPlace, config, host, link, link::Host,
+    CodeImage, EngineError, PageSource, TrapReport, code::InPlace, config, host, link, link::Host,
     memory::Images, memory::WASM_PAGE,
 };
 
@@ -74,17 +74,17 @@ impl Finished {
 impl Machine {
     /// Loads the code of `module` for running.
     ///
-    /// `file` is the megabinary, from which memory images are mapped; `memory_max` is the
+    /// `pages` is where the pages of memory images are, for instance the megabinary; `memory_max` is the
     /// policy's limit in bytes.
     pub fn load(
         target: Target,
         module: &IndexModule,
         code: CodeImage,
-        file: Option<Arc<OwnedFd>>,
+        pages: impl Into<PageSource>,
         memory_max: Option<u64>,
     ) -> Result<Machine, EngineError> {
         let limit = memory_max.map_or(usize::MAX, |m| usize::try_from(m).unwrap_or(usize::MAX));
-        let images = Images::new(file, limit);
+        let images = Images::new(pages.into(), limit);
         let mut config = config::base(target, config::Flavour::Wasi)?;
         host::declare_features(&mut config);
         config.with_custom_code_memory(Some(Arc::new(InPlace)));

@@ -1,6 +1,7 @@
 //! Linear memories whose first contents come copy-on-write from the megabinary.
 //!
-//! One reservation per memory: image pages are mapped `MAP_PRIVATE` from the ELF's own file, the
+//! One reservation per memory: image pages are mapped `MAP_PRIVATE` from the ELF's own file, or
+//! copied from where `execve` has mapped them, if they are few; the
 //! rest up to the current size is anonymous zero memory, and everything beyond is inaccessible,
 //! so that a wild index faults. Nothing here is ever mapped executable.
 #![allow(unsafe_code)]
@@ -22,12 +23,34 @@ pub(crate) const HOST_PAGE: usize = 4096;
 /// Size of a WebAssembly page, bytes.
 pub(crate) const WASM_PAGE: usize = 65536;
 
+/// Where the pages of memory images are.
+#[derive(Clone)]
+pub enum PageSource {
+    /// Nowhere: no image has any.
+    None,
+    /// In this file, to be mapped.
+    File(Arc<OwnedFd>),
+    /// In this process already, to be copied.
+    Mapped {
+        /// Offset in the file of the first byte.
+        offset: u64,
+        /// What is in the file from there.
+        bytes: &'static [u8],
+    },
+}
+
+impl From<Option<Arc<OwnedFd>>> for PageSource {
+    fn from(file: Option<Arc<OwnedFd>>) -> PageSource {
+        file.map_or(PageSource::None, PageSource::File)
+    }
+}
+
 /// What the next memory starts with. One [`Images`] belongs to one engine; an instance is made
 /// while its image is set.
 #[derive(Clone)]
 pub(crate) struct Images {
-    /// The file in which runs' offsets lie.
-    file: Option<Arc<OwnedFd>>,
+    /// Where runs' offsets lie.
+    source: PageSource,
     /// Most bytes a memory may have.
     limit: usize,
     /// Whether compiled code is told that all of the address space is memory; pages beyond the
@@ -44,9 +67,9 @@ struct Contents {
 }
 
 impl Images {
-    pub(crate) fn new(file: Option<Arc<OwnedFd>>, limit: usize) -> Images {
+    pub(crate) fn new(source: PageSource, limit: usize) -> Images {
         Images {
-            file,
+            source,
             limit,
             whole: false,
             next: Arc::default(),
@@ -58,7 +81,7 @@ impl Images {
     pub(crate) fn whole(file: Arc<OwnedFd>) -> Images {
         Images {
             whole: true,
-            ..Images::new(Some(file), usize::MAX)
+            ..Images::new(PageSource::from(Some(file)), usize::MAX)
         }
     }
 
@@ -114,11 +137,14 @@ unsafe impl MemoryCreator for Images {
         let reservation = Reservation::new(total).map_err(|e| {
             format!("reserving {total} bytes of address space for a linear memory: {e}")
         })?;
-        if let Some(contents) = &contents {
-            let file = self.file.as_ref();
-            for run in &contents.runs {
-                reservation.map_run(file, run, size)?;
+        let runs = contents.map(|c| c.runs).unwrap_or_default();
+        // Runs that are mapped; the others are copied into memory that is open already.
+        let mut mapped: &[Run] = &[];
+        if !matches!(self.source, PageSource::Mapped { .. }) {
+            for run in &runs {
+                reservation.map_run(&self.source, run, size)?;
             }
+            mapped = &runs;
         }
         let mut memory = Linear {
             reservation,
@@ -126,11 +152,15 @@ unsafe impl MemoryCreator for Images {
             capacity,
             limit: self.limit,
         };
-        let runs = contents.map(|c| c.runs).unwrap_or_default();
         memory
-            .open_gaps(&runs, size)
+            .open_gaps(mapped, size)
             .map_err(|e| format!("making a linear memory usable: {e}"))?;
         memory.size = if whole { capacity } else { size };
+        if let PageSource::Mapped { offset, bytes } = self.source {
+            for run in &runs {
+                memory.copy_run(offset, bytes, run)?;
+            }
+        }
         Ok(Box::new(memory))
     }
 }
@@ -166,19 +196,11 @@ impl Reservation {
         self.base.as_ptr().wrapping_add(offset).cast()
     }
 
-    fn map_run(&self, file: Option<&Arc<OwnedFd>>, run: &Run, size: usize) -> Result<(), String> {
-        let bad = || format!("the megabinary's memory image has a run outside the memory: {run:?}");
-        let start = usize::try_from(run.memory_offset).map_err(|_| bad())?;
-        let len = usize::try_from(run.len).map_err(|_| bad())?;
-        let end = start.checked_add(len).ok_or_else(bad)?;
-        if end > size
-            || !start.is_multiple_of(HOST_PAGE)
-            || !len.is_multiple_of(HOST_PAGE)
-            || len == 0
-        {
-            return Err(bad());
-        }
-        let file = file.ok_or_else(|| "a memory image, and no file to map it from".to_owned())?;
+    fn map_run(&self, source: &PageSource, run: &Run, size: usize) -> Result<(), String> {
+        let (start, len) = place(run, size)?;
+        let PageSource::File(file) = source else {
+            return Err("a memory image, and no file to map it from".to_owned());
+        };
         // SAFETY: the range lies in this reservation (checked above), which nobody uses yet; a
         // private mapping never writes to the file.
         let mapped = unsafe {
@@ -198,6 +220,19 @@ impl Reservation {
             )
         })
     }
+}
+
+/// Where in a memory of `size` bytes a run goes: start and length, whole pages.
+fn place(run: &Run, size: usize) -> Result<(usize, usize), String> {
+    let bad = || format!("the megabinary's memory image has a run outside the memory: {run:?}");
+    let start = usize::try_from(run.memory_offset).map_err(|_| bad())?;
+    let len = usize::try_from(run.len).map_err(|_| bad())?;
+    let end = start.checked_add(len).ok_or_else(bad)?;
+    if end > size || !start.is_multiple_of(HOST_PAGE) || !len.is_multiple_of(HOST_PAGE) || len == 0
+    {
+        return Err(bad());
+    }
+    Ok((start, len))
 }
 
 impl Drop for Reservation {
@@ -225,6 +260,20 @@ impl Linear {
             from = start + run.len as usize;
         }
         self.open(from, size)
+    }
+
+    /// Copies a run out of `bytes`, which are what the file has from `offset`.
+    fn copy_run(&mut self, offset: u64, bytes: &[u8], run: &Run) -> Result<(), String> {
+        let (start, len) = place(run, self.size)?;
+        let from = run
+            .file_offset
+            .checked_sub(offset)
+            .and_then(|at| bytes.get(usize::try_from(at).ok()?..)?.get(..len))
+            .ok_or_else(|| format!("a memory image has a run that is not mapped: {run:?}"))?;
+        // SAFETY: the range lies in this reservation, below the size (checked by `place`), which
+        // is open for writing and which nobody else uses yet.
+        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), self.reservation.at(start).cast(), len) };
+        Ok(())
     }
 
     fn open(&self, from: usize, to: usize) -> rustix::io::Result<()> {

@@ -20,20 +20,6 @@ pub use wall::arm_wall_time;
 /// Signals that ask a process to end, and end it.
 const ENDING: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
 
-/// Signals that must not be ignored or caught as inherited: the vkernel, wasmtime or the host
-/// kernel rely on their default action until somebody installs a handler.
-const DEFAULT: [libc::c_int; 9] = [
-    libc::SIGCHLD,
-    libc::SIGALRM,
-    libc::SIGSEGV,
-    libc::SIGBUS,
-    libc::SIGFPE,
-    libc::SIGILL,
-    libc::SIGTRAP,
-    libc::SIGSYS,
-    libc::SIGABRT,
-];
-
 /// Takes over the process's signals; call it once at start, before wasmtime installs its handlers
 /// and before threads are started (they inherit the mask).
 ///
@@ -43,21 +29,25 @@ const DEFAULT: [libc::c_int; 9] = [
 ///   without job control expect; except in PID 1 and except SIGTERM.
 /// - SIGPIPE and SIGXFSZ are ignored: writes give EPIPE, and EFBIG beyond RLIMIT_FSIZE, which the
 ///   guest gets (WASI has no signals).
-/// - What a parent may have left ignored or blocked is reset: actions do survive `execve`.
+/// - What a parent may have left blocked is unblocked: the mask does survive `execve`.
+///
+/// Of other signals, what a parent left ignored stays so, and changes nothing: the host kernel
+/// forces the signal of a fault or of the seccomp filter on a process that ignores it, abort(3)
+/// resets SIGABRT itself, [`arm_wall_time`] sets SIGALRM, and there are no children.
 pub fn install() -> io::Result<()> {
-    for signal in DEFAULT {
-        set(signal, libc::SIG_DFL, 0)?;
-    }
     for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
         set(signal, libc::SIG_IGN, 0)?;
     }
-    let first = rustix::process::getpid().is_init();
     for signal in ENDING {
-        if first || signal == libc::SIGTERM || !is_ignored(signal)? {
-            let handler: extern "C" fn(libc::c_int) = end_process;
-            // The action is the default again, and the signal not blocked, when the handler runs.
-            let flags = libc::SA_RESETHAND | libc::SA_NODEFER;
-            set(signal, handler as libc::sighandler_t, flags)?;
+        let handler: extern "C" fn(libc::c_int) = end_process;
+        // The action is the default again, and the signal not blocked, when the handler runs.
+        let flags = libc::SA_RESETHAND | libc::SA_NODEFER;
+        let before = set(signal, handler as libc::sighandler_t, flags)?;
+        if before == libc::SIG_IGN
+            && signal != libc::SIGTERM
+            && !rustix::process::getpid().is_init()
+        {
+            set(signal, libc::SIG_IGN, 0)?;
         }
     }
     unblock_all()
@@ -86,28 +76,25 @@ extern "C" fn end_process(signal: libc::c_int) {
     }
 }
 
-fn set(signal: libc::c_int, handler: libc::sighandler_t, flags: libc::c_int) -> io::Result<()> {
+/// Sets an action; returns the handler before.
+fn set(
+    signal: libc::c_int,
+    handler: libc::sighandler_t,
+    flags: libc::c_int,
+) -> io::Result<libc::sighandler_t> {
     // SAFETY: `sigaction` is a plain C structure for which zeroes are valid (empty mask).
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_sigaction = handler;
     // SA_ONSTACK: wasmtime gives threads an alternative stack, and guest stacks may be full.
     action.sa_flags = flags | libc::SA_ONSTACK;
-    // SAFETY: `handler` is SIG_DFL, SIG_IGN or an `extern "C" fn(c_int)` of this module, which is
+    // SAFETY: as above.
+    let mut before: libc::sigaction = unsafe { mem::zeroed() };
+    // SAFETY: `before` is valid for writing; `handler` is SIG_IGN or an `extern "C" fn(c_int)` of this module, which is
     // what `sa_flags` without SA_SIGINFO says.
-    if unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) } != 0 {
+    if unsafe { libc::sigaction(signal, &raw const action, &raw mut before) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok(())
-}
-
-fn is_ignored(signal: libc::c_int) -> io::Result<bool> {
-    // SAFETY: as in `set`; with a null action, sigaction only reports the current one.
-    let mut current: libc::sigaction = unsafe { mem::zeroed() };
-    // SAFETY: `current` is valid for writing.
-    if unsafe { libc::sigaction(signal, ptr::null(), &raw mut current) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(current.sa_sigaction == libc::SIG_IGN)
+    Ok(before.sa_sigaction)
 }
 
 /// Empties the calling thread's signal mask, which `execve` keeps.

@@ -129,19 +129,32 @@ fn files_beyond_the_size_limit_are_errors() {
     );
 }
 
+/// What `install` leaves as it was inherited does not matter.
 #[test]
-fn inherited_dispositions_are_reset() {
-    check(
-        || {
-            ignore(libc::SIGCHLD);
-            signals::install().unwrap();
-            // With SIGCHLD ignored, children vanish and waitpid fails with ECHILD.
-            let (end, _) = Child::start(|| 3).wait();
-            assert_eq!(end, End::Exit(3));
-            0
-        },
-        End::Exit(0),
-    );
+fn faults_and_aborts_end_the_process_even_if_ignored() {
+    let faults: [(i32, fn()); 4] = [
+        // SAFETY: each instruction faults, which is the point: nothing runs after it.
+        (libc::SIGSEGV, || unsafe {
+            std::ptr::null_mut::<u8>().write_volatile(1);
+        }),
+        // SAFETY: as above.
+        (libc::SIGILL, || unsafe { std::arch::asm!("ud2") }),
+        // SAFETY: as above.
+        (libc::SIGTRAP, || unsafe { std::arch::asm!("int3") }),
+        (libc::SIGABRT, || std::process::abort()),
+    ];
+    for (signal, fault) in faults {
+        check(
+            || {
+                ignore(signal);
+                block_everything();
+                signals::install().unwrap();
+                fault();
+                7
+            },
+            End::Signal(signal),
+        );
+    }
 }
 
 /// PID 1 of a new PID namespace, as in a container.
@@ -190,6 +203,7 @@ fn the_wall_clock_limit() {
     let child = Child::start(|| {
         let audit = Audit::to_fd(writer.try_clone().unwrap().into());
         block_everything();
+        ignore(libc::SIGALRM);
         signals::install().unwrap();
         // The second replaces the first.
         signals::arm_wall_time(3_600_000, &audit).unwrap();

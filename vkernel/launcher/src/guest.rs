@@ -10,7 +10,9 @@ use std::{
 
 use megabinary_format::{Digest, Module, Target, write_dump};
 use vkernel_abi::{exit, personality::PREVIEW1};
-use vkernel_engine::{CodeImage, GUEST_STACK, HOST_STACK, Machine, Outcome, Start, TrapReport};
+use vkernel_engine::{
+    CodeImage, GUEST_STACK, HOST_STACK, Machine, Outcome, PageSource, Start, TrapReport,
+};
 use vkernel_kernel::{
     Contents, Mount, Process, ProcessBuilder, Source,
     audit::Audit,
@@ -111,7 +113,15 @@ impl<'p> Guest<'p> {
             .module
             .code
             .ok_or_else(|| Failure::new("the index has no code for the module"))?;
-        let file = Arc::new(payload::own_file()?);
+        let (file, pages) = match payload.memory_pages() {
+            Some((offset, bytes)) if index.trees.is_empty() => {
+                (None, PageSource::Mapped { offset, bytes })
+            }
+            _ => {
+                let file = Arc::new(payload::own_file()?);
+                (Some(Arc::clone(&file)), PageSource::File(file))
+            }
+        };
         let mut builder = ProcessBuilder::new()
             .args(self.argv)
             .env(self.env)
@@ -126,12 +136,14 @@ impl<'p> Guest<'p> {
             let guest_path = String::from_utf8_lossy(&mapping.guest).into_owned();
             builder = builder.mount(Mount::Directory { guest_path, fd });
         }
-        for tree in &index.trees {
-            let contents = Contents::File(Arc::clone(&file));
-            builder = builder.mount(Mount::Tree {
-                tree: Arc::new(tree.clone()),
-                contents,
-            });
+        // With trees, the file is open.
+        if let Some(file) = file {
+            for tree in &index.trees {
+                builder = builder.mount(Mount::Tree {
+                    tree: Arc::new(tree.clone()),
+                    contents: Contents::File(Arc::clone(&file)),
+                });
+            }
         }
         let mut dump = None;
         if let Role::Snapshot { out, time } = &self.role {
@@ -155,7 +167,7 @@ impl<'p> Guest<'p> {
             target: index.target,
             memory_max: index.policy.memory_max,
             code: payload.code(range)?,
-            file,
+            pages,
             process: builder.build()?,
             start: if dump.is_some() {
                 Start::ToSnapshot
@@ -204,7 +216,7 @@ pub(crate) struct Prepared<'p> {
     target: Target,
     memory_max: Option<u64>,
     code: CodeImage,
-    file: Arc<OwnedFd>,
+    pages: PageSource,
     process: Process,
     start: Start,
     dump: Option<File>,
@@ -218,7 +230,7 @@ impl Prepared<'_> {
             self.target,
             self.module,
             self.code,
-            Some(self.file),
+            self.pages,
             self.memory_max,
         )?;
         let mut finished = machine.run(self.process, self.start)?;

@@ -59,17 +59,18 @@ pub(crate) enum PayloadError {
 #[derive(Clone, Copy)]
 struct ProgramHeader {
     kind: u32,
-    _flags: u32,
-    _offset: u64,
+    flags: u32,
+    offset: u64,
     vaddr: u64,
     _paddr: u64,
-    _filesz: u64,
+    filesz: u64,
     memsz: u64,
     _align: u64,
 }
 
 const PT_LOAD: u32 = 1;
 const PT_PHDR: u32 = 6;
+const PF_R: u32 = 4;
 
 /// The parts of a megabinary that a launch needs.
 pub(crate) struct Payload {
@@ -155,6 +156,28 @@ impl Payload {
             ));
         }
         Ok(())
+    }
+
+    /// The memory pages of all modules, with their offset in the file, if execve has mapped them or
+    /// there are none; otherwise they are to be mapped from the file.
+    pub(crate) fn memory_pages(&self) -> Option<(u64, &'static [u8])> {
+        let mut segments = self.index.segments.iter();
+        let Some(memory) = segments.find(|s| s.kind == SegmentKind::Memory) else {
+            return Some((0, &[]));
+        };
+        let load = self.headers.iter().find(|h| {
+            let end = memory.offset.checked_add(memory.len);
+            h.kind == PT_LOAD
+                && h.flags == PF_R
+                && h.offset <= memory.offset
+                && end.is_some_and(|e| Some(e) <= h.offset.checked_add(h.filesz.min(h.memsz)))
+        })?;
+        let vaddr = load.vaddr.wrapping_add(memory.offset - load.offset);
+        let start = self.bias.wrapping_add(vaddr as usize) as *const u8;
+        // SAFETY: the range lies in a read-only PT_LOAD (checked), which execve mapped for the life
+        // of the process.
+        let bytes = unsafe { std::slice::from_raw_parts(start, memory.len as usize) };
+        Some((memory.offset, bytes))
     }
 
     /// Digest of the index's bytes, for people.

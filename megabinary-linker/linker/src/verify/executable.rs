@@ -10,7 +10,7 @@ use super::{Report, VerifyError};
 use crate::{
     elf::{
         code::CodeImage,
-        launcher,
+        end, launcher,
         raw::{self, Header, PT_LOAD, PT_PHDR, Phdr, X},
     },
     portable::check_names,
@@ -164,17 +164,19 @@ impl<'a> Verifier<'a> {
         let end = self
             .phdrs
             .iter()
-            .find(|p| p.kind == PT_LOAD && p.offset == segment.offset);
+            .filter(|p| p.kind == PT_LOAD)
+            .find(|p| p.file().is_some_and(|r| r.contains(&segment.offset)));
         let Some(end) = end else {
             return self.wrong("its program headers are not mapped");
         };
+        let vaddr = end.vaddr.wrapping_add(segment.offset - end.offset);
         let expected = [
-            Phdr::over(PT_PHDR, raw::R, segment.offset, end.vaddr, segment.len),
+            Phdr::over(PT_PHDR, raw::R, segment.offset, vaddr, segment.len),
             Phdr::over(
                 PT_VKERNEL,
                 raw::R,
                 tail_at,
-                end.vaddr.wrapping_add(segment.len),
+                vaddr.wrapping_add(segment.len),
                 (self.bytes.len() as u64).saturating_sub(tail_at),
             ),
         ];
@@ -201,6 +203,7 @@ impl<'a> Verifier<'a> {
             .filter(|p| p.kind == PT_LOAD)
             .copied()
             .collect();
+        let (mut code_loads, mut names) = (Vec::new(), Vec::new());
         for module in &index.modules {
             let Some(code) = module.code else { continue };
             let Some(image) = raw::slice(self.bytes, code.offset, code.len) else {
@@ -213,31 +216,41 @@ impl<'a> Verifier<'a> {
             match CodeImage::read(image, index.target) {
                 Err(e) => self.wrong(format!("the code of module `{}`: {e}", module.name)),
                 Ok(image) => {
-                    for load in image.loads(code.offset, code.vaddr) {
-                        let before = rest.len();
-                        rest.retain(|l| *l != load);
-                        if rest.len() + 1 != before {
-                            self.wrong(format!(
-                                "the code of module `{}` is not mapped as R, R-X, R",
-                                module.name
-                            ));
-                        }
-                    }
+                    let loads = image.loads(code.offset, code.vaddr);
+                    names.extend(loads.iter().map(|_| &module.name));
+                    code_loads.extend(loads);
                 }
+            }
+        }
+        let mut take = |load: &Phdr| {
+            let before = rest.len();
+            rest.retain(|l| l != load);
+            rest.len() + 1 == before
+        };
+        let headers = self.phdrs.iter().find(|p| p.kind == PT_PHDR).copied();
+        if let Some(headers) = headers {
+            let len = self.bytes.len() as u64;
+            let end = end::load(&mut code_loads, &index.segments, &headers, len);
+            if !take(&end) {
+                self.problems
+                    .push("its program headers and tail are not mapped as they should be".into());
+            }
+        }
+        for (load, name) in code_loads.iter().zip(names) {
+            if !take(load) {
+                self.problems.push(format!(
+                    "the code of module `{name}` is not mapped as R, R-X, R"
+                ));
             }
         }
         let launcher = find(index, SegmentKind::Launcher)
             .map(range)
             .unwrap_or(0..0);
-        let headers = find(index, SegmentKind::Headers).map(range).unwrap_or(0..0);
         let mut entry_is_launcher = false;
         for load in rest {
             let Some(file) = load.file() else { continue };
             let inside = file.start >= launcher.start && file.end <= launcher.end;
-            let end = file.start == headers.start
-                && file.end == self.bytes.len() as u64
-                && load.flags == raw::R;
-            if !inside && !end {
+            if !inside {
                 let at = load.vaddr;
                 self.wrong(format!(
                     "its segment at {at:#x} maps what the index does not name"

@@ -70,6 +70,28 @@ pub(super) fn install(program: &[Instruction]) -> io::Result<()> {
     Ok(())
 }
 
+/// Takes the given Landlock rights to the file system from the calling thread, everywhere
+/// (`landlock(7)`). Fails with EINVAL, and changes nothing, if the host kernel does not know one.
+pub(super) fn landlock_all(rights: u64) -> io::Result<()> {
+    // `struct landlock_ruleset_attr` as of Linux 5.13: `handled_access_fs` alone.
+    let (attributes, len) = (rights, size_of::<u64>());
+    // SAFETY: the kernel reads `len` bytes.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            &raw const attributes,
+            len,
+            0,
+        )
+    };
+    check(fd)?;
+    // SAFETY: takes integers only.
+    let result = check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, fd, 0) });
+    // SAFETY: the descriptor was made above and is known here only.
+    unsafe { libc::close(fd as libc::c_int) };
+    result
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::{End, check, result};
