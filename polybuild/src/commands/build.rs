@@ -1,10 +1,14 @@
 //! `polybuild build`.
 
+use std::path::Path;
+
+use polybuild_recipe::{Kind, Lock, Recipe};
+
 use super::context;
 use crate::{
     args::{Build, Global},
     failure::Result,
-    pipeline,
+    pipeline::{self, Context},
     ui::{Ui, size},
 };
 
@@ -21,6 +25,9 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Build) -> Result<()> {
         .output
         .clone()
         .unwrap_or_else(|| pipeline::default_output(&recipe));
+    if recipe.kind == Kind::Library {
+        return library(ui, &cx, &recipe, &lock, &output);
+    }
     let built = pipeline::build(&cx, &recipe, &lock, &output)?;
     let shown = output.display();
     let command = built
@@ -42,6 +49,25 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Build) -> Result<()> {
             size = size(built.compressed_size),
         ),
         &serde_json::json!({ "event": "built", "output": output, "image": built }),
+    );
+    Ok(())
+}
+
+fn library(ui: &Ui, cx: &Context<'_>, recipe: &Recipe, lock: &Lock, output: &Path) -> Result<()> {
+    let library = pipeline::build_library(cx, recipe, lock, output)?;
+    let list: String = library
+        .outputs
+        .iter()
+        .map(|(name, digest)| format!("  {digest}  {name}\n"))
+        .collect();
+    ui.result(
+        &format!(
+            "{} {}\n{list}in {}\n",
+            recipe.name,
+            recipe.version,
+            output.display()
+        ),
+        &serde_json::json!({ "event": "built", "output": output, "library": library }),
     );
     Ok(())
 }

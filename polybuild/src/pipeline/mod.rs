@@ -7,6 +7,7 @@
 mod code;
 mod image;
 mod inputs;
+mod library;
 mod modules;
 mod plan;
 mod record;
@@ -23,6 +24,7 @@ use polybuild_recipe::{Lock, Recipe};
 pub(crate) use image::names;
 pub use image::{Built, EPOCH_VARIABLE, default_output};
 pub use inputs::{load, load_locked, write_lock};
+pub use library::{Library, build_library};
 pub use modules::binary;
 pub use record::Record;
 

@@ -17,6 +17,7 @@ use super::{Context, inputs, record, sources::Sources};
 use crate::{
     exit,
     failure::{Failure, IoContext, Result},
+    files,
     scratch::Scratch,
 };
 
@@ -63,6 +64,11 @@ fn key(
     let mut parts = vec!["build step".to_owned(), text, cx.epoch.to_string()];
     for reference in step.inputs.values() {
         parts.push(inputs::identity(reference, lock, earlier)?);
+    }
+    // Other tools are the machine's, and what they are is not known; this one is ours.
+    if step.tools.iter().any(|tool| is_driver(tool)) {
+        let driver = files::read(&find_tool(DRIVER, step)?)?;
+        parts.push(megabinary_format::Digest::of(&driver).to_string());
     }
     Ok(record::key(
         &parts.iter().map(String::as_str).collect::<Vec<_>>(),
@@ -152,18 +158,22 @@ fn run_step(
         ));
     }
     let results = scratch.path().join("outputs");
-    for name in &step.outputs {
-        let made = work.join(name);
-        if !made.is_file() {
+    for output in &step.outputs {
+        let made = work.join(&output.path);
+        let (there, kind) = match output.folder {
+            true => (made.is_dir(), "folder"),
+            false => (made.is_file(), "file"),
+        };
+        if !there {
             return Err(Failure::message(
                 exit::RECIPE,
                 format!(
-                    "build step `{}` ended well but did not make `{name}`",
+                    "build step `{}` ended well but did not make the {kind} `{output}`",
                     step.id
                 ),
             ));
         }
-        copy(&made, &results.join(name))?;
+        copy(&made, &results.join(&output.path))?;
     }
     let parent = done.parent().unwrap_or(&cx.cache);
     fs::create_dir_all(parent).doing("creating", parent)?;
@@ -171,12 +181,13 @@ fn run_step(
         fs::remove_dir_all(done).doing("removing", done)?;
     }
     fs::rename(&results, done).doing("putting into place", done)?;
-    stage.finish(&step.outputs.join(", "));
+    let made: Vec<String> = step.outputs.iter().map(ToString::to_string).collect();
+    stage.finish(&made.join(", "));
     Ok(())
 }
 
 /// Copies a file, or a folder with everything in it; links stay links.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent).doing("creating", parent)?;
     }
@@ -203,7 +214,31 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The compiler driver's executable, which is installed beside ours, and its other names.
+const DRIVER: &str = "vkcc";
+const DRIVER_NAMES: &[&str] = &[DRIVER, "vkc++", "vkar", "vkranlib"];
+
+fn is_driver(tool: &str) -> bool {
+    DRIVER_NAMES.contains(&tool)
+}
+
 fn find_tool(tool: &str, step: &Build) -> Result<PathBuf> {
+    if is_driver(tool) {
+        let path = std::env::current_exe()
+            .doing("finding", Path::new("polybuild"))?
+            .with_file_name(DRIVER);
+        return path.is_file().then_some(path).ok_or_else(|| {
+            Failure::message(
+                exit::ENVIRONMENT,
+                format!(
+                    "build step `{}` needs `{tool}`, the compiler driver, which is not installed \
+                     beside polybuild",
+                    step.id
+                ),
+            )
+            .hint("build it with `cargo build --release -p vkcc`")
+        });
+    }
     std::env::var_os("PATH")
         .iter()
         .flat_map(std::env::split_paths)

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The triple that clang has the personality's types for: 32-bit pointers, 64-bit long.
-const TARGET: &str = "--target=wasm32-linux-muslwali";
+pub(crate) const TARGET: &str = "--target=wasm32-linux-muslwali";
 
 /// Options of every compilation.
 const FIXED: &[&str] = &[
@@ -62,12 +62,12 @@ pub(crate) fn process(
     if variant == Variant::Threads {
         process.arg("-D_REENTRANT");
     }
-    if cxx
+    let cxx = cxx
         || job
             .sources
             .iter()
-            .any(|(path, language)| is_cxx(path, *language))
-    {
+            .any(|(path, language)| is_cxx(path, *language));
+    if cxx {
         // C's part of it is on already; this gives C++ its exceptions.
         process.arg("-fwasm-exceptions");
     }
@@ -86,12 +86,12 @@ pub(crate) fn process(
     // After the user's, as a compiler's own folders are.
     process.arg("-nostdinc");
     if !command.no_includes {
-        if !command.no_cxx_includes {
-            process.arg("-nostdinc++");
-            let cxx_headers = environment.sysroot.join("include/c++/v1");
-            if cxx_headers.is_dir() {
-                process.arg("-cxx-isystem").arg(cxx_headers);
-            }
+        process.arg("-nostdinc++");
+        // Its headers wrap C's, and must come before them.
+        if cxx && !command.no_cxx_includes {
+            process
+                .arg("-isystem")
+                .arg(environment.sysroot.join("include/c++/v1"));
         }
         process
             .arg("-isystem")

@@ -57,7 +57,7 @@ fn drive(environment: &Environment, command: &Command, cxx: bool) -> Result<u8> 
     }
     if !command.has_input() {
         if command.verbose {
-            return status(environment.tool("clang").arg("-v"));
+            return status(environment.tool("clang").args([compile::TARGET, "-v"]));
         }
         return Err(Error::NoInput);
     }

@@ -101,7 +101,7 @@ pub enum Ref {
     Build {
         /// Id of the step.
         step: String,
-        /// One of its outputs.
+        /// One of its outputs, or a path in one that is a folder.
         output: String,
     },
     /// `path:PATH`: a file or folder of this machine.
@@ -151,8 +151,41 @@ pub struct Build {
     pub tools: Vec<String>,
     /// Relative path in the step's folder → what is put there.
     pub inputs: BTreeMap<String, Ref>,
-    /// Relative paths of the files it makes.
-    pub outputs: Vec<String>,
+    /// What it makes.
+    pub outputs: Vec<Output>,
+}
+
+/// Something that a build step makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Relative path in the step's folder.
+    pub path: String,
+    /// Whether it is a folder, of which everything belongs to the output.
+    pub folder: bool,
+}
+
+impl Output {
+    /// Whether a reference to `path` means this output, or something in it.
+    pub fn holds(&self, path: &str) -> bool {
+        match path.strip_prefix(self.path.as_str()) {
+            Some("") => true,
+            Some(rest) => self.folder && rest.starts_with('/'),
+            None => false,
+        }
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)?;
+        f.write_str(if self.folder { "/" } else { "" })
+    }
+}
+
+impl Serialize for Output {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// What a build step runs.

@@ -195,6 +195,25 @@ fn build_steps_come_in_the_order_of_their_inputs() {
 }
 
 #[test]
+fn an_output_that_is_a_folder_holds_what_is_in_it() {
+    let check = |reference: &str, expected: bool| {
+        let text = head("tool", "")
+            + "[[build]]\nid = 'a'\nrun = ['cc']\noutputs = ['tree/', 'file']\n"
+            + &format!("[[module]]\nname = 'm'\nfile = '{reference}'\n");
+        let tree = Tree::new(&[("recipe.toml", &text)]);
+        let loaded = load(&tree.path("recipe.toml"));
+        assert_eq!(loaded.is_ok(), expected, "{reference}");
+    };
+    check("build:a/file", true);
+    check("build:a/tree", true);
+    check("build:a/tree/lib/x.wasm", true);
+    check("build:a/file/x.wasm", false);
+    check("build:a/trees", false);
+    check("build:a/tree/../file", false);
+    check("build:a", false);
+}
+
+#[test]
 fn exclude_patterns_match_any_name_in_a_path() {
     let text = head("tool", "")
         + "[[tree]]\nmount = '/app'\nentry = [{ source = 'path:app', exclude = ['*.so', 'tests'] }]";

@@ -128,8 +128,15 @@ impl<'a> Follow<'a> {
     fn output(&self, step: &str, output: &str) -> Option<ProblemKind> {
         match self.builds.iter().find(|b| b.value.id == step) {
             Some(build) => {
-                let outputs = build.value.outputs.iter().map(String::as_str).collect();
-                unknown("output", output, outputs)
+                let outputs = &build.value.outputs;
+                if outputs.iter().any(|known| known.holds(output)) {
+                    return None;
+                }
+                unknown(
+                    "output",
+                    output,
+                    outputs.iter().map(|o| o.path.as_str()).collect(),
+                )
             }
             None => {
                 let steps = self.builds.iter().map(|b| b.value.id.as_str()).collect();

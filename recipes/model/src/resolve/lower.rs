@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::layer::{Item, Layer, Link, Target};
 use crate::{
-    Build, Command, Entry, Graft, Kind, LocalPath, Module, Place, Program, Ref, Snapshot, Source,
-    SourceUrl,
+    Build, Command, Entry, Graft, Kind, LocalPath, Module, Output, Place, Program, Ref, Snapshot,
+    Source, SourceUrl,
     error::{Problem, ProblemKind},
     place::SourceText,
     value,
@@ -190,6 +190,13 @@ impl Lower<'_> {
             ("path", Some(path)) => Ref::Local(self.local(at, path)),
             ("build", Some(output)) => {
                 let (step, output) = output.split_once('/').unwrap_or((output, ""));
+                // An empty one is an output that the step does not have: that is said later.
+                if !output.is_empty()
+                    && let Err(why) = value::relative_path(output)
+                {
+                    let (path, wanted) = (output.to_owned(), "an output of a build step");
+                    self.fail(&at.span, ProblemKind::BadPath { path, wanted, why });
+                }
                 let (step, output) = (step.to_owned(), output.to_owned());
                 let link = Target::Build {
                     step: step.clone(),
@@ -305,9 +312,21 @@ impl Lower<'_> {
             env: self.env(&table.env),
             tools: table.tools.iter().map(|t| self.name(t)).collect(),
             inputs,
-            outputs: outputs
-                .map(|at| self.relative_path(at, "a path in the step's folder"))
-                .collect(),
+            outputs: outputs.map(|at| self.output(at)).collect(),
+        }
+    }
+
+    /// A path in the step's folder; a `/` at its end says that it is a folder.
+    fn output(&mut self, at: &At<String>) -> Output {
+        let (path, folder) = match at.value.strip_suffix('/') {
+            Some(path) => (path, true),
+            None => (at.value.as_str(), false),
+        };
+        let checked = value::relative_path(path);
+        self.path(at, "a path in the step's folder", checked);
+        Output {
+            path: path.to_owned(),
+            folder,
         }
     }
 

@@ -22,12 +22,14 @@ pub struct BuildTable {
     /// its own), `LC_ALL=C`, `TZ=UTC` and `SOURCE_DATE_EPOCH`.
     #[serde(default)]
     pub env: BTreeMap<At<String>, String>,
-    /// Commands of this machine that the step may run, by name.
+    /// Commands of this machine that the step may run, by name. `vkcc`, `vkc++`, `vkar` and
+    /// `vkranlib` are the compiler driver of the Linux personality, installed beside polybuild.
     #[serde(default)]
     pub tools: Vec<At<String>>,
     /// What the step reads: path in its folder = reference.
     #[serde(default)]
     pub inputs: BTreeMap<At<String>, At<String>>,
-    /// Files that the step must have made when it ends: paths in its folder.
+    /// What the step must have made when it ends: paths in its folder. One that ends in `/` is a
+    /// folder with everything in it; references name it, or something in it, without that `/`.
     pub outputs: Vec<At<String>>,
 }

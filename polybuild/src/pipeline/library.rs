@@ -1,0 +1,67 @@
+//! A library by itself: its build steps are run and what they made is laid out, with a digest each.
+//!
+//! A library is normally built as part of what uses it. By itself it is built to be looked at, to
+//! be developed against, and to see that two builds make the same.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use polybuild_recipe::{Lock, Recipe, digest_path};
+use serde::Serialize;
+
+use super::{Context, image::Staged, record, sources, steps};
+use crate::{
+    exit,
+    failure::{Failure, IoContext, Result},
+    files,
+};
+
+/// What was made: `STEP/OUTPUT` and its digest (`sha256:…`; of a folder, over names, kinds,
+/// execute permissions and contents).
+#[derive(Debug, Serialize)]
+pub struct Library {
+    /// Outputs by name.
+    pub outputs: BTreeMap<String, String>,
+}
+
+/// Builds a library into the folder `output`, as `STEP/OUTPUT`.
+pub fn build_library(
+    cx: &Context<'_>,
+    recipe: &Recipe,
+    lock: &Lock,
+    output: &Path,
+) -> Result<Library> {
+    if recipe.builds.is_empty() {
+        return Err(Failure::message(
+            exit::RECIPE,
+            format!(
+                "the library `{}` has no build step: there is nothing to build",
+                recipe.name
+            ),
+        ));
+    }
+    let staged = Staged::beside(output)?;
+    let sources = sources::fetch(cx, recipe, lock)?;
+    let made = steps::run(cx, recipe, lock, &sources)?;
+    let mut outputs = BTreeMap::new();
+    for step in &recipe.builds {
+        let Some(from) = made.step(&step.id) else {
+            continue;
+        };
+        for output in &step.outputs {
+            let from = from.join(&output.path);
+            let to = staged.path().join(&step.id).join(&output.path);
+            steps::copy(&from, &to)?;
+            let (digest, _) = digest_path(&from).map_err(Failure::environment)?;
+            outputs.insert(format!("{}/{output}", step.id), digest.to_string());
+        }
+    }
+    let library = Library { outputs };
+    let mut text = serde_json::to_string_pretty(&library).map_err(Failure::internal)?;
+    text.push('\n');
+    files::write_whole(&staged.path().join(record::FILE), text.as_bytes(), 0o644)?;
+    if let Some(parent) = output.parent() {
+        fs::create_dir_all(parent).doing("creating", parent)?;
+    }
+    staged.publish(output)?;
+    Ok(library)
+}

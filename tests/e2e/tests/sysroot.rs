@@ -1,0 +1,239 @@
+//! The sysroot of the Linux personality and its compiler driver: what programs are made of, that
+//! nothing of the host gets in, and that outputs are reproducible.
+//!
+//! Needs `out/musl-1.2.5` (`polybuild recipes/musl/1.2.5/recipe.toml`) and `tests/install`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed unwrap is a failed test"
+)]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use polybuild_e2e::{Said, guests::test_tools_python, polybuild_path, run, workspace};
+
+fn sysroot() -> PathBuf {
+    let path = workspace().join("out/musl-1.2.5/sysroot/sysroot");
+    assert!(
+        path.is_dir(),
+        "{} is missing: run `polybuild recipes/musl/1.2.5/recipe.toml`",
+        path.display()
+    );
+    path
+}
+
+fn zig() -> PathBuf {
+    let said = run(Command::new(test_tools_python()).args([
+        "-c",
+        "import ziglang, os; print(os.path.join(os.path.dirname(ziglang.__file__), 'zig'))",
+    ]));
+    PathBuf::from(said.stdout.trim())
+}
+
+/// The driver under one of its names, in a folder of its own.
+fn driver(name: &str, folder: &Path) -> Command {
+    let link = folder.join(name);
+    if !link.exists() {
+        std::os::unix::fs::symlink(polybuild_path().with_file_name("vkcc"), &link).unwrap();
+    }
+    let mut command = Command::new(link);
+    command
+        .env_clear()
+        .env("VKCC_SYSROOT", sysroot())
+        .env("VKCC_ZIG", zig())
+        .current_dir(folder);
+    command
+}
+
+fn guest(name: &str) -> PathBuf {
+    workspace().join("tests/e2e/guests/linux").join(name)
+}
+
+#[track_caller]
+fn well(said: &Said) {
+    assert_eq!(said.status, 0, "{}", said.stderr);
+}
+
+/// Imports as `module.name`, and exports, of a module that is valid.
+fn contents(module: &Path) -> (BTreeSet<String>, BTreeSet<String>) {
+    let script = "import sys, wasmtime as w\n\
+        c = w.Config(); c.wasm_threads = True; c.wasm_exceptions = True; c.shared_memory = True\n\
+        m = w.Module.from_file(w.Engine(c), sys.argv[1])\n\
+        print(*[f'{i.module}.{i.name}' for i in m.imports])\n\
+        print(*[e.name for e in m.exports])";
+    let said = run(Command::new(test_tools_python())
+        .args(["-c", script])
+        .arg(module));
+    well(&said);
+    let mut lines = said.stdout.lines();
+    let mut words = || {
+        let line = lines.next().unwrap();
+        line.split_whitespace().map(str::to_owned).collect()
+    };
+    (words(), words())
+}
+
+#[test]
+fn programs_import_the_calls_they_make_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |options: &[&str], source: &str, has: &[&str], has_not: &[&str]| {
+        let name = if source.ends_with(".cc") {
+            "vkc++"
+        } else {
+            "vkcc"
+        };
+        well(&run(driver(name, dir.path())
+            .args(["-O1", "-Wall", "-Werror", "-o", "program"])
+            .args(options)
+            .arg(guest(source))));
+        let (imports, exports) = contents(&dir.path().join("program"));
+        for import in has {
+            assert!(
+                imports.contains(*import),
+                "{source}: no {import} in {imports:?}"
+            );
+        }
+        for import in has_not {
+            assert!(!imports.contains(*import), "{source}: {import}");
+        }
+        assert!(
+            imports
+                .iter()
+                .all(|i| i.starts_with("wali.") || i == "env.memory")
+        );
+        for export in [
+            "_start",
+            "__indirect_function_table",
+            "__stack_pointer",
+            "__heap_base",
+        ] {
+            assert!(exports.contains(export), "{source}: no {export}");
+        }
+        exports
+    };
+    let alone = [
+        "env.memory",
+        "wali.SYS_socket",
+        "wali.SYS_fork",
+        "wali.__wasm_thread_spawn",
+    ];
+    let exports = check(
+        &[],
+        "library.c",
+        &["wali.SYS_writev", "wali.SYS_getpid"],
+        &alone,
+    );
+    assert!(exports.contains("memory"));
+    let exports = check(&["-pthread"], "library.c", &["env.memory"], &alone[1..]);
+    assert!(exports.contains("__tls_base"));
+    let exports = check(
+        &["-pthread"],
+        "thread.c",
+        &["env.memory", "wali.__wasm_thread_spawn", "wali.SYS_futex"],
+        &["wali.SYS_clone"],
+    );
+    assert!(exports.contains("__wasm_thread_start_libc"));
+    check(
+        &[],
+        "thread.c",
+        &[],
+        &["env.memory", "wali.__wasm_thread_spawn"],
+    );
+    check(&[], "cxx.cc", &["wali.SYS_writev"], &alone);
+    check(&["-pthread"], "cxx.cc", &["env.memory"], &alone[1..]);
+}
+
+#[test]
+fn nothing_of_the_host_gets_in() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(
+        dir.path().join("host.c"),
+        "#include <x86_64-linux-gnu/asm/unistd.h>\nint main(void) { return 0; }\n",
+    )
+    .unwrap();
+    fs::write(dir.path().join("plain.c"), "int main(void) { return 0; }\n").unwrap();
+    let check = |arguments: &[&str], variable: &str, expected: &str| {
+        let said = run(driver("vkcc", dir.path())
+            .args(arguments)
+            .args(["-o", "x"])
+            .env(variable, "/usr/include"));
+        assert_ne!(said.status, 0, "{arguments:?}");
+        assert!(
+            said.stderr.contains(expected),
+            "{arguments:?}: {}",
+            said.stderr
+        );
+        assert!(!dir.path().join("x").exists(), "{arguments:?}");
+    };
+    check(&["host.c"], "UNUSED", "file not found");
+    for variable in ["CPATH", "C_INCLUDE_PATH"] {
+        check(&["host.c"], variable, "file not found");
+    }
+    check(&["-I/usr/include", "host.c"], "UNUSED", "it is the host's");
+    check(
+        &["-isystem", "/usr/include", "host.c"],
+        "UNUSED",
+        "file not found",
+    );
+    // The C library's own development files are on every machine that has gcc.
+    check(
+        &["plain.c", "-lBrokenLocale"],
+        "UNUSED",
+        "unable to find library",
+    );
+    check(
+        &["plain.c", "-L/usr/lib/x86_64-linux-gnu", "-lBrokenLocale"],
+        "LIBRARY_PATH",
+        "unable to find library",
+    );
+}
+
+#[test]
+fn a_missing_function_is_an_error_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |text: &str, expected: &str| {
+        fs::write(dir.path().join("a.c"), text).unwrap();
+        let said = run(driver("vkcc", dir.path()).args(["a.c", "-o", "a"]));
+        assert_ne!(said.status, 0);
+        assert!(said.stderr.contains(expected), "{}", said.stderr);
+        assert!(!dir.path().join("a").exists());
+    };
+    check(
+        "int nowhere(void); int main(void) { return nowhere(); }",
+        "undefined symbol: nowhere",
+    );
+    check(
+        "__attribute__((import_module(\"env\"), import_name(\"evil\"))) int f(void);\n\
+         int main(void) { return f(); }",
+        "env.evil",
+    );
+}
+
+#[test]
+fn outputs_say_nothing_of_the_machine() {
+    let build = |option: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let source = dir.path().join("a.c");
+        fs::write(
+            &source,
+            "#include <assert.h>\nchar text[] = __DATE__ __TIME__ __FILE__;\n\
+             int main(int n, char **v) { assert(n); return text[n]; }\n",
+        )
+        .unwrap();
+        well(&run(driver("vkcc", dir.path())
+            .args(["-g", option, "-o", "a"])
+            .arg(&source)));
+        let bytes = fs::read(dir.path().join("a")).unwrap();
+        let path = dir.path().to_str().unwrap().as_bytes();
+        assert!(!bytes.windows(path.len()).any(|window| window == path));
+        bytes
+    };
+    for option in ["-O0", "-O2", "-pthread"] {
+        assert!(build(option) == build(option), "{option}");
+    }
+}
