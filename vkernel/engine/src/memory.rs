@@ -90,11 +90,14 @@ unsafe impl MemoryCreator for Images {
         reserved: Option<usize>,
         guard: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
-        let contents = self
-            .next
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        // The engine's own heap, for exceptions, begins empty and may be asked for first.
+        let contents = match next.as_ref() {
+            Some(contents) if minimum == 0 && contents.bytes > 0 => None,
+            _ => next.take(),
+        };
+        drop(next);
+        let whole = self.whole && contents.is_some();
         let size = contents.as_ref().map_or(minimum, |c| c.bytes.max(minimum));
         if size > self.limit {
             return Err(format!(
@@ -125,7 +128,7 @@ unsafe impl MemoryCreator for Images {
         memory
             .open_gaps(&runs, size)
             .map_err(|e| format!("making a linear memory usable: {e}"))?;
-        memory.size = if self.whole { capacity } else { size };
+        memory.size = if whole { capacity } else { size };
         Ok(Box::new(memory))
     }
 }

@@ -159,6 +159,14 @@ impl Space {
         self.close(pages(initial), END)
     }
 
+    /// Makes the first page inaccessible, so that null pointers fault.
+    pub fn close_first(&self) -> Result<(), Errno> {
+        let mut regions = self.lock();
+        self.close(0, PAGE)?;
+        regions.remove(0, PAGE);
+        Ok(())
+    }
+
     /// The memory.
     pub fn memory(&self) -> Memory {
         self.memory
@@ -287,7 +295,8 @@ impl Space {
         done(unsafe { host::call(number, &args) })
     }
 
-    /// `mremap(2)`. What is not private memory without a file cannot grow here (ENOMEM).
+    /// `mremap(2)`. A private map of a file cannot grow here, and a shared one only by moving
+    /// (ENOMEM).
     pub(super) fn remap(
         &self,
         address: u32,
@@ -311,7 +320,19 @@ impl Space {
             regions.remove(start + new, end);
         }
         let grows = new.saturating_sub(old);
-        if grows > 0 && !plain || regions.total.saturating_add(grows) > self.limit {
+        if regions.total.saturating_add(grows) > self.limit {
+            return Err(Errno::NOMEM);
+        }
+        if grows > 0 && !plain && may_move && !fixed {
+            // Only what is shared can be mapped twice, and so grow: EINVAL for the rest.
+            let to = regions.gap(new).ok_or(Errno::NOMEM)?;
+            self.map_again(start, new, to).map_err(|_| Errno::NOMEM)?;
+            self.close(start, end)?;
+            regions.remove(start, end);
+            regions.insert(to, to + new, false);
+            return Ok(to as u32);
+        }
+        if grows > 0 && !plain {
             return Err(Errno::NOMEM);
         }
         let to = match fixed {
@@ -366,6 +387,16 @@ impl Space {
         ];
         // SAFETY: inside the reservation, in which nothing but guest memory is.
         done(unsafe { host::call(libc::SYS_mmap, &args) }).map(drop)
+    }
+
+    /// Maps what is mapped at `start` a second time, with another length (`mremap(2)`, an old size
+    /// of zero).
+    fn map_again(&self, start: u64, len: u64, to: u64) -> Result<(), Errno> {
+        let base = self.memory.at(0) as u64;
+        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        let args = [base + start, 0, len, flags as u64, base + to, 0];
+        // SAFETY: both ranges lie in the reservation, and the second one is free.
+        done(unsafe { host::call(libc::SYS_mremap, &args) }).map(drop)
     }
 
     /// Moves a mapping inside the reservation. What stays behind is an empty mapping: at no moment
