@@ -440,6 +440,34 @@ mod tests {
         assert!(SYSCALLS.iter().all(|call| call.params.len() <= 6));
     }
 
+    /// What the C side is generated from.
+    #[test]
+    fn agrees_with_the_sysroot() {
+        let text = include_str!("../../sysroot/syscalls.txt");
+        let mut listed: usize = 0;
+        for line in text
+            .lines()
+            .filter(|l| !l.is_empty() && !l.starts_with('#'))
+        {
+            let mut words = line.split_whitespace();
+            let (name, number, params) = (words.next(), words.next(), words.next());
+            let call = syscall_named(name.unwrap_or_default());
+            assert_eq!(
+                call.map(|c| c.number),
+                number.and_then(|n| n.parse().ok()),
+                "{line}"
+            );
+            let params = params.filter(|p| *p != "-").unwrap_or_default();
+            assert_eq!(call.map(|c| c.params), Some(params), "{line}");
+            listed += 1;
+        }
+        assert_eq!(listed, SYSCALLS.len());
+    }
+
+    fn syscall_named(name: &str) -> Option<&'static Syscall> {
+        SYSCALLS.iter().find(|call| call.name == name)
+    }
+
     #[test]
     fn imports_are_found_by_field() {
         assert_eq!(syscall("SYS_openat").map(|c| c.number), Some(257));

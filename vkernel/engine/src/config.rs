@@ -73,8 +73,9 @@ fn proposals(config: &mut Config, flavour: Flavour) {
     config.shared_memory(linux);
     config.epoch_interruption(linux);
     if linux {
-        // Exceptions are the only objects there are, and none outlives the next one for long.
-        config.collector(wasmtime::Collector::Null);
+        // Exceptions are the only objects there are. They must be given back: a shell throws one
+        // for each `longjmp`, as long as it runs.
+        config.collector(wasmtime::Collector::DeferredReferenceCounting);
     }
 }
 

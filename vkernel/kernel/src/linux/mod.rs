@@ -21,6 +21,7 @@ mod descriptors;
 mod faults;
 pub mod guest;
 mod host;
+mod page;
 mod process;
 mod robust;
 pub mod signals;
@@ -30,6 +31,7 @@ mod table;
 pub use call::{Answer, Args, Cx, Stop, answer};
 pub(crate) use calls::IOCTLS;
 pub use faults::{end_at_faults_in, install as install_fault_handlers};
+pub use page::support_page;
 pub use process::{Delivery, Host, Image, LinuxProcess, Thread, frame_mask, write_frame};
 pub use table::{Handler, Row, Support, TABLE, row};
 

@@ -27,6 +27,8 @@ pub enum Handler {
     Pass(&'static str),
     /// A function of ours.
     Call(fn(&Cx<'_>, &Args) -> Answer),
+    /// Nobody: EPERM and an audit event that gives the note as the reason.
+    Refuse,
 }
 
 /// A supported call.
@@ -91,11 +93,12 @@ impl Row {
         self
     }
 
-    /// Why it is refused.
-    pub(super) const fn refused(mut self, note: &'static str) -> Row {
-        self.support = Support::Refused;
-        self.note = note;
-        self
+    /// A call that is always refused, and why.
+    pub(super) const fn refused(number: i64, note: &'static str) -> Row {
+        let mut row = Row::new(number, Handler::Refuse);
+        row.support = Support::Refused;
+        row.note = note;
+        row
     }
 
     /// Host calls other than its own that it needs.
@@ -114,7 +117,8 @@ impl Row {
             libc::SYS_vfork,
             libc::SYS_brk,
         ];
-        let own = (!OURS.contains(&self.number)).then_some(self.number);
+        let made = !OURS.contains(&self.number) && !matches!(self.handler, Handler::Refuse);
+        let own = made.then_some(self.number);
         own.into_iter().chain(self.host.iter().copied())
     }
 
@@ -150,6 +154,17 @@ impl Row {
     pub fn run(&self, cx: &Cx<'_>, args: &Args) -> Answer {
         match self.handler {
             Handler::Call(function) => function(cx, args),
+            Handler::Refuse => {
+                let name = vkernel_abi::wali::SYSCALLS
+                    .iter()
+                    .find(|call| i64::from(call.number) == self.number)
+                    .map_or("a system call", |call| call.name);
+                cx.process
+                    .host
+                    .audit
+                    .refuse(name, &cx.process.image.program, self.note, "EPERM");
+                Err(rustix::io::Errno::PERM.into())
+            }
             Handler::Pass(kinds) => {
                 let (memory, descriptors) = (cx.memory(), cx.process.descriptors());
                 let mut passed = [0; 6];

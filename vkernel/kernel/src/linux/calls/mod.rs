@@ -9,6 +9,7 @@ mod memory;
 mod message;
 mod poll;
 mod process;
+mod refused;
 mod signals;
 mod sockets;
 mod threads;
@@ -29,6 +30,7 @@ pub(super) const FAMILIES: &[&[Row]] = &[
     message::ROWS,
     poll::ROWS,
     process::ROWS,
+    refused::ROWS,
     signals::ROWS,
     sockets::ROWS,
     threads::ROWS,
