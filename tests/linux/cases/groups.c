@@ -13,6 +13,6 @@ int main(void)
 	signal(SIGUSR1, on); a = fork(); if (!a) { TRY(kill(0, SIGUSR1)); say("child %d", n); _exit(n); } waitpid(a, &s, 0); while (!n) pause_ms(5); say("parent %d", n); say_status("child", s);
 	TRY(raise(SIGUSR1)); say("%d", n); TRY(syscall(SYS_tgkill, getpid(), getpid(), SIGUSR1)); say("%d", n); TRY(syscall(SYS_tgkill, getpid(), 1, SIGUSR1)); TRY(syscall(SYS_tkill, -1, SIGUSR1)); TRY(syscall(SYS_tgkill, -1, 1, 0));
 	TRY(getpriority(PRIO_PROCESS, 0)); TRY(nice(3)); TRY(setpriority(PRIO_PROCESS, 999999, 1)); TRY(getpriority(9, 0));
-	TRY(sched_yield()); TRY(sched_getscheduler(0)); TRY(sched_get_priority_max(SCHED_FIFO)); cpu_set_t c; TRY(sched_getaffinity(0, sizeof c, &c)); TRY(CPU_COUNT(&c) > 0);
+	TRY(sched_yield()); TRY(syscall(SYS_sched_getscheduler, 0)); TRY(sched_get_priority_max(SCHED_FIFO)); cpu_set_t c; TRY(sched_getaffinity(0, sizeof c, &c)); TRY(CPU_COUNT(&c) > 0);
 	return 0;
 }

@@ -5,7 +5,7 @@ static char *map(int n) { return mmap(0, n * 4096, RW, MAP_PRIVATE | MAP_ANONYMO
 int main(void)
 {
 	char *a = map(4);
-	TRY(mprotect(a, 4096, PROT_READ)); TRY(read(0, a, 1)); TRY(mprotect(a, 4096, RW)); TRY(mprotect(a + 1, 4096, RW)); TRY(mprotect(a, 0, RW)); munmap(a + 8192, 4096); TRY(mprotect(a, 16384, RW)); TRY(mprotect(a, 4096, 0x100));
+	TRY(mprotect(a, 4096, PROT_READ)); TRY(read(0, a, 1)); TRY(mprotect(a, 4096, RW)); TRY(syscall(SYS_mprotect, a + 1, 4096L, RW)); TRY(mprotect(a, 0, RW)); munmap(a + 8192, 4096); TRY(mprotect(a, 16384, RW)); TRY(mprotect(a, 4096, 0x100));
 	char *hole = map(3); munmap(hole + 4096, 4096);
 	strcpy(hole, "kept");
 	char *b = TRYP(mremap(hole, 4096, 4096, 0)); TRY(b == hole);

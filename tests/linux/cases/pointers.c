@@ -1,7 +1,7 @@
 /* Bad pointers in every position: EFAULT, never a death. */
 #include "../check.h"
 #define BAD ((void *)0x7ff00000)
-#define S(n, ...) TRY(syscall(SYS_##n, __VA_ARGS__))
+#define S(n, ...) ({ errno = 0; long r_ = syscall(SYS_##n, __VA_ARGS__); int e_ = errno; tried(#n "(" #__VA_ARGS__ ")", r_, e_); r_; })
 int main(void)
 {
 	put("f", "contents"); long f = open("f", O_RDWR), p[2]; int q[2], s[2]; pipe(q); socketpair(AF_UNIX, SOCK_DGRAM, 0, s); (void)p; char b[256]; struct iovec v = { b, 1 }, w = { BAD, 1 }; struct timespec t = { 0, 1000 };

@@ -5,7 +5,7 @@ static void plain(int s) { say("plain %d", s); }
 static void full(int s, siginfo_t *i, void *c) { ucontext_t *u = c; say("full %d code %d pid %d uid %d ctx %d", s, i->si_code, i->si_pid == getpid(), i->si_uid, u != 0); }
 static void nested(int s) { int d = ++depth; say("in %d", d); if (d < 3) raise(s); say("out %d", d); }
 static void other(int s) { say("other in"); raise(SIGUSR2); say("other out"); }
-static void value(int s, siginfo_t *i, void *c) { say("value %d code %d %d", s, i->si_code, i->si_value.sival_int); }
+static void value(int s, siginfo_t *i, void *c) { say("value %d code %d %d", s - SIGRTMIN, i->si_code, i->si_value.sival_int); }
 static void child(int s, siginfo_t *i, void *c) { say("chld code %d status %d", i->si_code, i->si_status); }
 static volatile char *low, *high;
 static char alt[65536];

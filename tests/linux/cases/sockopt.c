@@ -2,7 +2,7 @@
 #include "../check.h"
 static void get(int s, int level, int option, const char *what) { unsigned char v[64] = { 0 }; socklen_t l = sizeof v; if (getsockopt(s, level, option, v, &l)) say("%s: %s", what, name_of(errno)); else say("%s: len %d value %d", what, (int)l, *(int *)v); }
 #define GET(l, o) get(s, l, o, #o)
-#define SET(l, o, v) ({ int v_ = v; TRY(setsockopt(s, l, o, &v_, sizeof v_)); GET(l, o); })
+#define SET(l, o, v) ({ int v_ = v; errno = 0; long r_ = setsockopt(s, l, o, &v_, sizeof v_); int e_ = errno; tried("set " #o, r_, e_); get(s, l, o, #o); })
 int main(void)
 {
 	int s = socket(AF_INET, SOCK_STREAM, 0); GET(SOL_SOCKET, SO_TYPE); GET(SOL_SOCKET, SO_DOMAIN); GET(SOL_SOCKET, SO_PROTOCOL); GET(SOL_SOCKET, SO_ACCEPTCONN); GET(SOL_SOCKET, SO_ERROR); SET(SOL_SOCKET, SO_REUSEADDR, 1); SET(SOL_SOCKET, SO_REUSEPORT, 1); SET(SOL_SOCKET, SO_KEEPALIVE, 1); SET(SOL_SOCKET, SO_BROADCAST, 1); SET(SOL_SOCKET, SO_OOBINLINE, 1); SET(SOL_SOCKET, SO_SNDBUF, 10000); SET(SOL_SOCKET, SO_RCVBUF, 20000); SET(SOL_SOCKET, SO_RCVLOWAT, 5); SET(SOL_SOCKET, SO_PRIORITY, 3);

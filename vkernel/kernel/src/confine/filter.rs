@@ -42,6 +42,12 @@ pub enum FilterError {
     Unknown(i64),
 }
 
+/// Whether a call ends a guest of this surface. Files without a name are part of the Linux
+/// personality: they can neither be executed nor mapped as code, since what does that stays fatal.
+fn is_fatal(surface: Surface, call: i64) -> bool {
+    FATAL.contains(&call) && (surface, call) != (Surface::Linux, libc::SYS_memfd_create)
+}
+
 impl Filter {
     /// The filter that allows [`RUNTIME`] and `calls`, for guests of `surface`.
     pub fn build(surface: Surface, calls: &[&[i64]]) -> Result<Filter, FilterError> {
@@ -50,7 +56,7 @@ impl Filter {
         for &call in calls.iter().copied().chain([RUNTIME]).flatten() {
             let rule = usize::try_from(call).ok().and_then(|at| rules.get_mut(at));
             *rule.ok_or(FilterError::Unknown(call))? = Rule::Always(Action::Allow);
-            if FATAL.contains(&call) {
+            if is_fatal(surface, call) {
                 return Err(FilterError::Fatal(call));
             }
         }
@@ -62,7 +68,7 @@ impl Filter {
         for &(call, rule) in CHECKED.iter().chain(wider) {
             rules[call as usize] = rule;
         }
-        for &call in FATAL {
+        for &call in FATAL.iter().filter(|call| is_fatal(surface, **call)) {
             rules[call as usize] = Rule::Always(Action::Kill);
         }
         Ok(Filter {
