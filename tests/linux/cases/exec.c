@@ -9,7 +9,7 @@ static int told(int argc, char **argv)
 	sigset_t s, p; sigprocmask(0, 0, &s); sigpending(&p); struct sigaction a;
 	say("usr1 blocked %d pending %d", sigismember(&s, SIGUSR1), sigismember(&p, SIGUSR1));
 	sigaction(SIGUSR2, 0, &a); say("usr2 ignored %d", a.sa_handler == SIG_IGN); sigaction(SIGHUP, 0, &a); say("hup default %d", a.sa_handler == SIG_DFL);
-	stack_t st; sigaltstack(0, &st); say("altstack %d", st.ss_flags); char c[200]; say("cwd %s", getcwd(c, 200)); say("umask %o", umask(0));
+	stack_t st; sigaltstack(0, &st); say("altstack %d", st.ss_flags); char c[200]; say("cwd %s", getcwd(c, 200)); say("umask %o", umask(0)); char comm[17] = ""; prctl(PR_GET_NAME, comm); say("comm %s", comm);
 	return 40;
 }
 static void nothing(int s) { }

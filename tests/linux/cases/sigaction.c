@@ -27,7 +27,7 @@ int main(void)
 	set(SIGCHLD, child, SA_SIGINFO | SA_NOCLDSTOP, 0); p = fork(); if (!p) for (;;) pause(); kill(p, SIGSTOP); waitpid(p, 0, WUNTRACED); say("stopped quietly"); kill(p, SIGKILL); while (waitpid(p, 0, 0) < 0) ;
 	set(SIGCHLD, SIG_DFL, SA_NOCLDWAIT, 0); p = fork(); if (!p) _exit(0); TRY(waitpid(p, 0, 0));
 	TRY(sigaction(SIGKILL, &o, 0)); TRY(sigaction(SIGSTOP, &o, 0)); TRY(sigaction(0, &o, 0)); TRY(sigaction(65, &o, 0)); TRY(sigaction(SIGKILL, 0, &o));
-	stack_t st = { alt, 0, sizeof alt }, old; TRY(sigaltstack(&st, &old)); say("%d", old.ss_flags); set(SIGUSR1, on_stack, SA_ONSTACK, 0); raise(SIGUSR1); st.ss_size = 100; TRY(sigaltstack(&st, 0)); st.ss_flags = 77; TRY(sigaltstack(&st, 0)); st.ss_flags = SS_DISABLE; TRY(sigaltstack(&st, &old)); say("%d %d", old.ss_flags, old.ss_size == sizeof alt);
+	stack_t st = { alt, 0, sizeof alt }, old; TRY(sigaltstack(&st, &old)); say("%d", old.ss_flags); set(SIGUSR1, on_stack, SA_ONSTACK, 0); raise(SIGUSR1); st.ss_size = 100; TRY(sigaltstack(&st, 0)); st.ss_size = sizeof alt; st.ss_flags = 77; TRY(sigaltstack(&st, 0)); st.ss_flags = SS_DISABLE; TRY(sigaltstack(&st, &old)); say("%d %d", old.ss_flags, old.ss_size == sizeof alt);
 	set(SIGUSR1, SIG_IGN, 0, 0); raise(SIGUSR1); say("ignored"); sigprocmask(0, 0, &now); say("mask %d%d%d", sigismember(&now, SIGUSR1), sigismember(&now, SIGUSR2), sigismember(&now, SIGCHLD));
 	set(SIGSEGV, full, SA_SIGINFO, 0); raise(SIGSEGV); set(SIGFPE, plain, 0, 0); kill(getpid(), SIGFPE); set(SIGABRT, plain, 0, 0); raise(SIGABRT); set(SIGCONT, plain, 0, 0); raise(SIGCONT);
 	TRYP(signal(SIGKILL, plain)); say("%d", signal(SIGHUP, plain) == SIG_DFL); say("%d", signal(SIGHUP, SIG_IGN) == plain);

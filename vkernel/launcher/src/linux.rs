@@ -73,8 +73,8 @@ pub(crate) fn run(
         let target = payload.index.target;
         match machines.run(target, module, code, &file, image, &host)? {
             LinuxOutcome::Exec(next) => {
-                host.enter_program();
                 image = *next;
+                host.enter_program(&image.program);
                 launched(settings, &image, payload);
             }
             LinuxOutcome::Trap(report, signal) => {

@@ -168,9 +168,9 @@ impl LinuxMachines {
                 EngineError::wasmtime("laying out the memory")(wasmtime::Error::new(errno))
             })?;
         }
-        // The first page is nobody's, as natively, unless a module keeps data there.
+        // Nobody writes to the first page, unless a module keeps data there.
         if module.cold.runs.iter().all(|run| run.memory_offset >= PAGE) {
-            process.space.close_first().map_err(|errno| {
+            process.space.protect_first().map_err(|errno| {
                 EngineError::wasmtime("laying out the memory")(wasmtime::Error::new(errno))
             })?;
         }

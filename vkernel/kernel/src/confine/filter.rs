@@ -224,6 +224,9 @@ mod tests {
     fn lists_that_make_no_sense() {
         let build = |call| Filter::build(Surface::Wasi, &[&[call]]).map(|_| ());
         assert_eq!(build(libc::SYS_execve), Err(FilterError::Fatal(59)));
+        assert_eq!(build(libc::SYS_memfd_create), Err(FilterError::Fatal(319)));
+        let linux = Filter::build(Surface::Linux, &[&[libc::SYS_memfd_create]]).unwrap();
+        check(&linux, libc::SYS_memfd_create, NONE, Action::Allow);
         assert_eq!(build(-1), Err(FilterError::Unknown(-1)));
         assert_eq!(build(463), Err(FilterError::Unknown(463)));
         assert_eq!(build(1 << 40), Err(FilterError::Unknown(1 << 40)));

@@ -119,8 +119,13 @@ impl Host {
         }
     }
 
-    /// What `execve` does to the process besides starting the program.
-    pub fn enter_program(&self) {
+    /// What `execve` does to the process besides starting the program at this path.
+    pub fn enter_program(&self, path: &[u8]) {
+        let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
+        if let Ok(name) = std::ffi::CString::new(name) {
+            // The host cuts it to what fits.
+            let _ = rustix::thread::set_name(&name);
+        }
         descriptors::close_on_exec(self.limit.first_own());
         for signal in (1..=COUNT as i32).filter(|s| bit(*s) & (SYNCHRONOUS | UNBLOCKABLE) == 0) {
             if signals::is_caught(signal) {

@@ -159,12 +159,10 @@ impl Space {
         self.close(pages(initial), END)
     }
 
-    /// Makes the first page inaccessible, so that null pointers fault.
-    pub fn close_first(&self) -> Result<(), Errno> {
-        let mut regions = self.lock();
-        self.close(0, PAGE)?;
-        regions.remove(0, PAGE);
-        Ok(())
+    /// Makes the first page read-only, so that writes through null pointers fault. Reads must not:
+    /// of variable arguments that were not passed, compiled C looks at address 0.
+    pub fn protect_first(&self) -> Result<(), Errno> {
+        self.protect(0, PAGE as u32, libc::PROT_READ)
     }
 
     /// The memory.
@@ -472,6 +470,31 @@ mod tests {
         assert_eq!(space.memory().array::<1>(a), Err(Errno::FAULT));
         assert_eq!(space.remap(b, 12288, 4096, 0, 0), Ok(b));
         assert_eq!(space.memory().array::<1>(b + 4096), Err(Errno::FAULT));
+    }
+
+    #[test]
+    fn shared_memory_grows_by_moving() {
+        let space = space(u64::MAX);
+        let shared = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+        let a = space.map(0, 8192, RW, shared, -1, 0).unwrap();
+        space.memory().write(a, b"kept").unwrap();
+        assert_eq!(space.remap(a, 4096, 8192, 0, 0), Err(Errno::NOMEM));
+        let b = space.remap(a, 4096, 8192, libc::MREMAP_MAYMOVE, 0).unwrap();
+        assert_ne!(a, b);
+        assert_eq!(space.memory().array(b), Ok(*b"kept"));
+        space.memory().write(b + 5000, b"x").unwrap();
+        assert_eq!(space.memory().array(a + 5000), Ok(*b"x"));
+        assert_eq!(space.memory().array::<1>(a), Err(Errno::FAULT));
+    }
+
+    #[test]
+    fn writes_through_null_pointers_fault() {
+        let space = space(u64::MAX);
+        space.memory().write(100, b"x").unwrap();
+        space.protect_first().unwrap();
+        assert_eq!(space.memory().array::<1>(100), Ok(*b"x"));
+        assert_eq!(space.memory().write(100, b"y"), Err(Errno::FAULT));
+        space.memory().write(4096, b"y").unwrap();
     }
 
     #[test]
