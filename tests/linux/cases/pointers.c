@@ -1,13 +1,160 @@
 /* Bad pointers in every position: EFAULT, never a death. */
 #include "../check.h"
 #define BAD ((void *)0x7ff00000)
-#define S(n, ...) ({ errno = 0; long r_ = syscall(SYS_##n, __VA_ARGS__); int e_ = errno; tried(#n "(" #__VA_ARGS__ ")", r_, e_); r_; })
+#define S(n, ...)                                                                                  \
+    ({                                                                                             \
+        errno = 0;                                                                                 \
+        long r_ = syscall(SYS_##n, __VA_ARGS__);                                                   \
+        int e_ = errno;                                                                            \
+        tried(#n "(" #__VA_ARGS__ ")", r_, e_);                                                    \
+        r_;                                                                                        \
+    })
 int main(void)
 {
-	put("f", "contents"); long f = open("f", O_RDWR), p[2]; int q[2], s[2]; pipe(q); socketpair(AF_UNIX, SOCK_DGRAM, 0, s); (void)p; char b[256]; struct iovec v = { b, 1 }, w = { BAD, 1 }; struct timespec t = { 0, 1000 };
-	S(open, BAD, 0L); S(openat, AT_FDCWD, BAD, 0L, 0L); S(open, 0L, 0L); S(read, f, BAD, 4L); S(write, f, BAD, 4L); S(write, q[1], BAD, 4L); S(pread64, f, BAD, 4L, 0L); S(readv, f, BAD, 1L); S(readv, f, &w, 1L); S(writev, q[1], &w, 1L); S(preadv, f, BAD, 2L, 0L, 0L); S(stat, BAD, b); S(stat, "f", BAD); S(lstat, "f", BAD); S(fstat, f, BAD); S(newfstatat, AT_FDCWD, BAD, b, 0L); S(newfstatat, AT_FDCWD, "f", BAD, 0L); S(statx, AT_FDCWD, "f", 0L, 0L, BAD); S(statfs, "f", BAD); S(statfs, BAD, b); S(access, BAD, 0L); S(getcwd, BAD, 100L); S(chdir, BAD); S(mkdir, BAD, 0L); S(rename, "f", BAD); S(rename, BAD, "f"); S(link, BAD, "x"); S(symlink, BAD, "x"); S(symlink, "x", BAD); S(readlink, BAD, b, 10L); symlink("f", "l"); S(readlink, "l", BAD, 10L); S(unlink, BAD); S(chmod, BAD, 0L); S(utimensat, AT_FDCWD, "f", BAD, 0L); S(truncate, BAD, 0L); S(getdents64, open(".", O_RDONLY), BAD, 100L);
-	S(pipe2, BAD, 0L); S(sendfile, q[1], f, BAD, 1L); S(copy_file_range, f, BAD, f, BAD, 1L, 0L); S(getxattr, "f", BAD, b, 1L); S(setxattr, "f", "user.x", BAD, 4L, 0L); S(listxattr, BAD, b, 4L); S(inotify_add_watch, inotify_init(), BAD, 1L); S(poll, BAD, 1L, 0L); S(ppoll, BAD, 1L, &t, 0L, 8L); S(ppoll, 0L, 0L, BAD, 0L, 8L); S(ppoll, 0L, 0L, &t, BAD, 8L); S(select, 1L, BAD, 0L, 0L, 0L); S(pselect6, 0L, 0L, 0L, 0L, BAD, 0L); S(pselect6, 0L, 0L, 0L, 0L, &t, BAD); S(epoll_ctl, epoll_create1(0), 1L, q[0], BAD); int e = epoll_create1(0); struct epoll_event ev = { EPOLLIN }; epoll_ctl(e, 1, q[0], &ev); write(q[1], "x", 1); S(epoll_wait, e, BAD, 1L, 0L); S(clock_gettime, 0L, BAD); S(clock_getres, 0L, BAD); S(nanosleep, BAD, 0L); S(gettimeofday, BAD, 0L); S(setitimer, 0L, BAD, 0L); S(getitimer, 0L, BAD); S(timer_create, 0L, BAD, b); S(timer_create, 0L, 0L, BAD); S(timerfd_settime, timerfd_create(0, 0), 0L, BAD, 0L);
-	S(rt_sigaction, 10L, BAD, 0L, 8L); S(rt_sigprocmask, 0L, BAD, 0L, 8L); S(rt_sigprocmask, 0L, 0L, BAD, 8L); S(rt_sigpending, BAD, 8L); S(rt_sigsuspend, BAD, 8L); S(rt_sigtimedwait, BAD, 0L, 0L, 8L); S(sigaltstack, BAD, 0L); S(sigaltstack, 0L, BAD); S(rt_sigqueueinfo, getpid(), 10L, BAD); S(signalfd4, -1L, BAD, 8L, 0L); S(wait4, -1L, BAD, 1L, 0L); if (!fork()) _exit(0); S(wait4, -1L, BAD, 0L, 0L); S(waitid, 0L, 0L, BAD, 4L, 0L); S(getrlimit, 7L, BAD); S(setrlimit, 7L, BAD); S(prlimit64, 0L, 7L, BAD, 0L); S(prlimit64, 0L, 7L, 0L, BAD); S(getrusage, 0L, BAD); S(sysinfo, BAD); S(uname, BAD); S(times, BAD); S(getrandom, BAD, 10L, 0L); S(getgroups, 10L, BAD) >= 0; S(getresuid, BAD, b, b); S(sched_getaffinity, 0L, 128L, BAD); S(execve, BAD, 0L, 0L); S(execve, "/bin/pointers", BAD, 0L); S(execve, "/bin/pointers", 0L, BAD); void *a[2] = { BAD, 0 }; S(execve, "/bin/pointers", a, 0L); S(prctl, PR_SET_NAME, BAD, 0L, 0L, 0L); S(prctl, PR_GET_NAME, BAD, 0L, 0L, 0L); S(fcntl, f, F_GETLK, BAD); S(fcntl, f, F_SETLK, BAD); S(ioctl, q[0], FIONREAD, BAD); S(ioctl, f, FIONBIO, BAD);
-	S(bind, s[0], BAD, 10L); S(connect, s[0], BAD, 10L); S(getsockname, s[0], BAD, b); S(getsockname, s[0], b, BAD); S(socketpair, 1L, 1L, 0L, BAD); S(sendto, s[0], BAD, 4L, 0L, 0L, 0L); S(sendto, s[0], b, 4L, 0L, BAD, 10L); send(s[0], "m", 1, 0); S(recvfrom, s[1], BAD, 4L, MSG_DONTWAIT, 0L, 0L); S(setsockopt, s[0], SOL_SOCKET, SO_KEEPALIVE, BAD, 4L); S(getsockopt, s[0], SOL_SOCKET, SO_TYPE, BAD, BAD); S(getsockopt, s[0], SOL_SOCKET, SO_TYPE, b, BAD); S(sendmsg, s[0], BAD, 0L); S(recvmsg, s[1], BAD, 0L); struct msghdr m = { .msg_iov = BAD, .msg_iovlen = 1 }; S(sendmsg, s[0], &m, 0L); m.msg_iov = &w; S(sendmsg, s[0], &m, 0L); m.msg_iov = &v; m.msg_control = BAD; m.msg_controllen = 16; S(sendmsg, s[0], &m, 0L); m = (struct msghdr){ .msg_iov = &v, .msg_iovlen = 1, .msg_name = BAD, .msg_namelen = 20 }; S(sendmsg, s[0], &m, 0L); S(sendmmsg, s[0], BAD, 2L, 0L); S(futex, BAD, 0L, 0L, &t, 0L, 0L); S(futex, BAD, 1L, 1L, 0L, 0L, 0L); int z = 0; S(futex, &z, 0L, 0L, BAD, 0L, 0L); S(futex, (char *)&z + 1, 0L, 0L, &t, 0L, 0L); S(mincore, (void *)((uintptr_t)b & ~4095L), 4096L, BAD); S(memfd_create, BAD, 0L); say("alive");
-	return 0;
+    put("f", "contents");
+    long f = open("f", O_RDWR), p[2];
+    int q[2], s[2];
+    pipe(q);
+    socketpair(AF_UNIX, SOCK_DGRAM, 0, s);
+    (void)p;
+    char b[256];
+    struct iovec v = {b, 1}, w = {BAD, 1};
+    struct timespec t = {0, 1000};
+    S(open, BAD, 0L);
+    S(openat, AT_FDCWD, BAD, 0L, 0L);
+    S(open, 0L, 0L);
+    S(read, f, BAD, 4L);
+    S(write, f, BAD, 4L);
+    S(write, q[1], BAD, 4L);
+    S(pread64, f, BAD, 4L, 0L);
+    S(readv, f, BAD, 1L);
+    S(readv, f, &w, 1L);
+    S(writev, q[1], &w, 1L);
+    S(preadv, f, BAD, 2L, 0L, 0L);
+    S(stat, BAD, b);
+    S(stat, "f", BAD);
+    S(lstat, "f", BAD);
+    S(fstat, f, BAD);
+    S(newfstatat, AT_FDCWD, BAD, b, 0L);
+    S(newfstatat, AT_FDCWD, "f", BAD, 0L);
+    S(statx, AT_FDCWD, "f", 0L, 0L, BAD);
+    S(statfs, "f", BAD);
+    S(statfs, BAD, b);
+    S(access, BAD, 0L);
+    S(getcwd, BAD, 100L);
+    S(chdir, BAD);
+    S(mkdir, BAD, 0L);
+    S(rename, "f", BAD);
+    S(rename, BAD, "f");
+    S(link, BAD, "x");
+    S(symlink, BAD, "x");
+    S(symlink, "x", BAD);
+    S(readlink, BAD, b, 10L);
+    symlink("f", "l");
+    S(readlink, "l", BAD, 10L);
+    S(unlink, BAD);
+    S(chmod, BAD, 0L);
+    S(utimensat, AT_FDCWD, "f", BAD, 0L);
+    S(truncate, BAD, 0L);
+    S(getdents64, open(".", O_RDONLY), BAD, 100L);
+    S(pipe2, BAD, 0L);
+    S(sendfile, q[1], f, BAD, 1L);
+    S(copy_file_range, f, BAD, f, BAD, 1L, 0L);
+    S(getxattr, "f", BAD, b, 1L);
+    S(setxattr, "f", "user.x", BAD, 4L, 0L);
+    S(listxattr, BAD, b, 4L);
+    S(inotify_add_watch, inotify_init(), BAD, 1L);
+    S(poll, BAD, 1L, 0L);
+    S(ppoll, BAD, 1L, &t, 0L, 8L);
+    S(ppoll, 0L, 0L, BAD, 0L, 8L);
+    S(ppoll, 0L, 0L, &t, BAD, 8L);
+    S(select, 1L, BAD, 0L, 0L, 0L);
+    S(pselect6, 0L, 0L, 0L, 0L, BAD, 0L);
+    S(pselect6, 0L, 0L, 0L, 0L, &t, BAD);
+    S(epoll_ctl, epoll_create1(0), 1L, q[0], BAD);
+    int e = epoll_create1(0);
+    struct epoll_event ev = {EPOLLIN};
+    epoll_ctl(e, 1, q[0], &ev);
+    write(q[1], "x", 1);
+    S(epoll_wait, e, BAD, 1L, 0L);
+    S(clock_gettime, 0L, BAD);
+    S(clock_getres, 0L, BAD);
+    S(nanosleep, BAD, 0L);
+    S(gettimeofday, BAD, 0L);
+    S(setitimer, 0L, BAD, 0L);
+    S(getitimer, 0L, BAD);
+    S(timer_create, 0L, BAD, b);
+    S(timer_create, 0L, 0L, BAD);
+    S(timerfd_settime, timerfd_create(0, 0), 0L, BAD, 0L);
+    S(rt_sigaction, 10L, BAD, 0L, 8L);
+    S(rt_sigprocmask, 0L, BAD, 0L, 8L);
+    S(rt_sigprocmask, 0L, 0L, BAD, 8L);
+    S(rt_sigpending, BAD, 8L);
+    S(rt_sigsuspend, BAD, 8L);
+    S(rt_sigtimedwait, BAD, 0L, 0L, 8L);
+    S(sigaltstack, BAD, 0L);
+    S(sigaltstack, 0L, BAD);
+    S(rt_sigqueueinfo, getpid(), 10L, BAD);
+    S(signalfd4, -1L, BAD, 8L, 0L);
+    S(wait4, -1L, BAD, 1L, 0L);
+    if (!fork()) _exit(0);
+    S(wait4, -1L, BAD, 0L, 0L);
+    S(waitid, 0L, 0L, BAD, 4L, 0L);
+    S(getrlimit, 7L, BAD);
+    S(setrlimit, 7L, BAD);
+    S(prlimit64, 0L, 7L, BAD, 0L);
+    S(prlimit64, 0L, 7L, 0L, BAD);
+    S(getrusage, 0L, BAD);
+    S(sysinfo, BAD);
+    S(uname, BAD);
+    S(times, BAD);
+    S(getrandom, BAD, 10L, 0L);
+    S(getgroups, 10L, BAD) >= 0;
+    S(getresuid, BAD, b, b);
+    S(sched_getaffinity, 0L, 128L, BAD);
+    S(execve, BAD, 0L, 0L);
+    S(execve, "/bin/pointers", BAD, 0L);
+    S(execve, "/bin/pointers", 0L, BAD);
+    void *a[2] = {BAD, 0};
+    S(execve, "/bin/pointers", a, 0L);
+    S(prctl, PR_SET_NAME, BAD, 0L, 0L, 0L);
+    S(prctl, PR_GET_NAME, BAD, 0L, 0L, 0L);
+    S(fcntl, f, F_GETLK, BAD);
+    S(fcntl, f, F_SETLK, BAD);
+    S(ioctl, q[0], FIONREAD, BAD);
+    S(ioctl, f, FIONBIO, BAD);
+    S(bind, s[0], BAD, 10L);
+    S(connect, s[0], BAD, 10L);
+    S(getsockname, s[0], BAD, b);
+    S(getsockname, s[0], b, BAD);
+    S(socketpair, 1L, 1L, 0L, BAD);
+    S(sendto, s[0], BAD, 4L, 0L, 0L, 0L);
+    S(sendto, s[0], b, 4L, 0L, BAD, 10L);
+    send(s[0], "m", 1, 0);
+    S(recvfrom, s[1], BAD, 4L, MSG_DONTWAIT, 0L, 0L);
+    S(setsockopt, s[0], SOL_SOCKET, SO_KEEPALIVE, BAD, 4L);
+    S(getsockopt, s[0], SOL_SOCKET, SO_TYPE, BAD, BAD);
+    S(getsockopt, s[0], SOL_SOCKET, SO_TYPE, b, BAD);
+    S(sendmsg, s[0], BAD, 0L);
+    S(recvmsg, s[1], BAD, 0L);
+    struct msghdr m = {.msg_iov = BAD, .msg_iovlen = 1};
+    S(sendmsg, s[0], &m, 0L);
+    m.msg_iov = &w;
+    S(sendmsg, s[0], &m, 0L);
+    m.msg_iov = &v;
+    m.msg_control = BAD;
+    m.msg_controllen = 16;
+    S(sendmsg, s[0], &m, 0L);
+    m = (struct msghdr){.msg_iov = &v, .msg_iovlen = 1, .msg_name = BAD, .msg_namelen = 20};
+    S(sendmsg, s[0], &m, 0L);
+    S(sendmmsg, s[0], BAD, 2L, 0L);
+    S(futex, BAD, 0L, 0L, &t, 0L, 0L);
+    S(futex, BAD, 1L, 1L, 0L, 0L, 0L);
+    int z = 0;
+    S(futex, &z, 0L, 0L, BAD, 0L, 0L);
+    S(futex, (char *)&z + 1, 0L, 0L, &t, 0L, 0L);
+    S(mincore, (void *)((uintptr_t)b & ~4095L), 4096L, BAD);
+    S(memfd_create, BAD, 0L);
+    say("alive");
+    return 0;
 }
