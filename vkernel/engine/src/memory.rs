@@ -107,21 +107,19 @@ impl Images {
 unsafe impl MemoryCreator for Images {
     fn new_memory(
         &self,
-        ty: MemoryType,
+        _ty: MemoryType,
         minimum: usize,
         maximum: Option<usize>,
         reserved: Option<usize>,
         guard: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
-        let contents = {
-            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-            // The engine's own heap, for exceptions, is a memory too; a program's has the size that
-            // its module says.
-            let is_program = |c: &mut Contents| {
-                !self.whole || ty.minimum().saturating_mul(WASM_PAGE as u64) == c.bytes as u64
-            };
-            next.take_if(is_program)
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        // The engine's own heap, for exceptions, begins empty and may be asked for first.
+        let contents = match next.as_ref() {
+            Some(contents) if minimum == 0 && contents.bytes > 0 => None,
+            _ => next.take(),
         };
+        drop(next);
         let whole = self.whole && contents.is_some();
         let size = contents.as_ref().map_or(minimum, |c| c.bytes.max(minimum));
         if size > self.limit {

@@ -45,6 +45,8 @@ pub(crate) fn run(
     let mut image = image(payload, &guest)?;
     let file = payload::own_file()?;
     enter_root(&guest)?;
+    // Its descriptor of the root is not for the program.
+    drop(guest);
     let host = Host::new(Arc::clone(&payload.index), settings.audit.clone())
         .map_err(Failure::host("taking the process over"))?;
     let host = Arc::new(host);
@@ -71,8 +73,8 @@ pub(crate) fn run(
         let target = payload.index.target;
         match machines.run(target, module, code, &file, image, &host)? {
             LinuxOutcome::Exec(next) => {
-                host.enter_program();
                 image = *next;
+                host.enter_program(&image.program);
                 launched(settings, &image, payload);
             }
             LinuxOutcome::Trap(report, signal) => {

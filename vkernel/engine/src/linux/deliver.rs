@@ -43,6 +43,14 @@ pub(super) fn all(store: &mut StoreContextMut<'_, Guest>) -> wasmtime::Result<bo
     }
 }
 
+/// Tells the thread where its stack pointer is.
+pub(super) fn tell_stack(store: &mut StoreContextMut<'_, Guest>) {
+    let pointer = store.data().handlers.as_ref().map(|h| h.stack_pointer);
+    if let Some(Val::I32(at)) = pointer.map(|p| p.get(store.as_context_mut())) {
+        store.data().thread.set_stack_pointer(at.cast_unsigned());
+    }
+}
+
 fn one(store: &mut StoreContextMut<'_, Guest>, delivery: &Delivery) -> wasmtime::Result<()> {
     let running = std::sync::Arc::clone(store.data().running()?);
     let (memory, process) = (running.process.space.memory(), &running.process);
@@ -54,7 +62,13 @@ fn one(store: &mut StoreContextMut<'_, Guest>, delivery: &Delivery) -> wasmtime:
         Val::I32(before) => before,
         _ => process.die(rustix::process::Signal::SEGV.as_raw()),
     };
-    let top = delivery.stack.unwrap_or(before.cast_unsigned());
+    let before_at = before.cast_unsigned();
+    let top = match delivery.stack {
+        // Already there: below what is in use.
+        Some((base, top)) if before_at > base && before_at <= top => before_at,
+        Some((_, top)) => top,
+        None => before_at,
+    };
     let (info, context) = write_frame(memory, top, delivery).map_err(wasmtime::Error::new)?;
     let arguments = [
         delivery.caught.signal,

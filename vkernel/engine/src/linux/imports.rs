@@ -75,6 +75,9 @@ fn run(
     args: &Args,
 ) -> wasmtime::Result<i64> {
     loop {
+        if call.name == "sigaltstack" {
+            deliver::tell_stack(&mut caller.as_context_mut());
+        }
         let guest = caller.data();
         let running = guest.running()?;
         let cx = Cx {
@@ -93,7 +96,7 @@ fn run(
             Ok(value) => value,
             Err(Stop::Errno(Errno::INTR)) if mail => {
                 let again = deliver::all(&mut caller.as_context_mut())?;
-                if again && row.is_some_and(|row| row.restarts) {
+                if again && row.is_some_and(|row| row.begins_again(args)) {
                     continue;
                 }
                 return Ok(answer(Errno::INTR));

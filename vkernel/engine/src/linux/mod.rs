@@ -15,7 +15,10 @@ use std::{collections::HashMap, os::fd::OwnedFd, ptr::NonNull, sync::Arc};
 
 use megabinary_format::{Module as IndexModule, Target};
 use vkernel_abi::snapshot;
-use vkernel_kernel::linux::{Host, Image, LinuxProcess, Stop, Thread, guest, signals::Inbox};
+use vkernel_kernel::linux::{
+    Host, Image, LinuxProcess, Stop, Thread, end_at_faults_in, guest, install_fault_handlers,
+    signals::Inbox, space::PAGE,
+};
 use wasmtime::{
     Engine, Instance, InstancePre, Linker, Module, SharedMemory, Store, Trap, UpdateDeadline,
 };
@@ -101,6 +104,10 @@ impl LinuxMachines {
         config.with_host_memory(Arc::new(images.clone()));
         let engine =
             Engine::new(&config).map_err(EngineError::wasmtime("setting the engine up"))?;
+        // Before the engine's handlers, which the engine has just installed.
+        install_fault_handlers().map_err(|error| {
+            EngineError::wasmtime("installing fault handlers")(wasmtime::Error::new(error))
+        })?;
         // SAFETY: the contract of `CodeImage::from_mapped`: a trusted image of this release,
         // mapped for the life of the process.
         #[allow(unsafe_code)]
@@ -156,7 +163,14 @@ impl LinuxMachines {
         let initial = module.cold.pages.saturating_mul(WASM_PAGE as u64);
         let process = process(image, base, initial, host);
         if shared.is_some() {
+            end_at_faults_in(process.space.memory());
             process.space.close_rest(initial).map_err(|errno| {
+                EngineError::wasmtime("laying out the memory")(wasmtime::Error::new(errno))
+            })?;
+        }
+        // Nobody writes to the first page, unless a module keeps data there.
+        if module.cold.runs.iter().all(|run| run.memory_offset >= PAGE) {
+            process.space.protect_first().map_err(|errno| {
                 EngineError::wasmtime("laying out the memory")(wasmtime::Error::new(errno))
             })?;
         }

@@ -65,6 +65,12 @@ pub enum FilterError {
     Unknown(i64),
 }
 
+/// Whether a call ends a guest of this surface. Files without a name are part of the Linux
+/// personality: they can neither be executed nor mapped as code, since what does that stays fatal.
+fn is_fatal(surface: Surface, call: i64) -> bool {
+    FATAL.contains(&call) && (surface, call) != (Surface::Linux, libc::SYS_memfd_create)
+}
+
 impl Filter {
     /// The filter that allows [`RUNTIME`] and `calls`, for guests of `surface`.
     pub fn build(surface: Surface, calls: &[&[i64]]) -> Result<Filter, FilterError> {
@@ -74,7 +80,7 @@ impl Filter {
                 .ok()
                 .and_then(|at| choices.get_mut(at));
             *choice.ok_or(FilterError::Unknown(call))? = ALLOWED;
-            if FATAL.contains(&call) {
+            if is_fatal(surface, call) {
                 return Err(FilterError::Fatal(call));
             }
         }
@@ -86,7 +92,7 @@ impl Filter {
         for (choice, &(call, _)) in (FIRST_CHECKED..).zip(CHECKED.iter().chain(wider)) {
             choices[call as usize] = choice;
         }
-        for &call in FATAL {
+        for &call in FATAL.iter().filter(|call| is_fatal(surface, **call)) {
             choices[call as usize] = KILLED;
         }
         Ok(Filter {
@@ -248,6 +254,9 @@ mod tests {
     fn lists_that_make_no_sense() {
         let build = |call| Filter::build(Surface::Wasi, &[&[call]]).map(|_| ());
         assert_eq!(build(libc::SYS_execve), Err(FilterError::Fatal(59)));
+        assert_eq!(build(libc::SYS_memfd_create), Err(FilterError::Fatal(319)));
+        let linux = Filter::build(Surface::Linux, &[&[libc::SYS_memfd_create]]).unwrap();
+        check(&linux, libc::SYS_memfd_create, NONE, Action::Allow);
         assert_eq!(build(-1), Err(FilterError::Unknown(-1)));
         assert_eq!(build(463), Err(FilterError::Unknown(463)));
         assert_eq!(build(1 << 40), Err(FilterError::Unknown(1 << 40)));

@@ -5,7 +5,17 @@
 //! copy early instead of the process.
 #![allow(unsafe_code)]
 
-use std::{arch::global_asm, io, mem, ptr};
+use std::{
+    arch::global_asm,
+    cell::Cell,
+    io, mem,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use super::{
+    guest::Memory,
+    signals::{SYNCHRONOUS, bit},
+};
 
 // vkernel_copy(to, from, len) -> bytes not copied.
 global_asm!(
@@ -25,7 +35,30 @@ global_asm!(
     ".popsection",
 );
 
+// vkernel_exchange(at, expected, new) -> what was there, or -1 if nothing was.
+global_asm!(
+    ".pushsection .text.vkernel_exchange,\"ax\",@progbits",
+    ".globl vkernel_exchange",
+    ".type vkernel_exchange,@function",
+    "vkernel_exchange:",
+    "mov eax, esi",
+    "mov r8, -1",
+    ".globl vkernel_exchange_begin",
+    "vkernel_exchange_begin:",
+    "lock cmpxchg dword ptr [rdi], edx",
+    "mov r8d, eax",
+    ".globl vkernel_exchange_end",
+    "vkernel_exchange_end:",
+    "mov rax, r8",
+    "ret",
+    ".size vkernel_exchange, . - vkernel_exchange",
+    ".popsection",
+);
+
 unsafe extern "C" {
+    fn vkernel_exchange(at: *mut u8, expected: u32, new: u32) -> i64;
+    static vkernel_exchange_begin: u8;
+    static vkernel_exchange_end: u8;
     fn vkernel_copy(to: *mut u8, from: *const u8, len: usize) -> usize;
     static vkernel_copy_begin: u8;
     static vkernel_copy_end: u8;
@@ -42,22 +75,55 @@ pub(super) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) -> bool {
     unsafe { vkernel_copy(to, from, len) == 0 }
 }
 
-/// Installs the handler of SIGSEGV and SIGBUS. Before the engine's: that one asks for its own
-/// faults first and hands on the rest.
-pub(super) fn install() -> io::Result<()> {
-    for signal in [libc::SIGSEGV, libc::SIGBUS] {
+/// Puts `new` into the word at `at` if it is `expected`; what was there. `None` if there is no
+/// memory that could be written. `at` is a multiple of 4 in guest memory.
+pub(super) fn exchange(at: *mut u8, expected: u32, new: u32) -> Option<u32> {
+    // SAFETY: guest memory, of which Rust knows nothing; faults inside end the call (see
+    // `on_fault`).
+    u32::try_from(unsafe { vkernel_exchange(at, expected, new) }).ok()
+}
+
+/// The handlers that were there before, by signal: the engine's, if [`install`] was called again
+/// after it had been set up. 0 for none.
+static BEFORE: [AtomicUsize; 32] = [const { AtomicUsize::new(0) }; 32];
+
+/// The guest memory whose faults end the process here: its base, 0 for none.
+static SHARED: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes of the address space of a guest.
+const SPACE: usize = 1 << 32;
+
+thread_local! {
+    /// Whether the earlier handler is asked already: it hands on what it does not know.
+    static ASKED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Installs the handler of the signals that faults cause. Once before the engine's, for copies;
+/// once after it, which makes this one the first to be asked.
+pub fn install() -> io::Result<()> {
+    for signal in (1..32).filter(|signal| SYNCHRONOUS & bit(*signal) != 0) {
         // SAFETY: `sigaction` is a plain C structure for which zeroes are valid.
-        let mut action: libc::sigaction = unsafe { mem::zeroed() };
+        let (mut action, mut old): (libc::sigaction, libc::sigaction) = unsafe { mem::zeroed() };
         let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) = on_fault;
         action.sa_sigaction = handler as libc::sighandler_t;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
         // SAFETY: the handler has the signature that SA_SIGINFO demands and is
         // async-signal-safe.
-        if unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) } != 0 {
+        if unsafe { libc::sigaction(signal, &raw const action, &raw mut old) } != 0 {
             return Err(io::Error::last_os_error());
+        }
+        let known = [libc::SIG_DFL, libc::SIG_IGN, action.sa_sigaction];
+        if !known.contains(&old.sa_sigaction) && old.sa_flags & libc::SA_SIGINFO != 0 {
+            BEFORE[signal as usize].store(old.sa_sigaction, Ordering::Relaxed);
         }
     }
     Ok(())
+}
+
+/// Makes faults in this memory end the process as they do natively. The engine knows the memories
+/// that an instance defines, but takes a fault in one that it shares for a mistake of its own.
+pub fn end_at_faults_in(memory: Memory) {
+    SHARED.store(memory.at(0) as usize, Ordering::Relaxed);
 }
 
 extern "C" fn on_fault(
@@ -65,30 +131,65 @@ extern "C" fn on_fault(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    let begin = (&raw const vkernel_copy_begin) as i64;
-    let end = (&raw const vkernel_copy_end) as i64;
+    let stretches = [
+        (&raw const vkernel_copy_begin, &raw const vkernel_copy_end),
+        (
+            &raw const vkernel_exchange_begin,
+            &raw const vkernel_exchange_end,
+        ),
+    ];
     // SAFETY: the kernel passes a ucontext_t and a siginfo_t that are this handler's own.
-    let (registers, code) = unsafe {
-        let context = &mut *context.cast::<libc::ucontext_t>();
-        (&mut context.uc_mcontext.gregs, (*info).si_code)
+    let (registers, code, address) = unsafe {
+        let ucontext = &mut *context.cast::<libc::ucontext_t>();
+        let address = (*info).si_addr() as usize;
+        (&mut ucontext.uc_mcontext.gregs, (*info).si_code, address)
     };
     let at = &mut registers[libc::REG_RIP as usize];
-    if (begin..end).contains(at) {
-        *at = end;
-        return;
+    for (begin, end) in stretches {
+        if (begin as i64..end as i64).contains(at) {
+            *at = end as i64;
+            return;
+        }
     }
     if code <= 0 {
         // Sent by a process, not a fault.
         super::signals::on_signal(signal, info, context);
         return;
     }
-    // A fault of the vkernel's own code: end as the host would, which runs the instruction again.
+    let base = SHARED.load(Ordering::Relaxed);
+    let shared = base != 0 && (base..base + SPACE).contains(&address);
+    let before = BEFORE[signal as usize & 31].load(Ordering::Relaxed);
+    if !shared && before != 0 && !ASKED.get() {
+        ASKED.set(true);
+        // SAFETY: the address of a handler with SA_SIGINFO, as `install` found it.
+        unsafe {
+            let before: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
+                mem::transmute(before);
+            before(signal, info, context);
+        }
+        ASKED.set(false);
+        return;
+    }
+    if shared {
+        let text = b"vkernel: the program used memory that is not mapped: segmentation fault\n";
+        // SAFETY: async-signal-safe (signal-safety(7)).
+        unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
+    }
+    // End as the host would, which runs the instruction again; what the host does not run again
+    // is raised.
     // SAFETY: async-signal-safe (signal-safety(7)).
-    unsafe { libc::signal(signal, libc::SIG_DFL) };
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        if signal == libc::SIGSYS || signal == libc::SIGTRAP {
+            libc::raise(signal);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ptr;
+
     use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
 
     use super::*;

@@ -23,12 +23,14 @@ pub mod guest;
 mod host;
 mod page;
 mod process;
+mod robust;
 pub mod signals;
 pub mod space;
 mod table;
 
 pub use call::{Answer, Args, Cx, Stop, answer};
 pub(crate) use calls::IOCTLS;
+pub use faults::{end_at_faults_in, install as install_fault_handlers};
 pub use page::support_page;
 pub use process::{Delivery, Host, Image, LinuxProcess, Thread, frame_mask, write_frame};
 pub use table::{Handler, Row, Support, TABLE, row};
@@ -46,7 +48,14 @@ pub fn host_calls<'a>(imports: impl IntoIterator<Item = &'a String>) -> Vec<i64>
         .filter_map(|call| row(call.number))
         .flat_map(Row::host_calls)
         // Judging what was opened, `/proc/self/exe`, closing what `execve` closes.
-        .chain([libc::SYS_fstatfs, libc::SYS_readlink, libc::SYS_readlinkat])
+        .chain([
+            libc::SYS_fstatfs,
+            libc::SYS_readlink,
+            libc::SYS_readlinkat,
+            libc::SYS_newfstatat,
+            // Whether a wait that a signal ended had a time limit.
+            libc::SYS_getsockopt,
+        ])
         .collect();
     calls.sort_unstable();
     calls.dedup();

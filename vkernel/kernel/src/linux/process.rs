@@ -119,8 +119,13 @@ impl Host {
         }
     }
 
-    /// What `execve` does to the process besides starting the program.
-    pub fn enter_program(&self) {
+    /// What `execve` does to the process besides starting the program at this path.
+    pub fn enter_program(&self, path: &[u8]) {
+        let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
+        if let Ok(name) = std::ffi::CString::new(name) {
+            // The host cuts it to what fits.
+            let _ = rustix::thread::set_name(&name);
+        }
         descriptors::close_on_exec(self.limit.first_own());
         for signal in (1..=COUNT as i32).filter(|s| bit(*s) & (SYNCHRONOUS | UNBLOCKABLE) == 0) {
             if signals::is_caught(signal) {
@@ -258,6 +263,10 @@ pub struct Thread {
     mask: Cell<u64>,
     /// The alternate signal stack: address, size; 0 for none.
     pub(super) stack: Cell<(u32, u32)>,
+    /// Its stack pointer, where the engine has looked at it for the call in progress.
+    stack_pointer: Cell<u32>,
+    /// Head of its list of robust mutexes; 0 for none.
+    pub(super) robust: Cell<u32>,
     /// Address that is cleared and woken when the thread has ended.
     pub(super) clear_tid: Cell<u32>,
 }
@@ -273,8 +282,8 @@ pub struct Delivery {
     pub with_info: bool,
     /// The call that was interrupted may be begun again.
     pub restart: bool,
-    /// Top of the alternate stack, if the handler is to run there.
-    pub stack: Option<u32>,
+    /// The alternate stack, if the handler is to run there: its ends.
+    pub stack: Option<(u32, u32)>,
     /// The mask to come back to.
     pub mask: u64,
 }
@@ -286,6 +295,8 @@ impl Thread {
             inbox: Inbox::new(interrupt),
             mask: Cell::new(signals::mask()),
             stack: Cell::new((0, 0)),
+            stack_pointer: Cell::new(0),
+            robust: Cell::new(0),
             clear_tid: Cell::new(0),
         }
     }
@@ -335,10 +346,12 @@ impl Thread {
         waiting: &mut Vec<Caught>,
     ) -> Option<Delivery> {
         if self.inbox.has_mail() {
+            // The mask stays closed until the handler's own is set: what else is pending must not
+            // be handled before what came first.
             signals::set_mask(u64::MAX);
             self.inbox.take(&mut |caught| waiting.push(caught));
-            signals::set_mask(self.mask());
         }
+        let some = !waiting.is_empty();
         while !waiting.is_empty() {
             let caught = waiting.remove(0);
             let action = {
@@ -377,13 +390,29 @@ impl Thread {
                         caught,
                         with_info: flag(libc::SA_SIGINFO),
                         restart: flag(libc::SA_RESTART),
-                        stack: (flag(libc::SA_ONSTACK) && size != 0).then(|| base + size),
+                        stack: (flag(libc::SA_ONSTACK) && size != 0)
+                            .then(|| (base, base.saturating_add(size))),
                         mask: before,
                     });
                 }
             }
         }
+        if some {
+            self.set_mask(self.mask());
+        }
         None
+    }
+
+    /// Tells the stack pointer before a call that is about stacks.
+    pub fn set_stack_pointer(&self, pointer: u32) {
+        self.stack_pointer.set(pointer);
+    }
+
+    /// Whether it runs on its alternate stack.
+    pub(super) fn is_on_stack(&self) -> bool {
+        let (base, size) = self.stack.get();
+        let pointer = self.stack_pointer.get();
+        pointer > base && pointer - base <= size
     }
 
     /// After the handler has returned: the mask that it left in the `ucontext`.
@@ -393,6 +422,7 @@ impl Thread {
 
     /// The thread has ended: tells whoever waits for it.
     pub fn ended(&self, process: &LinuxProcess) {
+        super::robust::release(process.space.memory(), self.robust.get());
         let address = self.clear_tid.get();
         if address == 0 {
             return;

@@ -165,6 +165,8 @@ fn set_words(set: &mut libc::sigset_t, mask: u64) {
 pub(super) enum HostAction {
     /// SIG_DFL.
     Default,
+    /// SIG_DFL of SIGCHLD, with these flags of SA_NOCLDSTOP, SA_NOCLDWAIT.
+    DefaultChild(i32),
     /// SIG_IGN.
     Ignore,
     /// Catches it for the guest, with these flags of SA_NOCLDSTOP, SA_NOCLDWAIT.
@@ -178,6 +180,10 @@ pub(super) fn set_action(signal: i32, to: HostAction) -> io::Result<()> {
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     match to {
         HostAction::Default => action.sa_sigaction = libc::SIG_DFL,
+        HostAction::DefaultChild(flags) => {
+            action.sa_sigaction = libc::SIG_DFL;
+            action.sa_flags = flags;
+        }
         HostAction::Ignore => action.sa_sigaction = libc::SIG_IGN,
         HostAction::Catch(flags) => {
             let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =

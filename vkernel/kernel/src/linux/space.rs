@@ -159,6 +159,12 @@ impl Space {
         self.close(pages(initial), END)
     }
 
+    /// Makes the first page read-only, so that writes through null pointers fault. Reads must not:
+    /// of variable arguments that were not passed, compiled C looks at address 0.
+    pub fn protect_first(&self) -> Result<(), Errno> {
+        self.protect(0, PAGE as u32, libc::PROT_READ)
+    }
+
     /// The memory.
     pub fn memory(&self) -> Memory {
         self.memory
@@ -287,7 +293,8 @@ impl Space {
         done(unsafe { host::call(number, &args) })
     }
 
-    /// `mremap(2)`. What is not private memory without a file cannot grow here (ENOMEM).
+    /// `mremap(2)`. A private map of a file cannot grow here, and a shared one only by moving
+    /// (ENOMEM).
     pub(super) fn remap(
         &self,
         address: u32,
@@ -311,7 +318,19 @@ impl Space {
             regions.remove(start + new, end);
         }
         let grows = new.saturating_sub(old);
-        if grows > 0 && !plain || regions.total.saturating_add(grows) > self.limit {
+        if regions.total.saturating_add(grows) > self.limit {
+            return Err(Errno::NOMEM);
+        }
+        if grows > 0 && !plain && may_move && !fixed {
+            // Only what is shared can be mapped twice, and so grow: EINVAL for the rest.
+            let to = regions.gap(new).ok_or(Errno::NOMEM)?;
+            self.map_again(start, new, to).map_err(|_| Errno::NOMEM)?;
+            self.close(start, end)?;
+            regions.remove(start, end);
+            regions.insert(to, to + new, false);
+            return Ok(to as u32);
+        }
+        if grows > 0 && !plain {
             return Err(Errno::NOMEM);
         }
         let to = match fixed {
@@ -366,6 +385,16 @@ impl Space {
         ];
         // SAFETY: inside the reservation, in which nothing but guest memory is.
         done(unsafe { host::call(libc::SYS_mmap, &args) }).map(drop)
+    }
+
+    /// Maps what is mapped at `start` a second time, with another length (`mremap(2)`, an old size
+    /// of zero).
+    fn map_again(&self, start: u64, len: u64, to: u64) -> Result<(), Errno> {
+        let base = self.memory.at(0) as u64;
+        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        let args = [base + start, 0, len, flags as u64, base + to, 0];
+        // SAFETY: both ranges lie in the reservation, and the second one is free.
+        done(unsafe { host::call(libc::SYS_mremap, &args) }).map(drop)
     }
 
     /// Moves a mapping inside the reservation. What stays behind is an empty mapping: at no moment
@@ -441,6 +470,31 @@ mod tests {
         assert_eq!(space.memory().array::<1>(a), Err(Errno::FAULT));
         assert_eq!(space.remap(b, 12288, 4096, 0, 0), Ok(b));
         assert_eq!(space.memory().array::<1>(b + 4096), Err(Errno::FAULT));
+    }
+
+    #[test]
+    fn shared_memory_grows_by_moving() {
+        let space = space(u64::MAX);
+        let shared = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+        let a = space.map(0, 8192, RW, shared, -1, 0).unwrap();
+        space.memory().write(a, b"kept").unwrap();
+        assert_eq!(space.remap(a, 4096, 8192, 0, 0), Err(Errno::NOMEM));
+        let b = space.remap(a, 4096, 8192, libc::MREMAP_MAYMOVE, 0).unwrap();
+        assert_ne!(a, b);
+        assert_eq!(space.memory().array(b), Ok(*b"kept"));
+        space.memory().write(b + 5000, b"x").unwrap();
+        assert_eq!(space.memory().array(a + 5000), Ok(*b"x"));
+        assert_eq!(space.memory().array::<1>(a), Err(Errno::FAULT));
+    }
+
+    #[test]
+    fn writes_through_null_pointers_fault() {
+        let space = space(u64::MAX);
+        space.memory().write(100, b"x").unwrap();
+        space.protect_first().unwrap();
+        assert_eq!(space.memory().array::<1>(100), Ok(*b"x"));
+        assert_eq!(space.memory().write(100, b"y"), Err(Errno::FAULT));
+        space.memory().write(4096, b"y").unwrap();
     }
 
     #[test]

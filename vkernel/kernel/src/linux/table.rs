@@ -122,6 +122,34 @@ impl Row {
         own.into_iter().chain(self.host.iter().copied())
     }
 
+    /// Whether the call, ended by a signal, is begun again after handlers with SA_RESTART
+    /// (signal(7)): not if it waits on a socket that has a time limit.
+    pub fn begins_again(&self, args: &Args) -> bool {
+        const RECEIVE: &[i64] = &[
+            libc::SYS_read,
+            libc::SYS_readv,
+            libc::SYS_recvfrom,
+            libc::SYS_recvmsg,
+            libc::SYS_recvmmsg,
+            libc::SYS_accept,
+            libc::SYS_accept4,
+        ];
+        const SEND: &[i64] = &[
+            libc::SYS_write,
+            libc::SYS_writev,
+            libc::SYS_sendto,
+            libc::SYS_sendmsg,
+            libc::SYS_sendmmsg,
+            libc::SYS_connect,
+        ];
+        let option = match self.number {
+            number if RECEIVE.contains(&number) => libc::SO_RCVTIMEO,
+            number if SEND.contains(&number) => libc::SO_SNDTIMEO,
+            _ => return self.restarts,
+        };
+        self.restarts && !has_time_limit(args[0] as i32, option)
+    }
+
     /// Makes the call.
     pub fn run(&self, cx: &Cx<'_>, args: &Args) -> Answer {
         match self.handler {
@@ -144,7 +172,7 @@ impl Row {
                     *to = match kind {
                         b'p' => memory.address(*from as u32),
                         b'f' => descriptors.check(*from)?,
-                        b'd' => descriptors.check_folder(*from)?,
+                        b'd' => descriptors.folder(*from),
                         b'o' => descriptors.check_optional(*from)?,
                         _ => *from,
                     };
@@ -177,6 +205,24 @@ pub(super) fn pass_on(cx: &Cx<'_>, number: i64, waits: bool, args: &Args) -> Ans
         ))),
         false => Ok(result),
     }
+}
+
+/// Whether a descriptor is a socket with the time limit that `option` names.
+fn has_time_limit(descriptor: i32, option: i32) -> bool {
+    let mut limit = [0_i64; 2];
+    let mut len = size_of_val(&limit) as u32;
+    let args = [
+        descriptor as u64,
+        libc::SOL_SOCKET as u64,
+        option as u64,
+        (&raw mut limit) as u64,
+        (&raw mut len) as u64,
+        0,
+    ];
+    // SAFETY: the kernel writes at most `len` bytes to `limit`.
+    #[allow(unsafe_code)]
+    let result = unsafe { host::call(libc::SYS_getsockopt, &args) };
+    result == 0 && std::hint::black_box(limit) != [0, 0]
 }
 
 /// Numbers end below this.

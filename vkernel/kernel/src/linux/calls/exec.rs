@@ -50,7 +50,7 @@ fn execve(cx: &Cx<'_>, args: &Args) -> Answer {
 }
 
 fn execveat(cx: &Cx<'_>, args: &Args) -> Answer {
-    let at = cx.process.descriptors().check_folder(args[0])? as i32;
+    let at = cx.process.descriptors().folder(args[0]) as i32;
     let name = cx.memory().path(word(args[1]))?;
     let flags = args[4] as i32;
     if flags & !(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0 {
@@ -58,8 +58,10 @@ fn execveat(cx: &Cx<'_>, args: &Args) -> Answer {
     }
     let path = match (name.first(), at) {
         (None, _) if flags & AT_EMPTY_PATH == 0 => return Err(Errno::NOENT.into()),
+        (None, ..0) if at != AT_FDCWD => return Err(Errno::BADF.into()),
         (None, _) => format!("/proc/self/fd/{at}").into_bytes(),
         (Some(b'/'), _) | (_, AT_FDCWD) => name,
+        (_, ..0) => return Err(Errno::BADF.into()),
         _ => [format!("/proc/self/fd/{at}/").into_bytes(), name].concat(),
     };
     if flags & AT_SYMLINK_NOFOLLOW != 0 {

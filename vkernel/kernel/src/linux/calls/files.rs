@@ -79,6 +79,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::pass(SYS_syncfs, "f"),
     Row::pass(SYS_sync, ""),
     Row::pass(SYS_flock, "fv").restarts(),
+    Row::pass(SYS_memfd_create, "pv"),
     Row::pass(SYS_dup, "f"),
     Row::pass(SYS_dup2, "ff"),
     Row::pass(SYS_dup3, "ffv"),
@@ -136,14 +137,14 @@ fn openat(cx: &Cx<'_>, args: &Args) -> Answer {
 }
 
 fn opened(cx: &Cx<'_>, at: u64, path: u64, flags: u64, mode: u64) -> Answer {
-    let at = cx.process.descriptors().check_folder(at)?;
+    let at = cx.process.descriptors().folder(at);
     let host = [at, cx.memory().address(word(path)), flags, mode, 0, 0];
     let descriptor = pass_on(cx, SYS_openat, true, &host)?;
     judge(cx, descriptor, flags as i32)
 }
 
 fn openat2(cx: &Cx<'_>, args: &Args) -> Answer {
-    let at = cx.process.descriptors().check_folder(args[0])?;
+    let at = cx.process.descriptors().folder(args[0]);
     let memory = cx.memory();
     let flags = memory.u64(word(args[2]))?;
     let host = [
@@ -207,17 +208,11 @@ fn readlinkat(cx: &Cx<'_>, args: &Args) -> Answer {
 
 /// The guest's program is not the file that the host executes.
 fn link(cx: &Cx<'_>, at: u64, path: u64, buffer: u64, len: u64) -> Answer {
-    let at = cx.process.descriptors().check_folder(at)?;
+    let at = cx.process.descriptors().folder(at);
     let memory = cx.memory();
     let name = memory.path(word(path))?;
     if name == b"/proc/self/exe" || name == format!("/proc/{}/exe", std::process::id()).as_bytes() {
-        let program = &cx.process.image.program;
-        let len = program.len().min(len as usize);
-        if len == 0 {
-            return Err(Errno::INVAL.into());
-        }
-        memory.write(word(buffer), &program[..len])?;
-        return Ok(len as i64);
+        return program(cx, buffer, len);
     }
     let host = [
         at,
@@ -227,7 +222,34 @@ fn link(cx: &Cx<'_>, at: u64, path: u64, buffer: u64, len: u64) -> Answer {
         0,
         0,
     ];
+    if name.ends_with(b"exe") && is_own_executable(at, &name) {
+        return program(cx, buffer, len);
+    }
     pass_on(cx, SYS_readlinkat, false, &host)
+}
+
+fn program(cx: &Cx<'_>, buffer: u64, len: u64) -> Answer {
+    let program = &cx.process.image.program;
+    let len = program.len().min(len as usize);
+    if len == 0 {
+        return Err(Errno::INVAL.into());
+    }
+    cx.memory().write(word(buffer), &program[..len])?;
+    Ok(len as i64)
+}
+
+/// Whether a path leads to `/proc/self/exe` by another way, such as from an open `/proc/self`.
+fn is_own_executable(at: u64, path: &[u8]) -> bool {
+    use rustix::fs::{AtFlags, CWD, statat};
+    let at = match at as i32 {
+        AT_FDCWD => CWD,
+        // SAFETY: looked at only; a number that is not open gives an error.
+        at if at >= 0 => unsafe { BorrowedFd::borrow_raw(at) },
+        _ => return false,
+    };
+    let found = statat(at, path, AtFlags::SYMLINK_NOFOLLOW);
+    let own = statat(CWD, "/proc/self/exe", AtFlags::SYMLINK_NOFOLLOW);
+    matches!((found, own), (Ok(f), Ok(o)) if (f.st_dev, f.st_ino) == (o.st_dev, o.st_ino))
 }
 
 /// The vkernel's own descriptors are beyond the range that is closed.

@@ -15,7 +15,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_munmap, munmap),
     Row::call(SYS_mprotect, mprotect).partial("PROT_EXEC is refused (EACCES) and audited"),
     Row::call(SYS_mremap, mremap)
-        .partial("only private memory without a file can grow; others give ENOMEM"),
+        .partial("a private map of a file cannot grow, a shared one only by moving to a place of the host's choice; else ENOMEM"),
     Row::call(SYS_madvise, madvise)
         .partial("advice that concerns other processes or memory errors gives EINVAL"),
     Row::call(SYS_msync, |cx, args| over(cx, SYS_msync, args)),

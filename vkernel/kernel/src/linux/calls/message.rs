@@ -57,6 +57,9 @@ fn message(cx: &Cx<'_>, number: i64, descriptor: u64, header: u32, flags: u64) -
             .first_chunk()
             .map_or(0, |b| u32::from_le_bytes(*b))
     };
+    if field(12) > MOST {
+        return Err(Errno::MSGSIZE.into());
+    }
     // A length that is negative as an int is EINVAL on Linux; here the host says so.
     with_vectors(memory, field(8), field(12).into(), |vectors| {
         let mut host = HostHeader {

@@ -100,5 +100,6 @@ fn clone(cx: &Cx<'_>, args: &Args) -> Answer {
 }
 
 fn exit_group(cx: &Cx<'_>, args: &Args) -> Result<i64, Stop> {
+    super::super::robust::release(cx.memory(), cx.thread.robust.get());
     cx.process.exit(int(args[0]))
 }

@@ -62,6 +62,9 @@ fn action(cx: &Cx<'_>, args: &Args) -> Answer {
         if bit(signal) & SYNCHRONOUS == 0 {
             let keep = SA_NOCLDSTOP | SA_NOCLDWAIT;
             match wanted.handler {
+                DEFAULT if signal == SIGCHLD => {
+                    set_action(signal, HostAction::DefaultChild(wanted.flags as i32 & keep))
+                }
                 DEFAULT => set_default(signal),
                 IGNORE => set_action(signal, HostAction::Ignore),
                 _ => set_action(signal, HostAction::Catch(wanted.flags as i32 & keep)),
@@ -116,6 +119,7 @@ fn suspend(cx: &Cx<'_>, args: &Args) -> Answer {
 fn alternate_stack(cx: &Cx<'_>, args: &Args) -> Answer {
     /// `SS_AUTODISARM` is not known.
     const KNOWN: u32 = SS_DISABLE as u32;
+    const ON: u32 = SS_ONSTACK as u32;
     /// MINSIGSTKSZ.
     const LEAST: u32 = 2048;
     let (new, old) = (word(args[0]), word(args[1]));
@@ -126,16 +130,23 @@ fn alternate_stack(cx: &Cx<'_>, args: &Args) -> Answer {
         pointer => {
             let (base, flags) = (memory.u32(pointer)?, memory.u32(pointer + 4)?);
             let size = memory.u32(pointer + 8)?;
+            if cx.thread.is_on_stack() {
+                return Err(Errno::PERM.into());
+            }
             match flags {
                 KNOWN => Some((0, 0)),
-                0 if size < LEAST => return Err(Errno::NOMEM.into()),
-                0 => Some((base, size)),
+                0 | ON if size < LEAST => return Err(Errno::NOMEM.into()),
+                0 | ON => Some((base, size)),
                 _ => return Err(Errno::INVAL.into()),
             }
         }
     };
     if old != 0 {
-        let flags = if size == 0 { KNOWN } else { 0 };
+        let flags = match size {
+            0 => KNOWN,
+            _ if cx.thread.is_on_stack() => ON,
+            _ => 0,
+        };
         let mut bytes = [0; 12];
         bytes[..4].copy_from_slice(&base.to_le_bytes());
         bytes[4..8].copy_from_slice(&flags.to_le_bytes());

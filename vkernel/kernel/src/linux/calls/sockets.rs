@@ -31,7 +31,7 @@ fn socket(cx: &Cx<'_>, args: &Args) -> Answer {
     if ![AF_INET, AF_INET6, AF_UNIX].contains(&family) {
         return Err(Errno::AFNOSUPPORT.into());
     }
-    if ![SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET].contains(&(kind & 0xf)) {
+    if [SOCK_RAW, SOCK_RDM, SOCK_DCCP, SOCK_PACKET].contains(&(kind & 0xf)) {
         cx.process.host.audit.refuse(
             "socket",
             &cx.process.image.program,
@@ -42,6 +42,9 @@ fn socket(cx: &Cx<'_>, args: &Args) -> Answer {
     }
     super::super::table::pass_on(cx, SYS_socket, false, args)
 }
+
+/// SOCK_PACKET of `<linux/net.h>`: obsolete, and as good as a raw socket.
+const SOCK_PACKET: i32 = 10;
 
 fn setsockopt(cx: &Cx<'_>, args: &Args) -> Answer {
     const FILTERS: &[i32] = &[

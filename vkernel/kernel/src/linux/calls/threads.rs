@@ -12,14 +12,16 @@ pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_exit, exit),
     Row::call(SYS_set_tid_address, set_tid_address),
     Row::call(SYS_futex, futex).restarts(),
-    Row::call(SYS_set_robust_list, set_robust_list)
-        .partial("the list is not walked when a thread dies without unlocking"),
+    Row::call(SYS_set_robust_list, set_robust_list).partial(
+        "the list is walked when a thread or its process ends by itself, not when a signal ends it",
+    ),
     Row::call(SYS_membarrier, membarrier),
 ];
 
 fn exit(cx: &Cx<'_>, args: &Args) -> Answer {
     let status = int(args[0]);
     if cx.process.threads() == 1 {
+        super::super::robust::release(cx.memory(), cx.thread.robust.get());
         cx.process.exit(status);
     }
     Err(Stop::Thread(status))
@@ -60,11 +62,14 @@ fn futex(cx: &Cx<'_>, args: &Args) -> Answer {
     pass_on(cx, SYS_futex, waits, &host)
 }
 
-fn set_robust_list(_: &Cx<'_>, args: &Args) -> Answer {
+fn set_robust_list(cx: &Cx<'_>, args: &Args) -> Answer {
     /// Size of the guest's `robust_list_head`.
     const HEAD: u32 = 24;
     match word(args[1]) {
-        HEAD => Ok(0),
+        HEAD => {
+            cx.thread.robust.set(word(args[0]));
+            Ok(0)
+        }
         _ => Err(Errno::INVAL.into()),
     }
 }

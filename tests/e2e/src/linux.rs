@@ -1,0 +1,303 @@
+//! The comparison of the Linux personality with the host: the programs of `tests/linux/cases`, made
+//! for both, and run in equal roots.
+//!
+//! What was compiled is kept in the target folder under a digest of what it was made from. Natively
+//! the programs are static, so that their root needs nothing else.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use serde::Deserialize;
+
+use crate::{Said, guests::test_tools_python, polybuild, polybuild_path, run, run_with, workspace};
+
+/// Longest run of one program, in seconds.
+const LONGEST: &str = "60";
+
+/// What a case says beside its source, in `NAME.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Arguments after the program's name.
+    pub args: Vec<String>,
+    /// Environment, besides `PATH`.
+    pub env: BTreeMap<String, String>,
+    /// Lines in which the vkernel means to differ.
+    pub difference: Vec<Difference>,
+}
+
+/// Lines of the standard output in which the vkernel means to differ.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Difference {
+    /// What the host's run says: whole lines.
+    pub native: String,
+    /// What the vkernel's run says instead; nothing if the lines are missing.
+    pub ours: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// One program of the comparison.
+#[derive(Debug)]
+pub struct Case {
+    /// Its name: the source's without `.c`.
+    pub name: String,
+    /// What is said beside it.
+    pub settings: Settings,
+    source: PathBuf,
+    threads: bool,
+}
+
+/// All cases, by name; `CASE` in the environment names the only one that is wanted.
+pub fn cases() -> Vec<Case> {
+    let only = std::env::var("CASE").ok();
+    let mut cases: Vec<Case> = fs::read_dir(folder().join("cases"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "c"))
+        .map(|source| {
+            let name = source.file_stem().unwrap().to_string_lossy().into_owned();
+            let text = fs::read_to_string(&source).unwrap();
+            let settings = match fs::read_to_string(source.with_extension("toml")) {
+                Ok(text) => toml::from_str(&text).unwrap_or_else(|e| panic!("{name}.toml: {e}")),
+                Err(_) => Settings::default(),
+            };
+            Case {
+                threads: text.contains("/* flags: -pthread */"),
+                name,
+                settings,
+                source,
+            }
+        })
+        .filter(|case| only.as_ref().is_none_or(|only| *only == case.name))
+        .collect();
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    cases
+}
+
+fn folder() -> PathBuf {
+    workspace().join("tests/linux")
+}
+
+/// Does something for each item in as many threads as there are processors; results in order.
+pub fn each<T: Sync, R: Send>(items: &[T], act: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                while let Some(item) = {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    items.get(at).map(|item| (at, item))
+                } {
+                    let result = act(item.1);
+                    done.lock().unwrap().push((item.0, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap();
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// The two roots: `bin/NAME` is the case, natively and for the vkernel.
+pub struct Roots {
+    native: PathBuf,
+    ours: PathBuf,
+}
+
+impl Roots {
+    /// Compiles all cases for both and lays the roots out.
+    pub fn new(cases: &[Case]) -> Roots {
+        let made = each(cases, |case| (compile(case, true), compile(case, false)));
+        let mut digest = DefaultHasher::new();
+        let builder = fs::metadata(polybuild_path()).unwrap();
+        (builder.size(), builder.mtime(), builder.mtime_nsec(), &made).hash(&mut digest);
+        let place = target().join(format!("roots-{:016x}", digest.finish()));
+        let roots = Roots {
+            native: place.join("native"),
+            ours: place.join("ours"),
+        };
+        if !place.is_dir() {
+            fs::create_dir_all(target()).unwrap();
+            let scratch = tempfile::tempdir_in(target()).unwrap();
+            native_root(&scratch.path().join("native"), cases, &made);
+            our_root(scratch.path(), cases, &made);
+            for root in ["native", "ours"] {
+                for folder in ["proc", "dev", "w", "tmp"] {
+                    fs::create_dir_all(scratch.path().join(root).join(folder)).unwrap();
+                }
+            }
+            fs::rename(scratch.keep(), &place).unwrap();
+        }
+        roots
+    }
+
+    /// Runs a case natively.
+    pub fn native(&self, case: &Case) -> Said {
+        in_root(&self.native, case)
+    }
+
+    /// Runs a case in the vkernel.
+    pub fn ours(&self, case: &Case) -> Said {
+        in_root(&self.ours, case)
+    }
+}
+
+fn target() -> PathBuf {
+    workspace().join("target/test-linux")
+}
+
+/// The compiled case: natively, or a module.
+fn compile(case: &Case, native: bool) -> PathBuf {
+    let driver = polybuild_path().with_file_name("vkcc");
+    let sysroot = workspace().join("out/musl-1.2.5");
+    let record = fs::read(sysroot.join("build.json")).unwrap_or_else(|e| {
+        panic!(
+            "{}: {e}: run `polybuild recipes/musl/1.2.5/recipe.toml`",
+            sysroot.display()
+        )
+    });
+    let mut digest = DefaultHasher::new();
+    for path in [&case.source, &folder().join("check.h")] {
+        fs::read(path).unwrap().hash(&mut digest);
+    }
+    if !native {
+        (record, fs::read(&driver).unwrap()).hash(&mut digest);
+    }
+    let place = target().join(format!("{}-{:016x}", case.name, digest.finish()));
+    let made = place.join(if native { "native" } else { "module.wasm" });
+    if made.is_file() {
+        return made;
+    }
+    fs::create_dir_all(&place).unwrap();
+    let mut command = match native {
+        true => Command::new("gcc"),
+        false => {
+            let mut command = Command::new(driver);
+            command.env("VKCC_SYSROOT", sysroot.join("sysroot/sysroot"));
+            command.env("VKCC_ZIG", zig());
+            command
+        }
+    };
+    command.args(["-std=gnu17", "-O1", "-fno-builtin", "-w"]);
+    if native {
+        command.args(["-static", "-pthread"]);
+    } else if case.threads {
+        command.arg("-pthread");
+    }
+    let scratch = place.join("unfinished");
+    let said = run(command.arg("-o").arg(&scratch).arg(&case.source).arg("-lm"));
+    assert_eq!(said.status, 0, "compiling {}: {}", case.name, said.stderr);
+    fs::rename(scratch, &made).unwrap();
+    made
+}
+
+/// The compiler that `tests/install` made.
+fn zig() -> PathBuf {
+    let said = run(Command::new(test_tools_python()).args([
+        "-c",
+        "import ziglang, os; print(os.path.join(os.path.dirname(ziglang.__file__), 'zig'))",
+    ]));
+    PathBuf::from(said.stdout.trim())
+}
+
+fn native_root(root: &Path, cases: &[Case], made: &[(PathBuf, PathBuf)]) {
+    fs::create_dir_all(root.join("bin")).unwrap();
+    for (case, (native, _)) in cases.iter().zip(made) {
+        fs::copy(native, root.join("bin").join(&case.name)).unwrap();
+    }
+}
+
+/// All modules in one image, whose files are the root.
+fn our_root(folder: &Path, cases: &[Case], made: &[(PathBuf, PathBuf)]) {
+    let mut recipe = String::from("[recipe]\nname = \"cases\"\nversion = \"1\"\nkind = \"app\"\n");
+    for (case, (_, module)) in cases.iter().zip(made) {
+        let name = &case.name;
+        fs::copy(module, folder.join(format!("{name}.wasm"))).unwrap();
+        write!(
+            recipe,
+            "\n[[module]]\nname = \"{name}\"\nfile = \"path:{name}.wasm\"\n\n\
+             [[program]]\nname = \"{name}\"\nmodule = \"{name}\"\npaths = [\"/bin/{name}\"]\n"
+        )
+        .unwrap();
+    }
+    recipe.push_str("\n[image]\nname = \"test/cases\"\ntag = \"1\"\n");
+    fs::write(folder.join("recipe.toml"), recipe).unwrap();
+    let (image, root) = (folder.join("image"), folder.join("ours"));
+    let said = run(polybuild()
+        .arg(folder.join("recipe.toml"))
+        .arg("-o")
+        .arg(&image));
+    assert_eq!(said.status, 0, "building the image: {}", said.stderr);
+    let said = run(polybuild()
+        .args(["export", "--quiet", "--format", "rootfs", "-o"])
+        .arg(&root)
+        .arg(&image));
+    assert_eq!(said.status, 0, "unpacking the image: {}", said.stderr);
+}
+
+/// Makes the root look like a container's, and runs a program that is not its first process.
+const ENTER: &str = r#"
+set -e
+root=$1 program=$2
+shift 2
+mount -t proc proc "$root/proc"
+mount -t tmpfs -o mode=755 scratch "$root/w"
+mount -t tmpfs -o mode=755 dev "$root/dev"
+cd "$root/dev"
+mknod -m 666 null c 1 3
+mknod -m 666 zero c 1 5
+mknod -m 666 full c 1 7
+mknod -m 666 random c 1 8
+mknod -m 666 urandom c 1 9
+mknod -m 666 tty c 5 0
+mkdir pts shm
+mount -t devpts -o newinstance,ptmxmode=666 devpts pts
+ln -s pts/ptmx ptmx
+ln -s /proc/self/fd fd
+cd /
+ulimit -c 0
+set +e
+env -i PATH=/bin "$@" unshare --root="$root" --wd=/w "$program"
+exit $?
+"#;
+
+fn in_root(root: &Path, case: &Case) -> Said {
+    let mut script = ENTER.to_owned();
+    if !case.settings.args.is_empty() {
+        let args = case.settings.args.iter().map(|a| format!(" '{a}'"));
+        script = script.replace(
+            "\"$program\"\nexit",
+            &format!("\"$program\"{}\nexit", args.collect::<String>()),
+        );
+    }
+    let mut command = Command::new("timeout");
+    command
+        .args(["--kill-after=5", LONGEST, "unshare"])
+        .args([
+            "--mount",
+            "--pid",
+            "--ipc",
+            "--uts",
+            "--fork",
+            "--kill-child",
+        ])
+        .args(["sh", "-c", &script, "sh"])
+        .arg(root)
+        .arg(format!("/bin/{}", case.name))
+        .args(case.settings.env.iter().map(|(k, v)| format!("{k}={v}")));
+    run_with(&mut command, b"standard input\n")
+}

@@ -1,0 +1,101 @@
+//! The Linux personality against the host: each program of `tests/linux/cases`, compiled natively
+//! and for the vkernel, must say the same in equal roots and end in the same way. The differences
+//! that we mean stand beside the case, in `NAME.toml`, each with its reason.
+//!
+//! Needs root (it mounts and changes roots), `out/musl-1.2.5` and `tests/install`. `CASE=NAME`
+//! runs one case only.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed unwrap is a failed test"
+)]
+
+use std::{fs, process::Command};
+
+use polybuild_e2e::{
+    Said,
+    linux::{Case, Roots, cases, each},
+    run,
+};
+
+/// What is wrong with a case; nothing if it is as it should be.
+fn compared(case: &Case, native: &Said, ours: &Said) -> String {
+    let mut wrong = String::new();
+    let mut expected = format!("\n{}", native.stdout);
+    for difference in &case.settings.difference {
+        let (from, to) = (lines(&difference.native), lines(&difference.ours));
+        match expected.contains(&from) {
+            true => expected = expected.replacen(&from, &to, 1),
+            false => wrong.push_str(&format!(
+                "a listed difference is not there natively: {:?}\n",
+                difference.native
+            )),
+        }
+    }
+    for (what, expected, found) in [
+        ("standard output", &expected[1..], &ours.stdout),
+        ("standard error", native.stderr.as_str(), &ours.stderr),
+    ] {
+        if expected != found {
+            wrong.push_str(&format!("{what}:\n{}", diff(expected, found)));
+        }
+    }
+    if native.status != ours.status {
+        wrong.push_str(&format!(
+            "status: native {}, ours {}\n",
+            native.status, ours.status
+        ));
+    }
+    if native.status == 124 {
+        wrong.push_str("natively it does not end\n");
+    }
+    wrong
+}
+
+/// Text as it stands between other lines.
+fn lines(text: &str) -> String {
+    match text.trim_end_matches('\n') {
+        "" => "\n".to_owned(),
+        text => format!("\n{text}\n"),
+    }
+}
+
+fn diff(native: &str, ours: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [("native", native), ("ours", ours)] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let mut command = Command::new("diff");
+    command.current_dir(folder.path());
+    run(command.args([
+        "-a",
+        "-U1",
+        "--label=native",
+        "--label=ours",
+        "native",
+        "ours",
+    ]))
+    .stdout
+}
+
+#[test]
+fn programs_say_and_do_the_same_as_natively() {
+    let cases = cases();
+    assert!(!cases.is_empty(), "no such case");
+    let roots = Roots::new(&cases);
+    let wrong = each(&cases, |case| {
+        compared(case, &roots.native(case), &roots.ours(case))
+    });
+    let mut report = String::new();
+    for (case, wrong) in cases.iter().zip(&wrong) {
+        if !wrong.is_empty() {
+            report.push_str(&format!("--- {}\n{wrong}\n", case.name));
+        }
+    }
+    let failed = wrong.iter().filter(|w| !w.is_empty()).count();
+    assert!(
+        report.is_empty(),
+        "{failed} of {} cases differ:\n{report}",
+        cases.len()
+    );
+}
