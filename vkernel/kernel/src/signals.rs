@@ -61,7 +61,7 @@ pub(crate) fn end_first_process(signal: libc::c_int) -> Option<io::Result<()>> {
     }
     let handler: extern "C" fn(libc::c_int) = end_process;
     let flags = libc::SA_RESETHAND | libc::SA_NODEFER;
-    Some(set(signal, handler as libc::sighandler_t, flags))
+    Some(set(signal, handler as libc::sighandler_t, flags).map(drop))
 }
 
 /// Ends the process as `signal` would.
