@@ -105,12 +105,14 @@ int main(void)
     pipe(p);
     pthread_create(&t, 0, reads, 0);
     pause_ms(20);
-    TRY0(pthread_cancel(t));
+    int cancelled = pthread_cancel(t);
     pthread_join(t, &r);
+    say("cancel %s", name_of(cancelled));
     say("%d", r == PTHREAD_CANCELED);
     pthread_create(&t, 0, sleeps, 0);
-    TRY0(pthread_cancel(t));
+    cancelled = pthread_cancel(t);
     pthread_join(t, &r);
+    say("cancel %s", name_of(cancelled));
     say("%d", r == PTHREAD_CANCELED);
     pthread_create(&t, 0, off, 0);
     while (!ready) pause_ms(1);

@@ -18,12 +18,14 @@ int main(int argc, char **argv)
     pid_t p;
     int s;
     char *a[] = {"spawn", "31", 0}, *e[] = {"V=env", 0};
-    TRY0(posix_spawn(&p, "/bin/spawn", 0, 0, a, e));
+    int r = posix_spawn(&p, "/bin/spawn", 0, 0, a, e);
     waitpid(p, &s, 0);
+    say("spawned %s", name_of(r));
     say_status("plain", s);
     TRY0(posix_spawn(&p, "/bin/none", 0, 0, a, e));
-    TRY0(posix_spawnp(&p, "spawn", 0, 0, a, environ));
+    r = posix_spawnp(&p, "spawn", 0, 0, a, environ);
     waitpid(p, &s, 0);
+    say("spawned %s", name_of(r));
     say_status("path", s);
     put("in", "from a file");
     posix_spawn_file_actions_t f;
@@ -39,8 +41,9 @@ int main(int argc, char **argv)
     posix_spawnattr_setsigmask(&t, &m);
     posix_spawnattr_setpgroup(&t, 0);
     posix_spawnattr_setflags(&t, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-    TRY0(posix_spawn(&p, "/bin/spawn", &f, &t, a, e));
+    r = posix_spawn(&p, "/bin/spawn", &f, &t, a, e);
     waitpid(p, &s, 0);
+    say("spawned %s", name_of(r));
     say_status("actions", s);
     posix_spawn_file_actions_addopen(&f, 5, "missing", O_RDONLY, 0);
     TRY0(posix_spawn(&p, "/bin/spawn", &f, 0, a, e));

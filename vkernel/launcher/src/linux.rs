@@ -74,7 +74,7 @@ pub(crate) fn run(
         match machines.run(target, module, code, &file, image, &host)? {
             LinuxOutcome::Exec(next) => {
                 image = *next;
-                host.enter_program(&image.program);
+                host.enter_program(&image.executed);
                 launched(settings, &image, payload);
             }
             LinuxOutcome::Trap(report, signal) => {
@@ -102,6 +102,7 @@ fn image(payload: &Payload, guest: &Guest<'_>) -> Result<Image, Failure> {
         entry_digest: guest.entry_digest,
         file: guest.file,
         program: guest.program.clone(),
+        executed: guest.program.clone(),
         argv: guest.argv.clone(),
         env: guest.env.clone(),
     })

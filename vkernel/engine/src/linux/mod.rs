@@ -248,7 +248,10 @@ fn store(
         // wasmtime does not come here again before this returns, so the handlers must not either:
         // what arrives meanwhile waits for them.
         store.set_epoch_deadline(FAR);
-        deliver::all(&mut store)?;
+        let delivered = deliver::all(&mut store);
+        // Also when a handler leaves by a jump.
+        store.set_epoch_deadline(1);
+        delivered?;
         Ok(UpdateDeadline::Continue(1))
     });
     store

@@ -37,6 +37,8 @@ pub struct Image {
     pub file: Option<Digest>,
     /// Absolute guest path of the program.
     pub program: Vec<u8>,
+    /// Path of what was executed: the program's, or of the script that it interprets.
+    pub executed: Vec<u8>,
     /// Arguments.
     pub argv: Vec<Vec<u8>>,
     /// Environment.
@@ -50,6 +52,7 @@ impl From<exec::Launch<'_>> for Image {
             entry: launch.entry.name.clone(),
             entry_digest: launch.entry.digest,
             file: Some(launch.file),
+            executed: launch.chain.first().unwrap_or(&launch.program).clone(),
             program: launch.program,
             argv: launch.argv,
             env: launch.env,
@@ -119,7 +122,7 @@ impl Host {
         }
     }
 
-    /// What `execve` does to the process besides starting the program at this path.
+    /// What `execve` of this path does to the process besides starting the program.
     pub fn enter_program(&self, path: &[u8]) {
         let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
         if let Ok(name) = std::ffi::CString::new(name) {

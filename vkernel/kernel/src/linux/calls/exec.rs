@@ -15,6 +15,7 @@ use rustix::{
 
 use super::super::{
     call::{Answer, Args, Cx, Stop, word},
+    process::Image,
     table::Row,
 };
 use crate::exec::{self, ExecRequest, Files, Resolution};
@@ -46,7 +47,7 @@ impl Files for HostRoot {
 
 fn execve(cx: &Cx<'_>, args: &Args) -> Answer {
     let path = cx.memory().path(word(args[0]))?;
-    run(cx, path, word(args[1]), word(args[2]))
+    run(cx, path, None, word(args[1]), word(args[2]))
 }
 
 fn execveat(cx: &Cx<'_>, args: &Args) -> Answer {
@@ -56,6 +57,7 @@ fn execveat(cx: &Cx<'_>, args: &Args) -> Answer {
     if flags & !(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0 {
         return Err(Errno::INVAL.into());
     }
+    let name_is_empty = name.is_empty();
     let path = match (name.first(), at) {
         (None, _) if flags & AT_EMPTY_PATH == 0 => return Err(Errno::NOENT.into()),
         (None, ..0) if at != AT_FDCWD => return Err(Errno::BADF.into()),
@@ -70,10 +72,17 @@ fn execveat(cx: &Cx<'_>, args: &Args) -> Answer {
             return Err(Errno::LOOP.into());
         }
     }
-    run(cx, path, word(args[2]), word(args[3]))
+    // What a descriptor leads to has a name of its own.
+    let shown = match name_is_empty {
+        true => rustix::fs::readlink(path.as_slice(), Vec::new()).ok(),
+        false => None,
+    };
+    let shown = shown.map(|path| path.into_bytes());
+    run(cx, path, shown, word(args[2]), word(args[3]))
 }
 
-fn run(cx: &Cx<'_>, path: Vec<u8>, argv: u32, env: u32) -> Answer {
+/// Executes `path`, which is called `shown` if that is another name.
+fn run(cx: &Cx<'_>, path: Vec<u8>, shown: Option<Vec<u8>>, argv: u32, env: u32) -> Answer {
     if cx.process.threads() > 1 {
         return Err(Errno::NOSYS.into());
     }
@@ -89,7 +98,16 @@ fn run(cx: &Cx<'_>, path: Vec<u8>, argv: u32, env: u32) -> Answer {
         cwd,
     };
     match exec::resolve(&host.index, &HostRoot, request.clone()) {
-        Ok(Resolution::Launch(launch)) => Err(Stop::Exec(Box::new(launch.into()))),
+        Ok(Resolution::Launch(launch)) => {
+            let mut image = Image::from(launch);
+            if let Some(shown) = shown {
+                if image.program == image.executed {
+                    image.program.clone_from(&shown);
+                }
+                image.executed = shown;
+            }
+            Err(Stop::Exec(Box::new(image)))
+        }
         Ok(Resolution::PrintEnvironment(variables)) => {
             cx.process.exit(print(&variables));
         }

@@ -15,6 +15,8 @@ pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_set_robust_list, set_robust_list).partial(
         "the list is walked when a thread or its process ends by itself, not when a signal ends it",
     ),
+    Row::call(SYS_get_robust_list, get_robust_list)
+        .partial("of the calling thread; others give EPERM"),
     Row::call(SYS_membarrier, membarrier),
 ];
 
@@ -62,9 +64,21 @@ fn futex(cx: &Cx<'_>, args: &Args) -> Answer {
     pass_on(cx, SYS_futex, waits, &host)
 }
 
+/// Size of the guest's `robust_list_head`.
+const HEAD: u32 = 24;
+
+fn get_robust_list(cx: &Cx<'_>, args: &Args) -> Answer {
+    let own = rustix::thread::gettid().as_raw_nonzero().get();
+    if int(args[0]) != 0 && int(args[0]) != own {
+        return Err(Errno::PERM.into());
+    }
+    let memory = cx.memory();
+    memory.write(word(args[2]), &HEAD.to_le_bytes())?;
+    memory.write(word(args[1]), &cx.thread.robust.get().to_le_bytes())?;
+    Ok(0)
+}
+
 fn set_robust_list(cx: &Cx<'_>, args: &Args) -> Answer {
-    /// Size of the guest's `robust_list_head`.
-    const HEAD: u32 = 24;
     match word(args[1]) {
         HEAD => {
             cx.thread.robust.set(word(args[0]));
