@@ -23,6 +23,7 @@ rm -rf "$work"
 mkdir -p "$work/musl"
 cp -R "$musl/." "$work/musl/"
 cp -R "$here/port/." "$work/musl/"
+mkdir -p "$work/musl/src/misc/wasm32"
 generate() { awk -v what="$1" -f "$here/syscalls.awk" "$here/syscalls.txt" > "$work/musl/$2"; }
 generate numbers arch/wasm32/bits/syscall.h.in
 generate calls arch/wasm32/bits/syscall_call.h
