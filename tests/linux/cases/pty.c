@@ -66,7 +66,7 @@ int main(void)
         write(s, "R", 1);
         signal(SIGINT, SIG_DFL);
         for (;;) {
-            pause();
+            pause_ms(2);
             if (winch) {
                 say("winch %d", winch);
                 winch = 0;

@@ -21,7 +21,7 @@ int main(void)
     struct itimerspec s = {{0, 10000000}, {0, 10000000}}, o;
     TRY(timer_settime(t, 0, &s, &o));
     say("%ld", (long)o.it_value.tv_nsec);
-    while (hits < 3) pause();
+    while (hits < 3) pause_ms(2);
     TRY(timer_gettime(t, &o));
     say("interval %ld left %d", (long)o.it_interval.tv_nsec, o.it_value.tv_nsec <= 10000000);
     say("value %d", val);
@@ -32,7 +32,7 @@ int main(void)
     TRY(timer_create(CLOCK_REALTIME, 0, &t));
     s = (struct itimerspec){{0}, {0, 5000000}};
     TRY(timer_settime(t, 0, &s, 0));
-    while (!hits) pause();
+    while (!hits) pause_ms(2);
     TRY(timer_delete(t));
     TRY(timer_create(9999, &e, &t));
     e.sigev_signo = 99;
