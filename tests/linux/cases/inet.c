@@ -34,8 +34,9 @@ int main(void)
     say("family %d addr %x len %d", p.sin_family, ntohl(p.sin_addr.s_addr), (int)l);
     TRY(recv(c, b, 5, MSG_WAITALL));
     say("%s", b);
-    TRY(write(c, "world", 5));
+    int sent = write(c, "world", 5);
     waitpid(k, 0, 0);
+    say("sent %d", sent);
     TRY(read(c, b, 1));
     TRY(getpeername(c, (void *)&p, &l));
     close(c);
