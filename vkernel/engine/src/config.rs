@@ -66,6 +66,8 @@ pub(crate) fn base(target: Target, flavour: Flavour) -> Result<Config, EngineErr
 #[cfg(feature = "linux")]
 fn proposals(config: &mut Config, flavour: Flavour) {
     let linux = flavour == Flavour::Linux;
+    // First: the proposals below cannot be on without it, and it is on by default.
+    config.gc_support(linux);
     config.wasm_function_references(linux);
     config.wasm_gc(linux);
     config.wasm_exceptions(linux);
