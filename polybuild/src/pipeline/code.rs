@@ -17,12 +17,20 @@ use crate::{
 /// Changes whenever compiled code or the launcher around it changes.
 pub(super) fn fingerprint(target: Target) -> Result<String> {
     let mut text = String::new();
-    for flavour in [Flavour::Wasi, Flavour::Linux] {
+    for &flavour in flavours(target) {
         let launcher = Digest::of(launcher_for(target, flavour));
         let compiler = compiler(target, flavour)?.fingerprint();
         text.push_str(&format!("{compiler} launcher {launcher} "));
     }
     Ok(text)
+}
+
+/// What a target can run: Pulley has no threads.
+fn flavours(target: Target) -> &'static [Flavour] {
+    match target {
+        Target::Pulley64 => &[Flavour::Wasi],
+        Target::X86_64 | Target::Portable => &[Flavour::Wasi, Flavour::Linux],
+    }
 }
 
 /// The program around the code.
@@ -46,23 +54,29 @@ fn compiler(target: Target, flavour: Flavour) -> Result<Compiler> {
 /// Code of every module, in their order.
 pub(super) fn compile(cx: &Context<'_>, linked: &Megabinary) -> Result<Vec<Vec<u8>>> {
     let wasi = compiler(cx.target, Flavour::Wasi)?;
-    let linux = compiler(cx.target, Flavour::Linux)?;
+    let linux = match flavours(cx.target).contains(&Flavour::Linux) {
+        true => Some(compiler(cx.target, Flavour::Linux)?),
+        false => None,
+    };
     linked
         .modules()
         .iter()
         .map(|module| {
-            if module.facts.linux && cx.target == Target::Pulley64 {
-                return Err(Failure::message(
-                    exit::RECIPE,
-                    format!(
-                        "module `{}` makes Linux system calls, which the Pulley form does not \
-                         offer yet",
-                        module.name
-                    ),
-                )
-                .hint("build the image in its native form"));
-            }
-            let compiler = if module.facts.linux { &linux } else { &wasi };
+            let compiler = match (module.facts.linux, &linux) {
+                (false, _) => &wasi,
+                (true, Some(linux)) => linux,
+                (true, None) => {
+                    return Err(Failure::message(
+                        exit::RECIPE,
+                        format!(
+                            "module `{}` makes Linux system calls, which the Pulley form does not \
+                             offer yet",
+                            module.name
+                        ),
+                    )
+                    .hint("build the image in its native form"));
+                }
+            };
             let digest = Digest::of(&module.normalised);
             let cached = cache_path(cx, compiler, &digest);
             if !cx.rebuild
