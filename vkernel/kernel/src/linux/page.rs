@@ -30,7 +30,9 @@ pub fn support_page() -> String {
         count(Some(Support::Refused)),
         count(None),
     );
-    for call in SYSCALLS {
+    let mut calls: Vec<_> = SYSCALLS.iter().collect();
+    calls.sort_by_key(|call| call.number);
+    for call in calls {
         let (support, by, note) = match row(call.number) {
             None => ("no (ENOSYS)", "", ""),
             Some(row) => (
