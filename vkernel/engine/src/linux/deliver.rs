@@ -27,13 +27,12 @@ impl Handlers {
 /// Calls the handlers of all signals in the thread's box. Whether a call that they interrupted may
 /// be begun again.
 pub(super) fn all(store: &mut StoreContextMut<'_, Guest>) -> wasmtime::Result<bool> {
-    let mut waiting = Vec::new();
     let mut restart = true;
     loop {
         let next = {
             let guest = store.data();
             let running = guest.running()?;
-            guest.thread.next_delivery(&running.process, &mut waiting)
+            guest.thread.next_delivery(&running.process)
         };
         let Some(delivery) = next else {
             return Ok(restart);

@@ -75,7 +75,7 @@ fn run(
     args: &Args,
 ) -> wasmtime::Result<i64> {
     loop {
-        if call.name == "sigaltstack" {
+        if row.is_some_and(|row| row.about_stacks) {
             deliver::tell_stack(&mut caller.as_context_mut());
         }
         let guest = caller.data();
@@ -91,7 +91,7 @@ fn run(
                 Err(Stop::Errno(Errno::NOSYS))
             }
         };
-        let mail = guest.thread.inbox.has_mail();
+        let mail = guest.thread.has_signals();
         let value = match answered {
             Ok(value) => value,
             Err(Stop::Errno(Errno::INTR)) if mail => {

@@ -6,7 +6,8 @@ use rustix::io::Errno;
 
 use super::{
     guest::Memory,
-    process::{Image, LinuxProcess, Thread},
+    process::{Image, LinuxProcess},
+    thread::Thread,
 };
 
 /// The arguments, widened as the row's parameters say: `i` sign-extended, the rest zero-extended.

@@ -8,7 +8,7 @@
 //! content, inside this process), signal delivery ([`signals`]), and everything that could make
 //! memory executable or leave the sandbox.
 //!
-//! [`TABLE`] has a row for every system call number; what has no handler there answers ENOSYS and
+//! [`TABLE`] has a row for every system call that is answered; a number without one gives ENOSYS and
 //! is recorded. The engine links imports to rows; nothing here knows wasm.
 //!
 //! Invariants: no guest pointer is dereferenced but through [`guest::Memory`], whose copies
@@ -27,13 +27,15 @@ mod robust;
 pub mod signals;
 pub mod space;
 mod table;
+mod thread;
 
 pub use call::{Answer, Args, Cx, Stop, answer};
 pub(crate) use calls::IOCTLS;
 pub use faults::{end_at_faults_in, install as install_fault_handlers};
 pub use page::support_page;
-pub use process::{Delivery, Host, Image, LinuxProcess, Thread, frame_mask, write_frame};
+pub use process::{Host, Image, LinuxProcess};
 pub use table::{Handler, Row, Support, TABLE, row};
+pub use thread::{Delivery, Thread, frame_mask, write_frame};
 
 /// Host calls that a module can cause whose imports (`module.field`) these are.
 pub fn host_calls<'a>(imports: impl IntoIterator<Item = &'a String>) -> Vec<i64> {

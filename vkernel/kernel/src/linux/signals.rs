@@ -6,8 +6,8 @@
 //! interrupted, or, in a computation, at the next epoch check of the compiled code.
 //!
 //! Invariants: the host handler is async-signal-safe and touches nothing but its thread's
-//! [`Inbox`]; a signal that the host delivered is never lost, since no second one is let in before
-//! the box was emptied.
+//! [`Inbox`]; a signal that the host delivered is not lost: a second one comes in before the box was
+//! emptied only if it was on its way while the mask was being opened, and there is room for more.
 #![allow(unsafe_code)]
 
 use std::{
@@ -200,11 +200,6 @@ pub(super) fn set_action(signal: i32, to: HostAction) -> io::Result<()> {
 /// The host's action as it is.
 pub(super) fn is_ignored(signal: i32) -> bool {
     raw_action(signal, None).is_ok_and(|action| action == libc::SIG_IGN)
-}
-
-/// Whether the signal is caught for a guest.
-pub(super) fn is_caught(signal: i32) -> bool {
-    raw_action(signal, None).is_ok_and(|action| action == on_signal as *const () as usize)
 }
 
 /// struct kernel_sigaction of x86-64.

@@ -46,6 +46,8 @@ pub struct Row {
     pub waits: bool,
     /// A wait that a signal ended is begun again after handlers with SA_RESTART.
     pub restarts: bool,
+    /// It needs to know where the thread's stack pointer is.
+    pub about_stacks: bool,
     /// Host calls that it can cause, besides its own number and the runtime's.
     pub host: &'static [i64],
 }
@@ -69,6 +71,7 @@ impl Row {
             note: "",
             waits: false,
             restarts: false,
+            about_stacks: false,
             host: &[],
         }
     }
@@ -83,6 +86,12 @@ impl Row {
     pub(super) const fn restarts(mut self) -> Row {
         self.waits = true;
         self.restarts = true;
+        self
+    }
+
+    /// It needs to know where the thread's stack pointer is.
+    pub(super) const fn about_stacks(mut self) -> Row {
+        self.about_stacks = true;
         self
     }
 

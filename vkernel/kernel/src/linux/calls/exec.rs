@@ -29,8 +29,8 @@ pub(super) const ROWS: &[Row] = &[
         .partial("ENOSYS while the process has other threads"),
 ];
 
-/// Most bytes of arguments and environment together: an eighth of a guest's memory is more than
-/// Linux gives (a quarter of an 8 MiB stack).
+/// Most bytes of arguments and environment together: what Linux gives with a stack of 8 MiB, a
+/// quarter of it (execve(2)).
 const MOST: usize = 2 << 20;
 
 /// The host process's root is the sandbox's.

@@ -79,8 +79,7 @@ fn fork(cx: &Cx<'_>, _: &Args) -> Answer {
     drop((space, actions));
     if child == 0 {
         process.after_fork();
-        // What the parent caught was the parent's.
-        thread.inbox.take(&mut |_| {});
+        thread.forget_signals();
     }
     thread.set_mask(thread.mask());
     match child {

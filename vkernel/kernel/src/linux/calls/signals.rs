@@ -18,7 +18,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_rt_sigsuspend, suspend).waits(),
     Row::pass(SYS_rt_sigtimedwait, "pppv").waits(),
     Row::pass(SYS_pause, "").waits(),
-    Row::call(SYS_sigaltstack, alternate_stack),
+    Row::call(SYS_sigaltstack, alternate_stack).about_stacks(),
     Row::pass(SYS_kill, "vv"),
     Row::pass(SYS_tkill, "vv"),
     Row::pass(SYS_tgkill, "vvv"),
