@@ -17,12 +17,12 @@ use vkernel_kernel::{
     Contents, Mount, Process, ProcessBuilder, Source,
     audit::Audit,
     confine::{self, Directories},
-    exec::DirMapping,
+    exec::{DirMapping, Printable},
     preview1,
 };
 
 use crate::{
-    failure::Failure,
+    failure::{self, Failure},
     payload::{self, Payload},
     settings::Settings,
 };
@@ -57,6 +57,23 @@ pub(crate) struct Guest<'p> {
 pub(crate) struct Ran {
     pub(crate) status: i32,
     pub(crate) trap: Option<Box<TrapReport>>,
+}
+
+impl Ran {
+    /// Tells how the program ended: a trap to people, all of it to the audit. Gives its status.
+    pub(crate) fn report(self, program: &[u8], audit: &Audit) -> i32 {
+        if let Some(report) = self.trap {
+            report_trap(program, &report, audit);
+        }
+        audit.exit(program, self.status);
+        self.status
+    }
+}
+
+/// Tells people and the audit that a program trapped.
+pub(crate) fn report_trap(program: &[u8], report: &TrapReport, audit: &Audit) {
+    audit.trap(program, &report.reason, report.innermost());
+    failure::say(&format!("{} trapped in {report}", Printable(program)));
 }
 
 impl<'p> Guest<'p> {

@@ -1,24 +1,24 @@
 //! Runs guests of the Linux personality: enters their root, confines the process for all programs
 //! that it may ever execute, and runs one after the other.
 //!
-//! Invariant: after confinement nothing is opened on behalf of the vkernel but what `execve` looks
-//! at inside the root.
+//! Invariant: after confinement only files inside the root are opened, and the megabinary's own.
 
 use std::{os::fd::OwnedFd, sync::Arc};
 
 use megabinary_format::{Index, Module, Policy};
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 use vkernel_engine::{LinuxMachines, LinuxOutcome};
 use vkernel_kernel::{
     audit::LaunchEvent,
-    confine::{self, Surface},
+    confine::{self, Directories, Surface},
     exec::Printable,
     linux::{self, Host, Image},
     signals,
 };
 
 use crate::{
-    failure::{self, Failure},
-    guest::{self, Guest, Ran, Role, reserve_stack},
+    failure::Failure,
+    guest::{self, Guest, Role, reserve_stack},
     payload::{self, Payload},
     settings::Settings,
 };
@@ -44,7 +44,7 @@ pub(crate) fn run(
     reserve_stack()?;
     let mut image = image(payload, &guest)?;
     let file = payload::own_file()?;
-    enter_root(&guest)?;
+    let directories = enter_root(&guest)?;
     // Its descriptor of the root is not for the program.
     drop(guest);
     let host = Host::new(Arc::clone(&payload.index), settings.audit.clone())
@@ -58,7 +58,7 @@ pub(crate) fn run(
         signals::arm_wall_time(limit, &settings.audit)
             .map_err(Failure::host("arming the wall-clock limit"))?;
     }
-    confine(&payload.index)?;
+    confine(&payload.index, directories.as_ref())?;
     let mut machines = LinuxMachines::default();
     loop {
         let module = module(&payload.index, image.module)?;
@@ -78,10 +78,7 @@ pub(crate) fn run(
                 launched(settings, &image, payload);
             }
             LinuxOutcome::Trap(report, signal) => {
-                settings
-                    .audit
-                    .trap(&program, &report.reason, report.innermost());
-                failure::say(&format!("{} trapped in {report}", Printable(&program)));
+                guest::report_trap(&program, &report, &settings.audit);
                 host.die(&program, signal);
             }
         }
@@ -131,8 +128,10 @@ fn refuse_policy(policy: &Policy) -> Result<(), Failure> {
     }
 }
 
-/// Makes the guest's root the process's own, so that the host kernel resolves paths in it.
-fn enter_root(guest: &Guest<'_>) -> Result<(), Failure> {
+/// Makes the guest's root the process's own, so that the host kernel resolves paths in it. Outside
+/// of a container nothing else stands between a guest that is root and the machine: there, what it
+/// would not have in a container is taken away too, and it is locked into its root once more.
+fn enter_root(guest: &Guest<'_>) -> Result<Option<Directories>, Failure> {
     if !guest.dirs.is_empty() {
         return Err(Failure::new(
             "programs with Linux system calls see their root only: --dir is not supported for \
@@ -141,7 +140,7 @@ fn enter_root(guest: &Guest<'_>) -> Result<(), Failure> {
     }
     match &guest.root {
         // A container's root is the process's already, and so is the working directory.
-        Some((_, None)) => return Ok(()),
+        Some((_, None)) => return Ok(None),
         Some((root, Some(path))) => {
             rustix::process::fchdir(root)
                 .and_then(|()| rustix::process::chroot("."))
@@ -164,18 +163,45 @@ fn enter_root(guest: &Guest<'_>) -> Result<(), Failure> {
             "entering the working directory {}: {errno}",
             Printable(&guest.cwd)
         ))
-    })
+    })?;
+    drop_capabilities()
+        .map_err(|errno| Failure::new(format!("giving up capabilities of the host: {errno}")))?;
+    Ok(Some(Directories {
+        read_only: Vec::new(),
+        read_write: vec!["/".into()],
+    }))
+}
+
+/// Keeps what concerns files of the root and the process's own ids: not device nodes, mounts, other
+/// processes, the network's configuration or the machine (capabilities(7)).
+fn drop_capabilities() -> rustix::io::Result<()> {
+    let kept = CapabilitySet::CHOWN
+        | CapabilitySet::DAC_OVERRIDE
+        | CapabilitySet::FOWNER
+        | CapabilitySet::FSETID
+        | CapabilitySet::SETGID
+        | CapabilitySet::SETUID
+        | CapabilitySet::NET_BIND_SERVICE;
+    let now = capabilities(None)?;
+    set_capabilities(
+        None,
+        CapabilitySets {
+            effective: now.effective & kept,
+            permitted: now.permitted & kept,
+            inheritable: CapabilitySet::empty(),
+        },
+    )
 }
 
 /// Confines the process for every program of the megabinary: any may be executed later, and a
 /// filter cannot be widened.
-fn confine(index: &Index) -> Result<(), Failure> {
+fn confine(index: &Index, directories: Option<&Directories>) -> Result<(), Failure> {
     let linux = linux::host_calls(index.modules.iter().flat_map(|m| &m.imports));
     let mut calls: Vec<&[i64]> = vec![&linux];
     for module in index.modules.iter().filter(|m| !wanted(m)) {
         calls.extend(guest::host_calls(module));
     }
-    confine::apply(Surface::Linux, &calls, None)
+    confine::apply(Surface::Linux, &calls, directories)
         .map(drop)
         .map_err(Failure::confine)
 }
@@ -214,16 +240,6 @@ fn wasi(payload: &Payload, settings: &Settings, image: Image) -> Result<i32, Fai
         cwd,
         Some((root, None)),
     )?;
-    let Ran { status, trap } = guest.prepare(payload, settings)?.run()?;
-    if let Some(report) = trap {
-        settings
-            .audit
-            .trap(&image.program, &report.reason, report.innermost());
-        failure::say(&format!(
-            "{} trapped in {report}",
-            Printable(&image.program)
-        ));
-    }
-    settings.audit.exit(&image.program, status);
-    Ok(status)
+    let ran = guest.prepare(payload, settings)?.run()?;
+    Ok(ran.report(&image.program, &settings.audit))
 }

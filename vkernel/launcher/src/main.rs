@@ -17,14 +17,10 @@ mod payload;
 mod request;
 mod settings;
 
-use vkernel_kernel::{audit::LaunchEvent, confine, exec::Printable, signals};
+use vkernel_kernel::{audit::LaunchEvent, confine, signals};
 
 use crate::{
-    failure::Failure,
-    guest::{Guest, Ran},
-    payload::Payload,
-    request::Request,
-    settings::Settings,
+    failure::Failure, guest::Guest, payload::Payload, request::Request, settings::Settings,
 };
 
 /// The C library's entry. Rust's own start-up code is left out: it reads `/proc/self/maps`, sets
@@ -87,13 +83,8 @@ fn launch(payload: &Payload, settings: &Settings, guest: Guest<'_>) -> Result<i3
     }
     confine::apply(confine::Surface::Wasi, &calls, directories.as_ref())
         .map_err(Failure::confine)?;
-    let Ran { status, trap } = prepared
+    let ran = prepared
         .run()
         .inspect_err(|failure| failure.audit(&audit))?;
-    if let Some(report) = trap {
-        audit.trap(&program, &report.reason, report.innermost());
-        failure::say(&format!("{} trapped in {report}", Printable(&program)));
-    }
-    audit.exit(&program, status);
-    Ok(status)
+    Ok(ran.report(&program, &audit))
 }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
-    RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
+    RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
 use super::{Layer, sys};
@@ -71,6 +71,8 @@ fn only(directories: &Directories) -> Outcome {
     let mut rules = base()?
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(NEWEST))?
+        // Outside of a container nothing else keeps a guest from signalling other processes.
+        .scope(Scope::from_all(NEWEST))?
         .create()?;
     for (paths, access) in [
         (&directories.read_only, read),
