@@ -7,7 +7,9 @@
 
 use std::ptr::NonNull;
 
-use wasmtime::CustomCodeMemory;
+use wasmtime::{CustomCodeMemory, Engine, Module};
+
+use crate::{EngineError, names::Names};
 
 /// Code memory that is executable already.
 pub(crate) struct InPlace;
@@ -28,9 +30,11 @@ impl CustomCodeMemory for InPlace {
 
 /// A code image in this process's address space.
 ///
+/// It is wasmtime's ELF and the names of functions ([`crate::names`]).
+///
 /// wasmtime keeps one registration per text range, so an image is made into a
 /// [`crate::Machine`] once in the life of a process.
-pub struct CodeImage(pub(crate) NonNull<[u8]>);
+pub struct CodeImage(&'static [u8]);
 
 impl CodeImage {
     /// Wraps the mapped range at `start`.
@@ -41,6 +45,17 @@ impl CodeImage {
     /// [`crate::Compiler`] of this very release, and its text must be mapped executable (Pulley
     /// excepted). The linker's packing and the signed index establish this.
     pub unsafe fn from_mapped(start: NonNull<u8>, len: usize) -> CodeImage {
-        CodeImage(NonNull::slice_from_raw_parts(start, len))
+        // SAFETY: the caller's promise: readable and unchanging for the life of the process.
+        CodeImage(unsafe { std::slice::from_raw_parts(start.as_ptr(), len) })
+    }
+
+    /// The module, ready to be instantiated, and the names of its functions.
+    pub(crate) fn load(&self, engine: &Engine) -> Result<(Module, Names), EngineError> {
+        let (elf, names) = Names::split(self.0)?;
+        // SAFETY: the contract of `from_mapped`: a trusted image of this release, mapped for the
+        // life of the process.
+        let module = unsafe { Module::deserialize_raw(engine, NonNull::from(elf)) }
+            .map_err(EngineError::wasmtime("loading compiled code"))?;
+        Ok((module, names))
     }
 }

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use megabinary_format::Target;
 use wasmtime::{Config, Engine, OptLevel};
 
-use crate::{EngineError, Flavour, config};
+use crate::{EngineError, Flavour, config, names};
 
 /// Instruction-set extensions that native code may use: x86-64-v2, which every x86-64 server of
 /// the last decade has. The host's own features are never looked at, so that the same module
@@ -38,23 +38,24 @@ impl Compiler {
 
     /// Compiles `wasm`; the result is what the linker packs. Deterministic.
     pub fn compile(&self, name: &str, wasm: &[u8]) -> Result<Vec<u8>, EngineError> {
-        self.engine
-            .precompile_module(wasm)
-            .map_err(|source| EngineError::Compile {
+        names::compile_without(wasm, |wasm| self.engine.precompile_module(wasm)).map_err(|source| {
+            EngineError::Compile {
                 module: name.to_owned(),
                 target: self.target,
                 source,
-            })
+            }
+        })
     }
 
     /// A text that changes whenever the compiler would give other code for the same module: the
-    /// key of caches, with the module's digest. Covers wasmtime's release and every setting.
+    /// key of caches, with the module's digest. Covers wasmtime's release, every setting, and the
+    /// layout of the image around wasmtime's.
     pub fn fingerprint(&self) -> String {
         let mut hasher = DefaultHasher::new();
         self.engine
             .precompile_compatibility_hash()
             .hash(&mut hasher);
-        format!("{:?} {:016x}", self.target, hasher.finish())
+        format!("{:?} {:016x} names", self.target, hasher.finish())
     }
 }
 

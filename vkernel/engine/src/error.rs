@@ -39,6 +39,15 @@ pub enum EngineError {
         /// Bytes allowed.
         limit: u64,
     },
+    /// A code image is not one of this release.
+    #[error(
+        "the compiled code of {len} bytes does not end in a table of function names: another \
+         release made it; build the image again"
+    )]
+    BadNames {
+        /// Length of the image in bytes.
+        len: usize,
+    },
     /// A module lacks an export that its role requires.
     #[error("module `{module}` exports no function `{export}` of type () -> {result}")]
     MissingExport {

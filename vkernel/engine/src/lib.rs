@@ -17,6 +17,7 @@ mod link;
 mod linux;
 mod machine;
 mod memory;
+mod names;
 mod trap;
 
 pub use code::CodeImage;

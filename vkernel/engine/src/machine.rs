@@ -12,7 +12,7 @@ use wasmtime::{AsContextMut, Engine, Extern, Instance, Linker, Module, Store, Va
 
 use crate::{
     CodeImage, EngineError, PageSource, TrapReport, code::InPlace, config, host, link, link::Host,
-    memory::Images, memory::WASM_PAGE,
+    memory::Images, memory::WASM_PAGE, names::Names,
 };
 
 /// One module of a megabinary in this process.
@@ -22,6 +22,7 @@ pub struct Machine {
     warm: Option<MemoryImage>,
     engine: Engine,
     module: Module,
+    names: Names,
     linker: Linker<Host>,
     images: Images,
 }
@@ -91,11 +92,7 @@ impl Machine {
         config.with_host_memory(Arc::new(images.clone()));
         let engine =
             Engine::new(&config).map_err(EngineError::wasmtime("setting the engine up"))?;
-        // SAFETY: the contract of `CodeImage::from_mapped`: a trusted image of this release,
-        // mapped for the life of the process.
-        #[allow(unsafe_code)]
-        let compiled = unsafe { Module::deserialize_raw(&engine, code.0) }
-            .map_err(EngineError::wasmtime("loading compiled code"))?;
+        let (compiled, names) = code.load(&engine)?;
         let mut linker = Linker::new(&engine);
         link::add(&mut linker, &module.imports)?;
         Ok(Machine {
@@ -104,6 +101,7 @@ impl Machine {
             warm: module.warm.clone(),
             engine,
             module: compiled,
+            names,
             linker,
             images,
         })
@@ -151,7 +149,7 @@ impl Machine {
         };
         let outcome = result.unwrap_or_else(|error| match error.downcast_ref::<ProcessExit>() {
             Some(exit) => Outcome::Exit(exit.0),
-            None => Outcome::Trap(Box::new(TrapReport::new(&self.name, &error))),
+            None => Outcome::Trap(Box::new(TrapReport::new(&self.name, &self.names, &error))),
         });
         Ok(Finished { outcome, store })
     }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use wasmtime::{Trap, WasmBacktrace};
 
+use crate::names::Names;
+
 /// A guest trap.
 #[derive(Debug, Clone)]
 pub struct TrapReport {
@@ -25,14 +27,14 @@ pub struct Frame {
 }
 
 impl TrapReport {
-    pub(crate) fn new(module: &str, error: &wasmtime::Error) -> TrapReport {
+    pub(crate) fn new(module: &str, names: &Names, error: &wasmtime::Error) -> TrapReport {
         let reason = match error.downcast_ref::<Trap>() {
             Some(trap) => trap.to_string(),
             None => error.root_cause().to_string(),
         };
         let frames = error
             .downcast_ref::<WasmBacktrace>()
-            .map(frames)
+            .map(|backtrace| frames(names, backtrace))
             .unwrap_or_default();
         TrapReport {
             module: module.to_owned(),
@@ -57,13 +59,13 @@ impl TrapReport {
     }
 }
 
-fn frames(backtrace: &WasmBacktrace) -> Vec<Frame> {
+fn frames(names: &Names, backtrace: &WasmBacktrace) -> Vec<Frame> {
     backtrace
         .frames()
         .iter()
         .map(|f| Frame {
             index: f.func_index(),
-            name: f.func_name().map(str::to_owned),
+            name: names.get(f.func_index()),
         })
         .collect()
 }

@@ -29,6 +29,7 @@ use crate::{
     config::{self, Flavour},
     host,
     memory::{Images, WASM_PAGE},
+    names::Names,
 };
 
 /// More epochs than there will be.
@@ -49,6 +50,7 @@ struct Guest {
 struct Running {
     process: LinuxProcess,
     engine: Engine,
+    names: Names,
     /// Only of modules with shared memory.
     pre: Option<InstancePre<Guest>>,
 }
@@ -73,6 +75,7 @@ pub struct LinuxMachines {
 struct Loaded {
     engine: Engine,
     module: Module,
+    names: Names,
     images: Images,
 }
 
@@ -108,14 +111,11 @@ impl LinuxMachines {
         install_fault_handlers().map_err(|error| {
             EngineError::wasmtime("installing fault handlers")(wasmtime::Error::new(error))
         })?;
-        // SAFETY: the contract of `CodeImage::from_mapped`: a trusted image of this release,
-        // mapped for the life of the process.
-        #[allow(unsafe_code)]
-        let module = unsafe { Module::deserialize_raw(&engine, code.0) }
-            .map_err(EngineError::wasmtime("loading compiled code"))?;
+        let (module, names) = code.load(&engine)?;
         let loaded = Loaded {
             engine,
             module,
+            names,
             images,
         };
         self.loaded.insert(at, loaded.clone());
@@ -177,6 +177,7 @@ impl LinuxMachines {
         let running = Arc::new(Running {
             process,
             engine: engine.clone(),
+            names: loaded.names,
             pre: shared.is_some().then_some(pre),
         });
         enter(&mut store, &instance, &running);
@@ -198,7 +199,7 @@ impl LinuxMachines {
                     )),
                     signal_of(None),
                 ),
-                Err(error) => trapped(&module.name, &error),
+                Err(error) => trapped(&module.name, &loaded.names, &error),
             },
         };
         Inbox::leave();
@@ -206,9 +207,9 @@ impl LinuxMachines {
     }
 }
 
-fn trapped(module: &str, error: &wasmtime::Error) -> LinuxOutcome {
+fn trapped(module: &str, names: &Names, error: &wasmtime::Error) -> LinuxOutcome {
     let signal = signal_of(error.downcast_ref::<Trap>());
-    LinuxOutcome::Trap(Box::new(TrapReport::new(module, error)), signal)
+    LinuxOutcome::Trap(Box::new(TrapReport::new(module, names, error)), signal)
 }
 
 /// The signal by which a native program ends after the same mistake (signal(7)).

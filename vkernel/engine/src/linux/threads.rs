@@ -62,7 +62,7 @@ fn body(running: &Arc<Running>, mask: u64, argument: i32, tell: &mpsc::SyncSende
         Err(Ok(_)) => process.die(signal_of(None)),
         Err(Err(error)) => {
             let signal = signal_of(error.downcast_ref::<Trap>());
-            let report = TrapReport::new(&process.image.entry, &error);
+            let report = TrapReport::new(&process.image.entry, &running.names, &error);
             process.trapped(&report.to_string(), report.innermost());
             process.die(signal)
         }

@@ -1,0 +1,186 @@
+//! Names of guest functions, for trap reports.
+//!
+//! wasmtime decodes the names of all functions at every start, into 12 bytes of private memory
+//! each, for the sake of programs that trap. So modules are compiled without them; they follow
+//! wasmtime's ELF in the code image and are looked at when there is a trap. Little-endian, at the
+//! image's end:
+//!
+//! ```text
+//! names, one after the other, UTF-8
+//! count × { function index: u32, end of its name from the first name's beginning: u32 }
+//! count: u32
+//! ```
+//!
+//! Invariant: entries are sorted by function index; their ends do not decrease.
+
+use crate::EngineError;
+
+/// Bytes of an entry.
+const ENTRY: usize = 8;
+
+/// The names of a code image.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Names {
+    text: &'static [u8],
+    entries: &'static [u8],
+}
+
+impl Names {
+    /// Splits a code image into wasmtime's part and the names.
+    pub(crate) fn split(image: &'static [u8]) -> Result<(&'static [u8], Names), EngineError> {
+        Names::try_split(image).ok_or(EngineError::BadNames { len: image.len() })
+    }
+
+    fn try_split(image: &'static [u8]) -> Option<(&'static [u8], Names)> {
+        let (rest, count) = image.split_last_chunk()?;
+        let entries = (u32::from_le_bytes(*count) as usize).checked_mul(ENTRY)?;
+        let (rest, entries) = rest.split_at_checked(rest.len().checked_sub(entries)?)?;
+        let text = match entries.last_chunk() {
+            Some(end) => u32::from_le_bytes(*end) as usize,
+            None => 0,
+        };
+        let (elf, text) = rest.split_at_checked(rest.len().checked_sub(text)?)?;
+        Some((elf, Names { text, entries }))
+    }
+
+    /// The name of a function.
+    pub(crate) fn get(&self, function: u32) -> Option<String> {
+        let (entries, _) = self.entries.as_chunks::<ENTRY>();
+        let index = |entry: &[u8; ENTRY]| entry.first_chunk().map(|b| u32::from_le_bytes(*b));
+        let end = |entry: &[u8; ENTRY]| entry.last_chunk().map(|b| u32::from_le_bytes(*b) as usize);
+        let at = entries.binary_search_by_key(&Some(function), index).ok()?;
+        let start = match at.checked_sub(1) {
+            Some(before) => end(entries.get(before)?)?,
+            None => 0,
+        };
+        let name = self.text.get(start..end(entries.get(at)?)?)?;
+        Some(String::from_utf8_lossy(name).into_owned())
+    }
+}
+
+/// Takes the `name` section out of a module, which keeps all else as it is, and appends the names
+/// of functions to what `compile` makes of the rest.
+#[cfg(feature = "compile")]
+pub(crate) fn compile_without(
+    wasm: &[u8],
+    compile: impl FnOnce(&[u8]) -> wasmtime::Result<Vec<u8>>,
+) -> wasmtime::Result<Vec<u8>> {
+    use wasmparser::{KnownCustom, Parser, Payload};
+
+    let (mut rest, mut kept) = (Vec::with_capacity(wasm.len()), 0);
+    let mut names: Vec<(u32, &str)> = Vec::new();
+    // Custom sections have a one-byte id and a length before what the parser calls their range.
+    let mut before = 0;
+    for payload in Parser::new(0).parse_all(wasm) {
+        let payload = payload?;
+        if let Payload::CustomSection(section) = &payload
+            && let KnownCustom::Name(subsections) = section.as_known()
+        {
+            rest.extend_from_slice(&wasm[kept..before]);
+            kept = section.range().end;
+            names.extend(function_names(subsections));
+        }
+        if let Some((_, range)) = payload.as_section() {
+            before = range.end;
+        } else if let Payload::Version { range, .. } = &payload {
+            before = range.end;
+        }
+    }
+    rest.extend_from_slice(&wasm[kept..]);
+    names.sort_by_key(|(index, _)| *index);
+    names.dedup_by_key(|(index, _)| *index);
+    let mut image = compile(&rest)?;
+    append(&mut image, &names)?;
+    Ok(image)
+}
+
+/// The function names of a name section; those of a malformed one are as many as can be read, for
+/// the section does not bear on what the module does.
+#[cfg(feature = "compile")]
+fn function_names<'a>(subsections: wasmparser::NameSectionReader<'a>) -> Vec<(u32, &'a str)> {
+    subsections
+        .into_iter()
+        .map_while(Result::ok)
+        .filter_map(|name| match name {
+            wasmparser::Name::Function(map) => Some(map),
+            _ => None,
+        })
+        .flat_map(|map| map.into_iter().map_while(Result::ok))
+        .map(|naming| (naming.index, naming.name))
+        .collect()
+}
+
+#[cfg(feature = "compile")]
+fn append(image: &mut Vec<u8>, names: &[(u32, &str)]) -> wasmtime::Result<()> {
+    let mut entries = Vec::with_capacity(names.len() * ENTRY);
+    let mut end = 0_u32;
+    for (index, name) in names {
+        image.extend_from_slice(name.as_bytes());
+        end = u32::try_from(name.len())
+            .ok()
+            .and_then(|len| end.checked_add(len))
+            .ok_or_else(|| wasmtime::format_err!("4 GiB of function names"))?;
+        entries.extend_from_slice(&index.to_le_bytes());
+        entries.extend_from_slice(&end.to_le_bytes());
+    }
+    image.extend_from_slice(&entries);
+    image.extend_from_slice(&(names.len() as u32).to_le_bytes());
+    Ok(())
+}
+
+#[cfg(all(test, feature = "compile"))]
+mod tests {
+    use super::*;
+
+    const MODULE: &[u8] = b"\0asm\x01\0\0\0\
+        \x01\x04\x01\x60\0\0\
+        \x03\x03\x02\0\0\
+        \x0a\x07\x02\x02\0\x0b\x02\0\x0b\
+        \0\x11\x04name\x01\x0a\x02\x00\x01a\x01\x04main\
+        \0\x04\x03xyz";
+
+    fn image(wasm: &[u8]) -> (Vec<u8>, &'static [u8]) {
+        let mut compiled = Vec::new();
+        let image = compile_without(wasm, |rest| {
+            compiled = rest.to_vec();
+            Ok(b"ELF".to_vec())
+        })
+        .unwrap();
+        (compiled, image.leak())
+    }
+
+    #[test]
+    fn names_leave_the_module_and_are_found_again() {
+        let (compiled, image) = image(MODULE);
+        let mut rest = MODULE.to_vec();
+        let section = MODULE.windows(4).position(|w| w == b"name").unwrap() - 3;
+        rest.drain(section..section + 19);
+        assert_eq!(compiled, rest);
+        let (elf, names) = Names::split(image).unwrap();
+        assert_eq!(elf, b"ELF");
+        assert_eq!(names.get(0).as_deref(), Some("a"));
+        assert_eq!(names.get(1).as_deref(), Some("main"));
+        assert_eq!(names.get(2), None);
+    }
+
+    #[test]
+    fn a_module_without_names() {
+        let (compiled, image) = image(&MODULE[..8]);
+        assert_eq!(compiled, &MODULE[..8]);
+        let (elf, names) = Names::split(image).unwrap();
+        assert_eq!((elf, names.get(0)), (&b"ELF"[..], None));
+    }
+
+    #[test]
+    fn damaged_images_are_refused_or_nameless() {
+        let (_, image) = image(MODULE);
+        for len in 0..image.len() {
+            // Whatever it takes for names, it stays inside.
+            if let Ok((_, names)) = Names::split(&image[..len]) {
+                (0..3).for_each(|index| drop(names.get(index)));
+            }
+        }
+        assert!(Names::split(&[]).is_err());
+        assert!(Names::split(&[0xff; 64]).is_err());
+    }
+}
