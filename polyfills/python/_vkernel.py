@@ -607,6 +607,13 @@ def entry(inbox=bytearray(CAPACITY)):
         return prepare(inbox)
     if operation == 2:
         before_finalise()
+    elif operation == 4:
+        try:
+            seal(inbox)
+        except BaseException as error:
+            # There are no streams any more, and no line numbers.
+            posix.write(2, b"_vkernel.py, sealing the snapshot: %a\n" % error)
+            return False
     else:
         clear_modules()
     return True
@@ -623,10 +630,123 @@ def anonymous(code):
     return code.replace(co_filename="sys", co_firstlineno=1, co_linetable=table)
 
 
+# ---- image time: the memory itself ----
+
+def from_library(module):
+    origin = getattr(getattr(module, "__spec__", None), "origin", None)
+    return origin in ("built-in", "frozen") or str(origin).startswith(LIBRARY + "/")
+
+
+def immortals():
+    """The addresses of objects that may as well live for ever (PEP 683), so that a program copies
+    no pages for counting references to them.
+
+    They are the library's modules, and its functions, classes and constants by what they are
+    reached: namespaces, and objects that hold others for good. Not the app's, which may want to
+    see the end of what it has made; nor lists, dictionaries and instances, which hold what a
+    program puts there.
+    """
+    function = type(entry)
+    code = type(entry.__code__)
+
+    def named(namespace):
+        return [each for each in namespace.values() if type(each) in held]
+
+    def of_class(thing):
+        held_for_good = (dict, tuple, type)
+        parts = [each for each in gc.get_referents(thing) if type(each) in held_for_good]
+        return parts + named(vars(thing))
+
+    def nothing(thing):
+        return ()
+
+    held = {  # kind -> what its objects hold
+        module_type: lambda thing: [thing.__dict__, *named(thing.__dict__)],
+        type: of_class,
+        function: lambda thing: (thing.__code__, thing.__globals__, thing.__closure__),
+        code: lambda thing: (*thing.co_consts, *thing.co_names),
+    }
+    for kind in (str, bytes, int, float, complex):
+        held[kind] = nothing
+    for kind in (tuple, frozenset, property, staticmethod, classmethod, type(len), type(str.join),
+                 type(str.__add__), type(code.co_code), type(function.__globals__),
+                 type(dict.__dict__["fromkeys"])):
+        held[kind] = gc.get_referents
+    found = {}
+    pending = [module for module in kept.values() if from_library(module)]
+    pending.append(old_main)
+    while pending:
+        thing = pending.pop()
+        if id(thing) not in found:
+            found[id(thing)] = None
+            pending.extend(held.get(type(thing), nothing)(thing))
+    return list(found)
+
+
+def fill_holes():
+    """Objects that take the free places between others, so that what a program allocates goes to
+    pages of its own, one after the other, instead of to a copy of a page of the image each.
+
+    The last one is to be freed: it leaves zeroes, which are no part of the image.
+    """
+    # The build has no allocator but dlmalloc, which takes the smallest hole that will do, and the
+    # end of the heap (its `top`) when there is none.
+    made = [None] * 100000
+    count = 0
+    top = id(bytes(16 << 20))
+    size = 1 << 20
+    while size:
+        thing = bytes(size)
+        if id(thing) < top:
+            made[count] = thing
+            count += 1
+        else:
+            size = size // 2 if size > 1024 else size - 8
+    thing = None
+    made[count] = bytes(16 << 20)
+    return made[:count + 1]
+
+
+def seal(inbox):
+    """The last step at image time, when `take_snapshot` itself and its like have gone."""
+    global kept, sys_names, builtins_names, filling
+    kept = dict(modules)
+    kept.update(originals)
+    del kept["__main__"]
+    gc.collect()
+    # For resume.wat.
+    addresses = immortals()
+    at = 0
+    for each in (len(addresses), *addresses):
+        inbox[at:at + 4] = each.to_bytes(4, "little")
+        at += 4
+    assert len(inbox) == CAPACITY, "too many immortal objects"
+    del addresses
+    gc.freeze()
+    # The program's own `__main__`, outside the frozen heap so that its cycles are collected.
+    main = module_type("__main__")
+    main.__dict__.clear()
+    main.__dict__.update({
+        "__name__": "__main__", "__doc__": None, "__package__": None,
+        "__loader__": bootstrap.BuiltinImporter, "__spec__": None, "__annotations__": {},
+        "__builtins__": builtins,
+    })
+    # The place of `__main__` in sys.modules stays.
+    modules["__main__"] = main
+    # The streams go with the program's own names, in the dictionary's order, as in CPython.
+    sys_names = frozenset(sys.__dict__) - {
+        "stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__"}
+    builtins_names = frozenset(builtins_dict) | {"_"}
+    # Keeps the old namespace, which is this module's, alive.
+    originals["__main__"] = old_main
+    filling = fill_holes()
+    del filling[-1]
+
+
 def take_snapshot():
-    """Everything at image time; runs once, last."""
-    global meta_path, path_hooks, builtins_dict, builtin_import, atexit_register, kept
-    global sys_names, builtins_names, module_type, weakref_ref, setlocale, LC_CTYPE, library_names
+    """Everything at image time but for `seal`; runs once, last."""
+    global meta_path, path_hooks, builtins_dict, builtin_import, atexit_register
+    global module_type, weakref_ref, setlocale, LC_CTYPE, library_names, old_main, builtins
     import builtins
     import _locale
     import _weakref
@@ -658,7 +778,6 @@ def take_snapshot():
     if filters is not None:
         assert list(sys.modules["_warnings"].filters) == filters, "a preloaded module set filters"
 
-    # The program's own `__main__`, outside the frozen heap so that its cycles are collected.
     old_main = modules["__main__"]
     # CPython's own code has no frame; a warning raised below it is reported at line 1 of `sys`.
     # These functions must look the same.
@@ -679,26 +798,6 @@ def take_snapshot():
     find.__code__ = find.__code__.replace(co_filename="<frozen importlib._bootstrap>")
     find.__module__ = bootstrap.__name__
     bootstrap._find_and_load = find
-    kept = dict(modules)
-    kept.update(originals)
-    del kept["__main__"]
-    gc.collect()
-    gc.freeze()
-    main = module_type("__main__")
-    main.__dict__.clear()
-    main.__dict__.update({
-        "__name__": "__main__", "__doc__": None, "__package__": None,
-        "__loader__": bootstrap.BuiltinImporter, "__spec__": None, "__annotations__": {},
-        "__builtins__": builtins,
-    })
-    # The place of `__main__` in sys.modules stays.
-    modules["__main__"] = main
-    # The streams go with the program's own names, in the dictionary's order, as in CPython.
-    sys_names = frozenset(sys.__dict__) - {
-        "stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__"}
-    builtins_names = frozenset(builtins_dict) | {"_"}
-    # Keeps the old namespace, which is this module's, alive.
-    originals["__main__"] = old_main
 
 
 take_snapshot()

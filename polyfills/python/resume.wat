@@ -214,16 +214,35 @@
       (i32.load (i32.add (global.get $ob_start)
         (i32.load (i32.add (global.get $ob_item)
           (i32.load (i32.add (global.get $func_defaults) (global.get $entry))))))))
+    ;; Its last words at image time.
+    (if (i32.ne (call $enter (i32.const 4)) (global.get $True)) (then (unreachable)))
+    (call $make_immortal)
     (global.set $preopens (call $hash_preopens (global.get $inbox)))
-    ;; The hash used the inbox as scratch; leave it zero, as the snapshot's other free pages.
-    (memory.fill (global.get $inbox) (i32.const 0) (i32.const 8192))
+    ;; Both used the inbox; leave it zero, as the snapshot's other free pages.
+    (memory.fill (global.get $inbox) (i32.const 0) (i32.const 327680))
     (global.set $mode (i32.const 2))
     (global.set $pages (memory.size))
     (if (i32.eq (memory.grow (global.get $pages)) (i32.const -1)) (then (unreachable)))
     (memory.copy (i32.shl (global.get $pages) (i32.const 16)) (i32.const 0)
       (i32.shl (global.get $pages) (i32.const 16))))
 
-  ;; entry() with an operation: 1 prepare, 2 before finalisation, 3 clear modules.
+  ;; Objects that _vkernel.py lists in the inbox (their number, then their addresses) become
+  ;; immortal (PEP 683): nobody counts references to them, so their pages stay the image's.
+  ;; Py_ssize_t ob_refcnt is the first member of PyObject.
+  (func $make_immortal
+    (local $at i32) (local $left i32)
+    (local.set $at (global.get $inbox))
+    (local.set $left (i32.load (local.get $at)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.eqz (local.get $left)))
+        (local.set $at (i32.add (local.get $at) (i32.const 4)))
+        ;; _Py_IMMORTAL_REFCNT where pointers have 32 bits: UINT_MAX >> 2.
+        (i32.store (i32.load (local.get $at)) (i32.const 0x3fffffff))
+        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+        (br $next))))
+
+  ;; entry() with an operation: 1 prepare, 2 before finalisation, 3 clear modules, 4 seal.
   ;; PyObject *tp_call(callable, args, kwargs) of the entry's type.
   (func $enter (param $operation i32) (result i32)
     (i32.store (global.get $inbox) (local.get $operation))
