@@ -6,6 +6,7 @@
 //!
 //! Invariant: no function here ever asks the host for executable memory at run time.
 
+mod alternate_stack;
 mod code;
 #[cfg(feature = "compile")]
 mod compile;

@@ -11,8 +11,8 @@ use vkernel_kernel::{Process, ProcessExit};
 use wasmtime::{AsContextMut, Engine, Extern, Instance, Linker, Module, Store, Val};
 
 use crate::{
-    CodeImage, EngineError, PageSource, TrapReport, code::InPlace, config, host, link, link::Host,
-    memory::Images, memory::WASM_PAGE, names::Names,
+    CodeImage, EngineError, PageSource, TrapReport, alternate_stack, code::InPlace, config, host,
+    link, link::Host, memory::Images, memory::WASM_PAGE, names::Names,
 };
 
 /// One module of a megabinary in this process.
@@ -126,6 +126,7 @@ impl Machine {
                 limit: self.images.limit() as u64,
             });
         }
+        alternate_stack::install();
         self.images.prepare(image);
         let mut store = Store::new(
             &self.engine,

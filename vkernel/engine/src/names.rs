@@ -144,9 +144,8 @@ mod tests {
         let image = compile_without(wasm, |rest| {
             compiled = rest.to_vec();
             Ok(b"ELF".to_vec())
-        })
-        .unwrap();
-        (compiled, image.leak())
+        });
+        (compiled, image.expect("a well-formed module").leak())
     }
 
     #[test]

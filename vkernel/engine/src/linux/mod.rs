@@ -24,7 +24,7 @@ use wasmtime::{
 };
 
 use crate::{
-    CodeImage, EngineError, TrapReport,
+    CodeImage, EngineError, TrapReport, alternate_stack,
     code::InPlace,
     config::{self, Flavour},
     host,
@@ -135,6 +135,7 @@ impl LinuxMachines {
         host: &Arc<Host>,
     ) -> Result<LinuxOutcome, EngineError> {
         let loaded = self.load(target, image.module, code, file)?;
+        alternate_stack::install();
         loaded.images.prepare(&module.cold);
         let engine = &loaded.engine;
         let mut linker: Linker<Guest> = Linker::new(engine);
