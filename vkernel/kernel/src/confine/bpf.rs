@@ -58,8 +58,7 @@ impl Action {
 }
 
 /// What one system call number gets. Arguments are compared by their low 32 bits, which is all
-/// that the host kernel uses of those that are tested here (flags, options, protections), except
-/// for [`Rule::IfNull`].
+/// that the host kernel uses of those that are tested here (flags, options, protections).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
     /// The same for all arguments.
@@ -76,8 +75,6 @@ pub(super) enum Rule {
         values: &'static [u32],
         otherwise: Action,
     },
-    /// Allowed if the argument, a pointer, is null.
-    IfNull { argument: u32, otherwise: Action },
 }
 
 /// Compiles `(first number, rule)` pairs, sorted, the first for number 0; each rule holds up to
@@ -228,18 +225,6 @@ impl Backwards {
                     next = self.branch(JEQ, *value, allow, next);
                 }
                 self.goto(next);
-                self.push(LD_W_ABS, low_word(argument));
-                self.here()
-            }
-            Rule::IfNull {
-                argument,
-                otherwise,
-            } => {
-                let (allow, otherwise) = (self.ret(Action::Allow), self.ret(otherwise));
-                self.branch(JEQ, 0, allow, otherwise);
-                self.push(LD_W_ABS, low_word(argument) + 4);
-                let high_word = self.here();
-                self.branch(JEQ, 0, high_word, otherwise);
                 self.push(LD_W_ABS, low_word(argument));
                 self.here()
             }

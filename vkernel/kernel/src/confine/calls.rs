@@ -11,7 +11,7 @@ use super::bpf::{Action, Rule};
 /// What kind of guest a filter is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Surface {
-    /// WASI alone.
+    /// WASI alone: one thread.
     Wasi,
     /// Linux system calls, mediated (see `linux`): terminals and limits of the guest's own.
     Linux,
@@ -24,16 +24,13 @@ pub const RUNTIME: &[i64] = &[
     SYS_mremap,
     SYS_madvise,
     SYS_brk,
-    // Threads. clone is in `CHECKED`.
+    // Locks of the standard library, though nobody else is there to hold them.
     SYS_futex,
-    SYS_set_robust_list,
-    SYS_rseq,
     SYS_gettid,
     SYS_getpid,
     SYS_sched_yield,
-    SYS_sched_getaffinity,
+    // What the host kernel has a process call after a stop.
     SYS_restart_syscall,
-    SYS_membarrier,
     // Ends.
     SYS_exit,
     SYS_exit_group,
@@ -47,8 +44,6 @@ pub const RUNTIME: &[i64] = &[
     SYS_clock_gettime,
     SYS_clock_getres,
     SYS_clock_nanosleep,
-    SYS_nanosleep,
-    SYS_gettimeofday,
     // Hash seeds of the standard library.
     SYS_getrandom,
     // Descriptors that are open already: messages, audit events, the megabinary.
@@ -63,6 +58,16 @@ pub const RUNTIME: &[i64] = &[
     SYS_lseek,
     SYS_fcntl,
     SYS_poll,
+];
+
+/// What besides [`RUNTIME`] a process with threads needs. clone is in [`CHECKED_FOR_LINUX`].
+pub(super) const THREADS: &[i64] = &[
+    SYS_set_robust_list,
+    SYS_rseq,
+    SYS_sched_getaffinity,
+    SYS_membarrier,
+    SYS_nanosleep,
+    SYS_gettimeofday,
 ];
 
 /// Calls that end the process: ways to make memory executable or to have a host file executed, to
@@ -82,6 +87,9 @@ pub(super) const FATAL: &[i64] = &[
     SYS_modify_ldt,
     SYS_remap_file_pages,
 ];
+
+/// Calls that end the process where nobody has an honest use for them.
+pub(super) const FATAL_FOR_WASI: &[i64] = &[SYS_personality, SYS_pkey_mprotect, SYS_shmat];
 
 const PROT: Rule = Rule::WithoutBits {
     argument: 2,
@@ -108,6 +116,26 @@ const EPERM: Action = Action::Errno(libc::EPERM as u16);
 pub(super) const CHECKED: &[(i64, Rule)] = &[
     (SYS_mmap, PROT),
     (SYS_mprotect, PROT),
+    // isatty(3), terminal size, and what reads and writes need. Above all not TIOCSTI, which
+    // types into the terminal outside the container.
+    (
+        SYS_ioctl,
+        Rule::OneOf {
+            argument: 1,
+            values: &[
+                TCGETS as u32,
+                TIOCGWINSZ as u32,
+                FIONREAD as u32,
+                FIONBIO as u32,
+            ],
+            otherwise: EPERM,
+        },
+    ),
+];
+
+/// What comes to [`CHECKED`], and replaces rules there, for guests with Linux system calls. The
+/// vkernel itself looks at the arguments too (`linux::calls::control`); still no TIOCSTI.
+pub(super) const CHECKED_FOR_LINUX: &[(i64, Rule)] = &[
     (SYS_pkey_mprotect, PROT),
     (
         SYS_shmat,
@@ -136,43 +164,6 @@ pub(super) const CHECKED: &[(i64, Rule)] = &[
     ),
     // Its flags are in memory, where a filter cannot look; glibc falls back to clone.
     (SYS_clone3, Rule::Always(Action::Errno(ENOSYS as u16))),
-    // Limits may be read, not changed.
-    (
-        SYS_prlimit64,
-        Rule::IfNull {
-            argument: 2,
-            otherwise: EPERM,
-        },
-    ),
-    // Names of threads (std) and of mappings (glibc's malloc).
-    (
-        SYS_prctl,
-        Rule::OneOf {
-            argument: 0,
-            values: &[PR_SET_NAME as u32, PR_GET_NAME as u32, PR_SET_VMA as u32],
-            otherwise: EPERM,
-        },
-    ),
-    // isatty(3), terminal size, and what reads and writes need. Above all not TIOCSTI, which
-    // types into the terminal outside the container.
-    (
-        SYS_ioctl,
-        Rule::OneOf {
-            argument: 1,
-            values: &[
-                TCGETS as u32,
-                TIOCGWINSZ as u32,
-                FIONREAD as u32,
-                FIONBIO as u32,
-            ],
-            otherwise: EPERM,
-        },
-    ),
-];
-
-/// What replaces rules of [`CHECKED`] for guests with Linux system calls. The vkernel itself looks at
-/// the arguments too (`linux::calls::control`); still no TIOCSTI.
-pub(super) const CHECKED_FOR_LINUX: &[(i64, Rule)] = &[
     // The descriptor limit stays with the vkernel's own; see `linux::calls::limits`.
     (SYS_prlimit64, Rule::Always(Action::Allow)),
     (
