@@ -145,7 +145,7 @@ mod tests {
             compiled = rest.to_vec();
             Ok(b"ELF".to_vec())
         });
-        (compiled, image.expect("a well-formed module").leak())
+        (compiled, image.unwrap_or_else(|e| panic!("{e}")).leak())
     }
 
     #[test]
