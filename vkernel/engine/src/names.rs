@@ -139,18 +139,18 @@ mod tests {
         \0\x11\x04name\x01\x0a\x02\x00\x01a\x01\x04main\
         \0\x04\x03xyz";
 
-    fn image(wasm: &[u8]) -> (Vec<u8>, &'static [u8]) {
+    fn image(wasm: &[u8]) -> wasmtime::Result<(Vec<u8>, &'static [u8])> {
         let mut compiled = Vec::new();
         let image = compile_without(wasm, |rest| {
             compiled = rest.to_vec();
             Ok(b"ELF".to_vec())
-        });
-        (compiled, image.unwrap_or_else(|e| panic!("{e}")).leak())
+        })?;
+        Ok((compiled, image.leak()))
     }
 
     #[test]
     fn names_leave_the_module_and_are_found_again() {
-        let (compiled, image) = image(MODULE);
+        let (compiled, image) = image(MODULE).unwrap();
         let mut rest = MODULE.to_vec();
         let section = MODULE.windows(4).position(|w| w == b"name").unwrap() - 3;
         rest.drain(section..section + 19);
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_module_without_names() {
-        let (compiled, image) = image(&MODULE[..8]);
+        let (compiled, image) = image(&MODULE[..8]).unwrap();
         assert_eq!(compiled, &MODULE[..8]);
         let (elf, names) = Names::split(image).unwrap();
         assert_eq!((elf, names.get(0)), (&b"ELF"[..], None));
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn damaged_images_are_refused_or_nameless() {
-        let (_, image) = image(MODULE);
+        let (_, image) = image(MODULE).unwrap();
         for len in 0..image.len() {
             // Whatever it takes for names, it stays inside.
             if let Ok((_, names)) = Names::split(&image[..len]) {
