@@ -60,6 +60,12 @@ fn xz(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+fn bz2(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
 fn zst(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 1).unwrap()
 }
@@ -148,6 +154,7 @@ fn every_compression_of_tar() {
         plain.clone(),
         gz(&plain),
         xz(&plain),
+        bz2(&plain),
         zst(&plain),
         deb("data.tar", &plain),
         deb("data.tar.xz", &xz(&plain)),
@@ -285,6 +292,7 @@ fn truncated() {
     for whole in [
         gz(&plain),
         xz(&plain),
+        bz2(&plain),
         zst(&plain),
         deb("data.tar.xz", &xz(&plain)),
         wheel,

@@ -203,7 +203,7 @@ impl SourceUrl {
     /// Whether the source is unpacked unless the recipe says otherwise.
     pub(crate) fn extract_by_default(&self) -> bool {
         const ARCHIVES: &[&str] = &[
-            ".tar.gz", ".tgz", ".tar.xz", ".tar.zst", ".zip", ".whl", ".crate", ".deb",
+            ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst", ".zip", ".whl", ".crate", ".deb",
         ];
         match self.file_name() {
             Some(name) => ARCHIVES.iter().any(|end| name.ends_with(end)),

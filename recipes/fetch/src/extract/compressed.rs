@@ -4,6 +4,7 @@ use std::{fs::File, io::Read};
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
+const BZIP2: &[u8] = b"BZh";
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
 /// Most memory that an xz decoder may use, in bytes: what `xz -9` needs is 65 MiB.
@@ -11,7 +12,9 @@ const XZ_MEMORY: u64 = 256 << 20;
 
 /// Whether a file that begins with these bytes is compressed.
 pub(super) fn is_compressed(head: &[u8]) -> bool {
-    [GZIP, XZ, ZSTD].iter().any(|magic| head.starts_with(magic))
+    [GZIP, XZ, BZIP2, ZSTD]
+        .iter()
+        .any(|magic| head.starts_with(magic))
 }
 
 /// A reader of the decompressed bytes.
@@ -30,6 +33,8 @@ pub(super) fn decode<'a, R: Read + 'a>(inner: R, head: &[u8]) -> Box<dyn Read + 
             Ok(stream) => Box::new(liblzma::read::XzDecoder::new_stream(inner, stream)),
             Err(error) => Box::new(Broken(Some(error.into()))),
         }
+    } else if head.starts_with(BZIP2) {
+        Box::new(bzip2::read::MultiBzDecoder::new(inner))
     } else if head.starts_with(ZSTD) {
         match zstd::Decoder::new(inner) {
             Ok(decoder) => Box::new(decoder),

@@ -9,7 +9,7 @@ use crate::PatchError;
 pub enum ExtractError {
     /// None of the formats that are known.
     #[error(
-        "{} is not an archive of a known kind: known are tar (plain, gzip, xz, zstd), zip and \
+        "{} is not an archive of a known kind: known are tar (plain, gzip, bzip2, xz, zstd), zip and \
          Debian packages; if it is not an archive, set `extract = false`",
         .archive.display()
     )]

@@ -19,8 +19,8 @@ pub struct SourceTable {
     /// because `recipe.lock` pins it.
     pub sha256: Option<At<String>>,
     /// Whether to unpack it. Default: yes for `npm:`, `pypi:`, `crates:` and `debian:`, and for
-    /// other addresses whose name ends in `.tar.gz`, `.tgz`, `.tar.xz`, `.tar.zst`, `.zip`,
-    /// `.whl`, `.crate` or `.deb`.
+    /// other addresses whose name ends in `.tar.gz`, `.tgz`, `.tar.xz`, `.tar.bz2`, `.tar.zst`,
+    /// `.zip`, `.whl`, `.crate` or `.deb`.
     pub extract: Option<bool>,
     /// How many leading folders to remove from the paths in the archive. Default: 1 for `npm:`,
     /// `crates:`, `debian-source:` and source distributions of `pypi:`, whose archives hold one
