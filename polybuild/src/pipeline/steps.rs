@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::ErrorKind,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -177,10 +178,17 @@ fn run_step(
     }
     let parent = done.parent().unwrap_or(&cx.cache);
     fs::create_dir_all(parent).doing("creating", parent)?;
-    if done.exists() {
-        fs::remove_dir_all(done).doing("removing", done)?;
+    if cx.rebuild {
+        match fs::rename(done, scratch.path().join("before")) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            result => result.doing("moving aside", done)?,
+        }
     }
-    fs::rename(&results, done).doing("putting into place", done)?;
+    match fs::rename(&results, done) {
+        // Another build was faster with the same step.
+        Err(_) if done.is_dir() => {}
+        result => result.doing("putting into place", done)?,
+    }
     let made: Vec<String> = step.outputs.iter().map(ToString::to_string).collect();
     stage.finish(&made.join(", "));
     Ok(())
