@@ -118,11 +118,13 @@ impl<'p> Guest<'p> {
         })
     }
 
-    /// Opens everything that needs this process's full authority.
+    /// Opens everything that needs this process's full authority. `own` is the megabinary, if it
+    /// is open already.
     pub(crate) fn prepare(
         self,
         payload: &Payload,
         settings: &Settings,
+        own: Option<Arc<OwnedFd>>,
     ) -> Result<Prepared<'p>, Failure> {
         let index = &payload.index;
         reserve_stack()?;
@@ -135,7 +137,10 @@ impl<'p> Guest<'p> {
                 (None, PageSource::Mapped { offset, bytes })
             }
             _ => {
-                let file = Arc::new(payload::own_file()?);
+                let file = match own {
+                    Some(file) => file,
+                    None => Arc::new(payload::own_file()?),
+                };
                 (Some(Arc::clone(&file)), PageSource::File(file))
             }
         };

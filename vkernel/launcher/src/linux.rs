@@ -63,7 +63,7 @@ pub(crate) fn run(
     loop {
         let module = module(&payload.index, image.module)?;
         if !wanted(module) {
-            return wasi(payload, settings, image);
+            return wasi(payload, settings, image, file);
         }
         let range = module
             .code
@@ -221,7 +221,12 @@ fn launched(settings: &Settings, image: &Image, payload: &Payload) {
 }
 
 /// A program of another personality, executed by one of this: it is the process's last.
-fn wasi(payload: &Payload, settings: &Settings, image: Image) -> Result<i32, Failure> {
+fn wasi(
+    payload: &Payload,
+    settings: &Settings,
+    image: Image,
+    file: Arc<OwnedFd>,
+) -> Result<i32, Failure> {
     signals::install().map_err(Failure::host("taking over signals"))?;
     let cwd = rustix::process::getcwd(Vec::new())
         .map_err(|errno| Failure::host("finding the working directory")(errno.into()))?
@@ -240,6 +245,6 @@ fn wasi(payload: &Payload, settings: &Settings, image: Image) -> Result<i32, Fai
         cwd,
         Some((root, None)),
     )?;
-    let ran = guest.prepare(payload, settings)?.run()?;
+    let ran = guest.prepare(payload, settings, Some(file))?.run()?;
     Ok(ran.report(&image.program, &settings.audit))
 }

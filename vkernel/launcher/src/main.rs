@@ -76,7 +76,7 @@ fn launch(payload: &Payload, settings: &Settings, guest: Guest<'_>) -> Result<i3
     let (calls, directories) = (guest::host_calls(guest.module), guest.directories());
     let audit = settings.audit.clone();
     let program = guest.program.clone();
-    let prepared = guest.prepare(payload, settings)?;
+    let prepared = guest.prepare(payload, settings, None)?;
     if let Some(limit) = payload.index.policy.wall_time_max_ms {
         signals::arm_wall_time(limit, &audit)
             .map_err(Failure::host("arming the wall-clock limit"))?;
