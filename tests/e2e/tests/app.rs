@@ -52,7 +52,7 @@ fn recipe(names: &str) -> String {
 name = "app"
 version = "1"
 kind = "app"
-from = "python/3.12"
+from = "python/3.12-slim"
 
 [[tree]]
 mount = "/app"

@@ -402,7 +402,11 @@ print(sorted(os.listdir('/')), os.path.exists('/.vkernel'), os.path.exists('/.vk
     let said = run(&mut root.python3(&["-c", code]));
     assert_eq!(
         (said.status, said.stdout.as_str(), said.stderr.as_str()),
-        (0, "['etc', 'root', 'tmp', 'usr', 'w'] False False\n", "")
+        (
+            0,
+            "['bin', 'etc', 'root', 'tmp', 'usr', 'w'] False False\n",
+            ""
+        )
     );
     assert!(fs::read(root.path().join(".vkernel/megabinary")).unwrap() == before);
     assert_eq!(

@@ -186,7 +186,7 @@ fn python_elsewhere_and_later() {
         }
         // Only what was fetched is shared; everything else is made anew.
         copy(&users_sources(), &sandbox.cache().join("sha256"));
-        let recipe = root.join("base-images/python/3.12/recipe.toml");
+        let recipe = root.join("base-images/python/3.12-slim/recipe.toml");
         let recipe = recipe.to_str().unwrap();
         sandbox.ok(&["build", recipe, "-o", "out", "--locked", "--offline"]);
         sandbox
