@@ -103,8 +103,26 @@ int main(int argc, char **argv)
     chmod("garbage", 0755);
     TRY(execve("garbage", args, env));
     put("text", "echo hello\n");
+    TRY(execve("text", args, env));
     chmod("text", 0755);
     TRY(execve("text", args, env));
+    TRY(execve("/w/text", args, env));
+    put("by text", "#!/w/text\n");
+    chmod("by text", 0755);
+    TRY(execve("by text", args, env));
+    int text = open("text", O_RDONLY | O_CLOEXEC);
+    TRY(syscall(SYS_execveat, text, "", args, env, AT_EMPTY_PATH));
+    close(text);
+    int module = open("module", O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
+    write(module, "\0asm\1\0\0", 8);
+    TRY(fchmod(module, 0755));
+    close(module);
+    TRY(execve("module", args, env));
+    int zeroes = open("zeroes", O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
+    TRY(fchmod(zeroes, 0755));
+    TRY(ftruncate(zeroes, 70 << 20));
+    close(zeroes);
+    TRY(execve("zeroes", args, env));
     symlink("/bin/exec", "link");
     p = fork();
     if (!p) {

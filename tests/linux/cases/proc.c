@@ -1,5 +1,22 @@
 /* Files of /proc and /dev that programs read. */
 #include "../check.h"
+/* A file of words that are ended by zeroes, as those of proc(5) are. */
+static void line(const char *file, const char *key);
+static void words(const char *file)
+{
+    static char b[70000];
+    int f = open(file, O_RDONLY), n = 0, r;
+    while ((r = read(f, b + n, sizeof b - n)) > 0) n += r;
+    close(f);
+    say("%s: %d bytes", file, n);
+    for (char *c = b; c < b + n && c < b + 2000; c += strlen(c) + 1) say("%.60s", c);
+}
+static void told(void)
+{
+    words("/proc/self/cmdline");
+    words("/proc/self/environ");
+    line("/proc/self/comm", "");
+}
 static void line(const char *file, const char *key)
 {
     FILE *f = fopen(file, "r");
@@ -20,6 +37,10 @@ static void line(const char *file, const char *key)
 }
 int main(int argc, char **argv)
 {
+    if (argc > 2) {
+        told();
+        return 5;
+    }
     char b[5000] = "";
     TRY(readlink("/proc/self/exe", b, 5000));
     say("%s", b);
@@ -44,6 +65,33 @@ int main(int argc, char **argv)
         for (int i = 0; i < n; i += strlen(b + i) + 1) last = b + i;
         say("last %s", last);
     }
+    told();
+    char *env[] = {"A=b c", "EMPTY=", 0}, *none[] = {0};
+    static char large[60000];
+    memset(large, 'l', sizeof large - 1);
+    char *few[] = {"its own name", "one", "", "two words", "\xff", 0},
+         *many[] = {"", "", large, "end", 0};
+    put("a script with a long name", "#!/bin/proc of words\n");
+    chmod("a script with a long name", 0755);
+    for (int i = 0; i < 4; i++) {
+        int s;
+        /* The child reads the parent's, too. */
+        pid_t child = fork();
+        if (!child) {
+            snprintf(l, 64, "/proc/%d/comm", getppid());
+            line(l, "");
+            if (i == 0) told();
+            if (i == 1) execve("/bin/proc", few, env);
+            if (i == 2) execve("/bin/proc", many, none);
+            if (i == 3) execv("./a script with a long name", few);
+            _exit(0);
+        }
+        waitpid(child, &s, 0);
+        say_status("child", s);
+    }
+    TRY(prctl(PR_SET_NAME, "renamed"));
+    line("/proc/self/comm", "");
+    TRY(prctl(PR_SET_NAME, "proc"));
     f = open("file", O_CREAT | O_RDWR, 0600);
     snprintf(l, 64, "/proc/self/fd/%d", f);
     memset(b, 0, 50);

@@ -208,6 +208,14 @@ impl<'i, 'f, F: Files> Resolver<'i, 'f, F> {
             claimed: claimed_by(&found.head),
             size: found.size,
         };
+        // What would be a program elsewhere is refused; anything else is data, about which the
+        // host kernel says that it knows no such format. A shell then reads it as its script.
+        let no_format = || match is_program(&found.head) {
+            true => no_route(),
+            false => ExecError::NoFormat {
+                path: request.path.clone(),
+            },
+        };
         match routed {
             Some((digest, entry)) => match entry.kind {
                 EntryKind::Env => Ok(Step::Env(entry)),
@@ -235,7 +243,7 @@ impl<'i, 'f, F: Files> Resolver<'i, 'f, F> {
                 script::Parsed::Malformed => Err(ExecError::MalformedScript {
                     path: request.path.clone(),
                 }),
-                script::Parsed::NoScript => Err(no_route()),
+                script::Parsed::NoScript => Err(no_format()),
             },
         }
     }
@@ -292,6 +300,12 @@ impl<'i, 'f, F: Files> Resolver<'i, 'f, F> {
 
 fn prefix_of(entry: &Entry) -> impl Iterator<Item = Vec<u8>> {
     entry.argv_prefix.iter().map(|arg| arg.clone().into_bytes())
+}
+
+/// Whether the first bytes are those of a program for some machine: ELF, or a WebAssembly module or
+/// component.
+fn is_program(head: &[u8]) -> bool {
+    head.starts_with(b"\x7fELF") || head.starts_with(b"\0asm")
 }
 
 /// The entry that the first line names, if that is a stub's: a stub that was added to still says

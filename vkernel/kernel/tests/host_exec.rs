@@ -247,11 +247,38 @@ fn refusals() {
     case.file("elf", b"\x7fELF and so on");
     let native = "; native programs do not run here: take the program from a vkernel image, or add it to the recipe and build the image again";
     case.check("elf", &[], &format!("126 EACCES: cannot execute elf: it is neither a program of this image (no route for its digest {}) nor a script (no `#!` line){native}", found("elf")));
-    case.file("empty", "");
-    assert!(
-        case.shown("empty", &[])
-            .starts_with("126 EACCES: cannot execute empty: it is neither")
-    );
+    // Programs, whole or not: refused. Anything else is no program: a shell may read it.
+    for program in [
+        &b"\x7fELF"[..],
+        b"\0asm",
+        b"\0asm\x01\0\0\0",
+        b"\0asm\x0d\0\x01\0",
+    ] {
+        case.file("program", program);
+        assert!(
+            case.shown("program", &[])
+                .starts_with("126 EACCES: cannot execute program: it is neither")
+        );
+    }
+    let data = [
+        &b""[..],
+        b"\n",
+        b"echo hello\n",
+        b"\x7fEL",
+        b"\x7fELG",
+        b"\0as",
+        b"\0\0asm",
+        b" #!/bin/sh\n",
+        b"#",
+        b"MZ\0\0",
+    ];
+    let no_format = "126 ENOEXEC: cannot execute data: it has no `#!` line and is no program of this image; give it a first line that names its interpreter, or give it to its interpreter as an argument";
+    for data in data {
+        case.file("data", data);
+        case.check("data", &[], no_format);
+    }
+    fs::set_permissions(case.dir.join("data"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(case.shown("data", &[]).starts_with("126 EACCES: "));
 
     // A stub of another build, a damaged stub, and one that names the megabinary some other way.
     let other = Digest([9; 32]);
@@ -277,14 +304,16 @@ fn refusals() {
         "{shown}"
     );
 
-    // Too large to be hashed: no route, unless it is a script.
+    // Too large to be hashed: no route, whatever it is, unless it is a script.
     let large = fs::File::create(case.dir.join("large")).unwrap();
     large.set_len(MAX_HASHED + 1).unwrap();
     large
         .set_permissions(fs::Permissions::from_mode(0o755))
         .unwrap();
-    case.check("large", &[], &format!("126 EACCES: cannot execute large: it is not a program of this image ({} bytes; files of more than {MAX_HASHED} have no route){native}", MAX_HASHED + 1));
+    case.check("large", &[], &no_format.replace("data", "large"));
     use std::os::unix::fs::FileExt;
+    large.write_all_at(b"\x7fELF", 0).unwrap();
+    case.check("large", &[], &format!("126 EACCES: cannot execute large: it is not a program of this image ({} bytes; files of more than {MAX_HASHED} have no route){native}", MAX_HASHED + 1));
     large
         .write_all_at(format!("#!{python}\n").as_bytes(), 0)
         .unwrap();
@@ -520,9 +549,6 @@ fn scripts_as_the_host_kernel_reads_them() {
                     ran += 1;
                     assert_eq!(show_list(&launch.argv), show_list(&argv), "{shown}");
                 }
-                // Without a `#!` line the host kernel knows no format (ENOEXEC); here that is a
-                // program without a route (EACCES), by design.
-                (Err(libc::ENOEXEC), Err(ExecError::NoRoute { .. })) => {}
                 // An empty path, ended by a zero byte, opens the working directory natively
                 // (EACCES); here it is what it looks like, a line without an interpreter.
                 (Err(libc::EACCES), Err(ExecError::MalformedScript { .. })) => {}

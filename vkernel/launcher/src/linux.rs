@@ -12,7 +12,7 @@ use vkernel_kernel::{
     audit::LaunchEvent,
     confine::{self, Directories, Surface},
     exec::Printable,
-    linux::{self, Host, Image},
+    linux::{self, Host, Image, Title},
     signals,
 };
 
@@ -44,11 +44,17 @@ pub(crate) fn run(
     reserve_stack()?;
     let mut image = image(payload, &guest)?;
     let file = payload::own_file()?;
+    let title = Title::of_this_process();
     let directories = enter_root(&guest)?;
     // Its descriptor of the root is not for the program.
     drop(guest);
-    let host = Host::new(Arc::clone(&payload.index), settings.audit.clone())
+    let host = Host::new(Arc::clone(&payload.index), settings.audit.clone(), title)
         .map_err(Failure::host("taking the process over"))?;
+    // In a container the host kernel started the program or its script, and knows its name.
+    if directories.is_some() {
+        host.name(&image);
+    }
+    host.show(&image);
     let host = Arc::new(host);
     let file = host
         .own(file)
@@ -74,7 +80,7 @@ pub(crate) fn run(
         match machines.run(target, module, code, &file, image, &host)? {
             LinuxOutcome::Exec(next) => {
                 image = *next;
-                host.enter_program(&image.executed);
+                host.enter_program(&image);
                 launched(settings, &image, payload);
             }
             LinuxOutcome::Trap(report, signal) => {

@@ -229,6 +229,12 @@ mod tests {
         check(
             &filter,
             libc::SYS_prctl,
+            (0, libc::PR_SET_MM as u64),
+            Action::Allow,
+        );
+        check(
+            &filter,
+            libc::SYS_prctl,
             (0, libc::PR_SET_SECCOMP as u64),
             EPERM,
         );

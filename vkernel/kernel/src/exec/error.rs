@@ -65,7 +65,7 @@ pub enum ExecError {
         /// Absolute guest path.
         path: Vec<u8>,
     },
-    /// Neither routed nor a script.
+    /// A program, or a stub, without a route.
     #[error("{}", NoRoute { path, found, claimed, size: *size })]
     NoRoute {
         /// Path as it was asked for.
@@ -76,6 +76,16 @@ pub enum ExecError {
         claimed: Option<Digest>,
         /// Size of the file in bytes.
         size: u64,
+    },
+    /// Nothing that could be executed anywhere: no program, and no script.
+    #[error(
+        "cannot execute {0}: it has no `#!` line and is no program of this image; give it a first \
+         line that names its interpreter, or give it to its interpreter as an argument",
+        Printable(path)
+    )]
+    NoFormat {
+        /// Path as it was asked for.
+        path: Vec<u8>,
     },
     /// The stub that the host kernel ran is routed to another entry than its line said.
     #[error(
@@ -197,7 +207,7 @@ impl ExecError {
             | ExecError::NotExecutable { .. }
             | ExecError::NoRoute { .. }
             | ExecError::StubMismatch { .. } => libc::EACCES,
-            ExecError::MalformedScript { .. } => libc::ENOEXEC,
+            ExecError::NoFormat { .. } | ExecError::MalformedScript { .. } => libc::ENOEXEC,
             ExecError::Interpreter { source, .. } => source.errno(),
             ExecError::TooManyScripts { .. } => libc::ELOOP,
             ExecError::NotInPath { .. } => libc::ENOENT,
@@ -224,6 +234,7 @@ impl ExecError {
             | ExecError::NotExecutable { path }
             | ExecError::NoRoute { path, .. }
             | ExecError::StubMismatch { path, .. }
+            | ExecError::NoFormat { path }
             | ExecError::MalformedScript { path }
             | ExecError::TooManyScripts { path, .. } => path,
             ExecError::Interpreter { script, .. } => script,

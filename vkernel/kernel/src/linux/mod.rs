@@ -28,6 +28,7 @@ pub mod signals;
 pub mod space;
 mod table;
 mod thread;
+mod title;
 
 pub use call::{Answer, Args, Cx, Stop, answer};
 pub(crate) use calls::IOCTLS;
@@ -36,6 +37,7 @@ pub use page::support_page;
 pub use process::{Host, Image, LinuxProcess};
 pub use table::{Handler, Row, Support, TABLE, row};
 pub use thread::{Delivery, Thread, frame_mask, write_frame};
+pub use title::Title;
 
 /// Host calls that a module can cause whose imports (`module.field`) these are.
 pub fn host_calls<'a>(imports: impl IntoIterator<Item = &'a String>) -> Vec<i64> {

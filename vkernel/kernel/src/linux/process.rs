@@ -4,6 +4,7 @@
 //! repeated here; only what differs from the host is.
 
 use std::{
+    ffi::CString,
     io,
     os::fd::OwnedFd,
     sync::{
@@ -19,6 +20,7 @@ use super::{
     guest::Memory,
     signals::{self, COUNT, HostAction, SYNCHRONOUS, bit},
     space::Space,
+    title::Title,
 };
 use crate::{audit::Audit, exec};
 
@@ -82,6 +84,7 @@ pub struct Host {
     /// Where events go.
     pub audit: Audit,
     limit: Limit,
+    title: Title,
     /// What is done on each signal.
     actions: Mutex<[Action; COUNT]>,
 }
@@ -89,7 +92,7 @@ pub struct Host {
 impl Host {
     /// Takes the process over for the Linux personality: signals that the launcher had ignored for
     /// other personalities get their default actions, descriptors a limit.
-    pub fn new(index: Arc<Index>, audit: Audit) -> io::Result<Host> {
+    pub fn new(index: Arc<Index>, audit: Audit, title: Title) -> io::Result<Host> {
         super::faults::install()?;
         for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
             signals::set_action(signal, HostAction::Default)?;
@@ -105,6 +108,7 @@ impl Host {
             index,
             audit,
             limit,
+            title,
             actions: Mutex::new(actions),
         })
     }
@@ -129,13 +133,24 @@ impl Host {
         }
     }
 
-    /// What `execve` of this path does to the process besides starting the program.
-    pub fn enter_program(&self, path: &[u8]) {
-        let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
-        if let Ok(name) = std::ffi::CString::new(name) {
+    /// Names the process after a program that the host kernel did not start itself.
+    pub fn name(&self, image: &Image) {
+        let name = image.executed.rsplit(|b| *b == b'/').next();
+        if let Ok(name) = CString::new(name.unwrap_or_default()) {
             // The host cuts it to what fits.
             let _ = rustix::thread::set_name(&name);
         }
+    }
+
+    /// Has the host show the program's arguments and environment as the process's.
+    pub fn show(&self, image: &Image) {
+        self.title.show(&image.argv, &image.env);
+    }
+
+    /// What `execve` does to the process besides starting the program.
+    pub fn enter_program(&self, image: &Image) {
+        self.name(image);
+        self.show(image);
         descriptors::close_on_exec(self.limit.first_own());
         // What is ignored stays so; everything else gets its default (execve(2)).
         for (signal, action) in (1..).zip(self.actions().iter_mut()) {

@@ -23,11 +23,14 @@ use crate::exec::{self, ExecRequest, Files, Resolution};
 pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_execve, execve)
         .host(&[SYS_openat, SYS_getcwd, SYS_getdents64])
-        .partial("ENOSYS while the process has other threads"),
+        .partial(NOTE),
     Row::call(SYS_execveat, execveat)
         .host(&[SYS_openat, SYS_getcwd, SYS_getdents64, SYS_readlink])
-        .partial("ENOSYS while the process has other threads"),
+        .partial(NOTE),
 ];
+
+const NOTE: &str = "programs of the image and scripts for them; ELF and WebAssembly files without a \
+                    route give EACCES; ENOSYS while the process has other threads";
 
 /// Most bytes of arguments and environment together: what Linux gives with a stack of 8 MiB, a
 /// quarter of it (execve(2)).
@@ -113,8 +116,9 @@ fn run(cx: &Cx<'_>, path: Vec<u8>, shown: Option<Vec<u8>>, argv: u32, env: u32) 
         }
         Err(error) => {
             let errno = error.errno();
-            // A search along PATH looks for files that are not there; that is no refusal.
-            if errno != ENOENT && errno != ENOTDIR {
+            // A search along PATH looks for files that are not there, and a shell executes its
+            // scripts to learn that they are some: the host kernel says no more. No refusals.
+            if ![ENOENT, ENOTDIR, ENOEXEC].contains(&errno) {
                 let reason = error.to_string();
                 host.audit
                     .refuse("execve", error.path(), &reason, error.errno_name());

@@ -1,0 +1,177 @@
+//! What the host shows of the process to others and to itself: `/proc/PID/cmdline` and
+//! `/proc/PID/environ` are the guest's arguments and environment, not the launcher's.
+//!
+//! Linux reads both from the process's own memory, between addresses that PR_SET_MM_MAP sets
+//! (prctl(2), "PR_SET_MM"). That call sets all of a process's addresses at once, so the others are
+//! given as they are. It needs no privilege. On a host without it (no CONFIG_CHECKPOINT_RESTORE)
+//! the files go on showing what they showed before; nothing else depends on them.
+#![allow(unsafe_code)]
+
+use std::sync::{Mutex, PoisonError};
+
+use super::host;
+
+/// PR_SET_MM_MAP of `<linux/prctl.h>`.
+const PR_SET_MM_MAP: u64 = 14;
+
+/// `struct prctl_mm_map` of `<linux/prctl.h>`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+struct Map {
+    start_code: u64,
+    end_code: u64,
+    start_data: u64,
+    end_data: u64,
+    start_brk: u64,
+    brk: u64,
+    start_stack: u64,
+    arg_start: u64,
+    arg_end: u64,
+    env_start: u64,
+    env_end: u64,
+    auxv: u64,
+    auxv_size: u32,
+    exe_fd: u32,
+}
+
+/// What the host shows of this process.
+#[derive(Debug)]
+pub struct Title {
+    /// As the host has them; `None` if they could not be found out.
+    map: Option<Map>,
+    /// What is shown. The host reads it at any time, so it is replaced only after the host has been
+    /// told of the next one.
+    text: Mutex<Vec<u8>>,
+}
+
+impl Title {
+    /// Finds out where the host looks. Needs `/proc`, the host's: to be called before the process
+    /// enters a guest's root.
+    pub fn of_this_process() -> Title {
+        let stat = std::fs::read("/proc/self/stat").unwrap_or_default();
+        Title {
+            map: addresses(&stat),
+            text: Mutex::default(),
+        }
+    }
+
+    /// Shows these arguments and this environment.
+    pub(super) fn show(&self, argv: &[Vec<u8>], env: &[Vec<u8>]) {
+        let Some(map) = self.map else { return };
+        let size = |list: &[Vec<u8>]| list.iter().map(|word| word.len() + 1).sum::<usize>();
+        let mut text = Vec::with_capacity(size(argv) + size(env));
+        for word in argv.iter().chain(env) {
+            text.extend_from_slice(word);
+            text.push(0);
+        }
+        // Looks and changes nothing: where the heap ends now.
+        // SAFETY: an address below the heap changes nothing.
+        let brk = unsafe { host::call(libc::SYS_brk, &[0; 6]) };
+        let start = text.as_ptr() as u64;
+        let middle = start + size(argv) as u64;
+        let map = Map {
+            brk: brk as u64,
+            arg_start: start,
+            arg_end: middle,
+            env_start: middle,
+            env_end: start + text.len() as u64,
+            ..map
+        };
+        let args = [
+            libc::PR_SET_MM as u64,
+            PR_SET_MM_MAP,
+            &raw const map as u64,
+            size_of::<Map>() as u64,
+            0,
+            0,
+        ];
+        // SAFETY: the host copies the structure. The addresses are the process's own and, but for
+        // those of text that lives until the next one is shown, what they were.
+        let result = unsafe { host::call(libc::SYS_prctl, &args) };
+        if result == 0 {
+            *self.text.lock().unwrap_or_else(PoisonError::into_inner) = text;
+        }
+    }
+}
+
+/// The addresses in `/proc/self/stat` (proc(5)). Its second field is the name, in parentheses, which
+/// may have any bytes in it.
+fn addresses(stat: &[u8]) -> Option<Map> {
+    let end = stat.iter().rposition(|b| *b == b')')?;
+    let rest = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    // Numbered as in proc(5), whose third is the first here.
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    Some(Map {
+        start_code: field(26)?,
+        end_code: field(27)?,
+        start_stack: field(28)?,
+        start_data: field(45)?,
+        end_data: field(46)?,
+        start_brk: field(47)?,
+        brk: 0,
+        arg_start: 0,
+        arg_end: 0,
+        env_start: 0,
+        env_end: 0,
+        auxv: 0,
+        auxv_size: 0,
+        // None: the executable stays.
+        exe_fd: u32::MAX,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_any_text() {
+        assert!(addresses(b"").is_none());
+        assert!(addresses(b"1 (a) R 1").is_none());
+        assert!(addresses(&vec![b')'; 1000]).is_none());
+        let fields: Vec<String> = (3..53).map(|n| n.to_string()).collect();
+        let text = format!("1 (a ) 5 \u{e9}(\n) {}\n", fields.join(" "));
+        let map = addresses(text.as_bytes()).unwrap();
+        assert_eq!(
+            (map.start_code, map.end_code, map.start_stack),
+            (26, 27, 28)
+        );
+        assert_eq!((map.start_data, map.end_data, map.start_brk), (45, 46, 47));
+    }
+
+    /// In a child: the test's own process keeps its addresses.
+    #[test]
+    fn the_host_shows_it() {
+        let words = |text: &str| -> Vec<Vec<u8>> {
+            text.split('|')
+                .map(|word| word.as_bytes().to_vec())
+                .collect()
+        };
+        let title = Title::of_this_process();
+        let before = std::fs::read("/proc/self/cmdline").unwrap();
+        // SAFETY: the child allocates, which the C library allows after a fork, and ends by _exit.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let shows = |argv: &str, env: &str| {
+                title.show(&words(argv), &words(env));
+                let read = |path| std::fs::read(path).unwrap_or_default();
+                let terminated = |text: &str| [text.replace('|', "\0").as_bytes(), b"\0"].concat();
+                read("/proc/self/cmdline") == terminated(argv)
+                    && read("/proc/self/environ") == terminated(env)
+            };
+            let long = "x".repeat(100_000);
+            let good = shows("sh|-c|a b|", "A=1|B=")
+                && shows(&long, "A=1")
+                && shows("short", &long)
+                && shows("", "");
+            // SAFETY: nothing of this process is to run any more.
+            unsafe { libc::_exit(i32::from(!good)) };
+        }
+        let mut status = 0;
+        // SAFETY: waits for the child above.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        assert_eq!(status, 0);
+        assert_eq!(std::fs::read("/proc/self/cmdline").unwrap(), before);
+    }
+}
