@@ -24,15 +24,15 @@ real_case "docker uncaught exception" uncaught
 # What a user sees who names what the image does not have: the engine's words, see README.md.
 no_program() {
     exits_with 127 'exec: "no-such-program": executable file not found in $PATH' in_docker "$IMAGE" no-such-program
-    exits_with 127 'exec: "sh": executable file not found in $PATH' in_docker "$IMAGE" sh -c 'echo hi'
-    exits_with 127 'exec: "/bin/sh": stat /bin/sh: no such file or directory' in_docker "$IMAGE" /bin/sh
+    exits_with 127 'exec: "bash": executable file not found in $PATH' in_docker "$IMAGE" bash -c 'echo hi'
+    exits_with 127 'exec: "/bin/bash": stat /bin/bash: no such file or directory' in_docker "$IMAGE" /bin/bash
     exits_with 126 'exec: "/etc/passwd": permission denied' in_docker "$IMAGE" /etc/passwd
 }
 run_case "docker run of what is not there" no_program
 
 # The same from inside is the vkernel's answer.
 no_program_inside() {
-    exits_with 127 "env: cannot find the program sh in PATH" in_docker "$IMAGE" env sh -c 'echo hi'
+    exits_with 127 "env: cannot find the program bash in PATH" in_docker "$IMAGE" env bash -c 'echo hi'
     exits_with 2 "can't open file" in_docker "$IMAGE" python3 missing.py
 }
 real_case "docker run of what is not there, by env" no_program_inside
@@ -118,7 +118,7 @@ exec_in() {
     sleeper exec
     equals "$(docker exec exec python3 -c "print('inside')")" inside
     exits 3 docker exec exec python3 -c 'import sys; sys.exit(3)'
-    exits_with 126 'exec: "sh": executable file not found in $PATH' docker exec exec sh
+    exits_with 126 'exec: "bash": executable file not found in $PATH' docker exec exec bash
     docker rm -f exec
 }
 run_case "docker exec" exec_in

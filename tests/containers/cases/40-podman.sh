@@ -15,7 +15,7 @@ run_case "podman run" podman_run
 # What is not there, a folder of the host, the environment.
 podman_options() {
     exits_with 127 'exec: "no-such-program": executable file not found in $PATH' in_podman "$IMAGE" no-such-program
-    exits_with 127 'exec: "sh": executable file not found in $PATH' in_podman "$IMAGE" sh -c 'echo hi'
+    exits_with 127 'exec: "bash": executable file not found in $PATH' in_podman "$IMAGE" bash -c 'echo hi'
     mkdir "$WORK/podman-data"
     in_podman -v "$WORK/podman-data:/data" -w /tmp -e A=b "$IMAGE" python3 -c \
         "import os; open('/data/out', 'w').write(os.getcwd() + os.environ['A'])"
