@@ -196,6 +196,13 @@ fn unpacked_root(cache: &Path, output: &Path, built: &Built) -> Result<PathBuf> 
         }
         polybuild_oci::unpack::unpack(&opened.image, &opened.tree, &root)
             .map_err(Failure::environment)?;
+        // Where the vkernel mounts what an engine would. The image may have them.
+        for name in ["proc", "dev"] {
+            match fs::create_dir(root.join(name)) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                result => result.doing("creating", &root.join(name))?,
+            }
+        }
     }
     Ok(root)
 }

@@ -77,3 +77,17 @@ base_many() {
     equals "$(wc -l <<<"$said")" 10
 }
 real_case "base in docker, many pipelines" base_many
+
+# Without an engine: the folder, /proc and the devices are there, other processes are not.
+base_run() {
+    mkdir "$WORK/base-run" && cd "$WORK/base-run" && echo here >file
+    run() { HOME=$REAL_HOME limited "$POLYBUILD" run "${BASE_DIR:-$WORK/base}" -- sh -c "$1"; }
+    equals "$(run 'pwd; cat file; echo x >/dev/null; echo made >made; sleep 1 & wait; echo $?')" \
+        $'/work\nhere\n0'
+    equals "$(cat made)" made
+    equals "$(run 'ps -o args | grep -v -e ps -e grep -e ARGS -e "sh -c"')" ""
+    equals "$(run 'ls /dev')" "$(printf '%s\n' fd full null random shm stderr stdin stdout tty urandom zero)"
+    exits 3 run 'exit 3'
+    fails grep -q "$WORK/base-run" /proc/mounts
+}
+real_case "base by polybuild run" base_run

@@ -19,6 +19,7 @@ use vkernel_kernel::{
 use crate::{
     failure::Failure,
     guest::{self, Guest, Role, reserve_stack},
+    mounts,
     payload::{self, Payload},
     settings::Settings,
 };
@@ -138,17 +139,19 @@ fn refuse_policy(policy: &Policy) -> Result<(), Failure> {
 /// of a container nothing else stands between a guest that is root and the machine: there, what it
 /// would not have in a container is taken away too, and it is locked into its root once more.
 fn enter_root(guest: &Guest<'_>) -> Result<Option<Directories>, Failure> {
-    if !guest.dirs.is_empty() {
-        return Err(Failure::new(
-            "programs with Linux system calls see their root only: --dir is not supported for \
-             them yet",
-        ));
-    }
     match &guest.root {
         // A container's root is the process's already, and so is the working directory.
-        Some((_, None)) => return Ok(None),
-        Some((root, Some(path))) => {
-            rustix::process::fchdir(root)
+        Some((_, None)) => {
+            if !guest.dirs.is_empty() {
+                return Err(Failure::new(
+                    "in a container folders are mounted by its engine, not by --dir",
+                ));
+            }
+            return Ok(None);
+        }
+        Some((_, Some(path))) => {
+            let root = mounts::furnish(path, &guest.dirs)?;
+            rustix::process::fchdir(&root)
                 .and_then(|()| rustix::process::chroot("."))
                 .map_err(|errno| {
                     Failure::new(format!(

@@ -13,6 +13,8 @@ mod guest;
 mod info;
 #[cfg(feature = "linux")]
 mod linux;
+#[cfg(feature = "linux")]
+mod mounts;
 mod payload;
 mod request;
 mod settings;
