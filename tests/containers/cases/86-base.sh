@@ -55,7 +55,7 @@ real_case "base in podman" base_podman
 # Job control, which a shell has at a terminal.
 base_terminal() {
     local shown
-    shown=$( (sleep 1.5; echo 'sleep 60 &'; echo 'kill %1; wait %1; echo status $?'; sleep 0.3
+    shown=$( (sleep 1.5; echo 'sleep 60 &'; sleep 0.5; echo 'kill %1; wait %1; echo status $?'; sleep 0.3
         echo 'sleep 60'; sleep 0.5; printf '\032'; sleep 0.3; echo 'jobs; kill %1; fg; echo then $?'
         sleep 0.5; echo 'exit 4'; sleep 1) |
         exits 4 docker_tty run --rm --network none -it "$BASE_IMAGE")
@@ -85,7 +85,7 @@ base_run() {
     equals "$(run 'pwd; cat file; echo x >/dev/null; echo made >made; sleep 1 & wait; echo $?')" \
         $'/work\nhere\n0'
     equals "$(cat made)" made
-    equals "$(run 'ps -o args | grep -v -e ps -e grep -e ARGS -e "sh -c"')" ""
+    equals "$(run 'ps -o args | grep -v -e ps -e grep -e COMMAND -e "sh -c"')" ""
     equals "$(run 'ls /dev')" "$(printf '%s\n' fd full null random shm stderr stdin stdout tty urandom zero)"
     exits 3 run 'exit 3'
     fails grep -q "$WORK/base-run" /proc/mounts
