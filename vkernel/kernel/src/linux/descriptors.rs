@@ -99,15 +99,16 @@ fn duplicate_above(descriptor: &OwnedFd, least: i32) -> io::Result<OwnedFd> {
 
 /// Closes what is marked close-on-exec, as `execve` does; the vkernel's own stay.
 pub(super) fn close_on_exec(first_own: i32) {
-    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else {
-        return;
+    // The list saves asking for every number; a root without procfs has none.
+    let numbers: Vec<i32> = match std::fs::read_dir("/proc/self/fd") {
+        Ok(entries) => entries
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(|number| (0..first_own).contains(number))
+            .collect(),
+        Err(_) => (0..first_own).collect(),
     };
-    let numbers: Vec<i32> = entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|number| (0..first_own).contains(number))
-        .collect();
     for number in numbers {
-        // SAFETY: the number was just listed; fcntl and close take any. What is closed here is
+        // SAFETY: fcntl and close take any number. What is closed here is
         // the guest's: no Rust value owns a number below `first_own`.
         unsafe {
             let flags = rustix::io::fcntl_getfd(BorrowedFd::borrow_raw(number));

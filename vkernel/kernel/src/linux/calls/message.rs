@@ -17,7 +17,9 @@ use super::{
 pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_sendmsg, |cx, args| one(cx, SYS_sendmsg, args)).restarts(),
     Row::call(SYS_recvmsg, |cx, args| one(cx, SYS_recvmsg, args)).restarts(),
-    Row::call(SYS_sendmmsg, |cx, args| many(cx, SYS_sendmsg, args)).restarts(),
+    Row::call(SYS_sendmmsg, |cx, args| many(cx, SYS_sendmsg, args))
+        .restarts()
+        .host(&[SYS_sendmsg]),
     Row::call(SYS_recvmmsg, |cx, args| many(cx, SYS_recvmsg, args))
         .restarts()
         .host(&[SYS_recvmsg])
