@@ -244,7 +244,7 @@ fn find_tool(tool: &str, step: &Build) -> Result<PathBuf> {
                     step.id
                 ),
             )
-            .hint("build it with `cargo build --release -p vkcc`")
+            .hint("build all of the workspace: `cargo build --release`")
         });
     }
     std::env::var_os("PATH")
