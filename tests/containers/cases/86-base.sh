@@ -55,9 +55,9 @@ real_case "base in podman" base_podman
 # Job control, which a shell has at a terminal.
 base_terminal() {
     local shown
-    shown=$( (sleep 1.5; echo 'sleep 60 &'; sleep 0.5; echo 'kill %1; wait %1; echo status $?'; sleep 0.3
-        echo 'sleep 60'; sleep 0.5; printf '\032'; sleep 0.3; echo 'jobs; kill %1; fg; echo then $?'
-        sleep 0.5; echo 'exit 4'; sleep 1) |
+    shown=$( (sleep 3; echo 'sleep 60 &'; sleep 1; echo 'kill %1; wait %1; echo status $?'; sleep 1
+        echo 'sleep 60'; sleep 1; printf '\032'; sleep 1; echo 'jobs; kill %1; fg; echo then $?'
+        sleep 1; echo 'exit 4'; sleep 1) |
         exits 4 docker_tty run --rm --network none -it "$BASE_IMAGE")
     contains "$shown" $'\nstatus 143\r'
     contains "$shown" "Stopped"
