@@ -1,8 +1,8 @@
 //! The stack on which signal handlers run in the first thread.
 //!
 //! wasmtime wants 256 KiB and maps them, with a guard, unless a thread has as much already. The
-//! program has them from `execve`: pages that nobody touches cost nothing, and two system calls
-//! less are a hundredth of a small program's start. In place of the guard is room that nobody uses.
+//! program has them from `execve`: pages that nobody touches cost nothing, and a start makes two
+//! system calls less. In place of the guard is room that nobody uses.
 #![allow(unsafe_code)]
 
 use std::{

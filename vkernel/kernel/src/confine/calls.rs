@@ -24,7 +24,7 @@ pub const RUNTIME: &[i64] = &[
     SYS_mremap,
     SYS_madvise,
     SYS_brk,
-    // Locks of the standard library, though nobody else is there to hold them.
+    // Locks of the standard library, also where there is one thread.
     SYS_futex,
     SYS_gettid,
     SYS_getpid,
