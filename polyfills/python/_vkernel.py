@@ -695,7 +695,7 @@ def fill_holes():
     count = 0
     top = id(bytes(16 << 20))
     size = 1 << 20
-    while size:
+    while size and count + 1 < len(made):
         thing = bytes(size)
         if id(thing) < top:
             made[count] = thing
@@ -714,13 +714,12 @@ def seal(inbox):
     kept.update(originals)
     del kept["__main__"]
     gc.collect()
-    # For resume.wat.
-    addresses = immortals()
+    # For resume.wat; what does not fit in the inbox stays mortal.
+    addresses = immortals()[:CAPACITY // 4 - 1]
     at = 0
     for each in (len(addresses), *addresses):
         inbox[at:at + 4] = each.to_bytes(4, "little")
         at += 4
-    assert len(inbox) == CAPACITY, "too many immortal objects"
     del addresses
     gc.freeze()
     # The program's own `__main__`, outside the frozen heap so that its cycles are collected.
