@@ -8,16 +8,18 @@
 //! target folder of its own that all profiles share. Paths are remapped so that the same sources
 //! give the same bytes in every checkout.
 //!
-//! That cargo's compiler is this program again, in front of rustc: see [`compile`].
+//! That cargo's compiler is this program again, in front of rustc ([`compile`]), and so is that
+//! rustc's linker ([`link`]).
 
 use std::{
-    env,
-    ffi::OsString,
-    fs,
-    os::unix::process::CommandExt,
+    env, fs,
+    hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
+
+mod compile;
+mod link;
 
 /// Files to make, and the features of the launcher that each is built with.
 const LAUNCHERS: &[(&str, &[&str])] = &[
@@ -37,14 +39,26 @@ const INPUTS: &[&str] = &[
     "vkernel",
 ];
 
-/// Set for this program where it stands in front of rustc.
+/// The functions of a start, in the order of their first use, one a line: names as rustc's demangler
+/// gives them without hashes. `tests/bench/start-order` writes it.
+const START_ORDER: &str = "start-order.txt";
+
+/// Set for this program where it stands in front of rustc: the path of the list of functions.
 const AS_COMPILER: &str = "VKERNEL_LAUNCHER_IMAGE_AS_COMPILER";
 
+/// Set for this program where it stands in front of the linker: the path of the list of functions.
+const AS_LINKER: &str = "VKERNEL_LAUNCHER_IMAGE_AS_LINKER";
+
 fn main() -> ExitCode {
-    if env::var_os(AS_COMPILER).is_some() {
-        return compile(env::args_os().skip(1).collect());
-    }
-    match build() {
+    let arguments = || env::args_os().skip(1).collect();
+    let done = if let Some(list) = env::var_os(AS_LINKER) {
+        link::run(Path::new(&list), arguments())
+    } else if env::var_os(AS_COMPILER).is_some() {
+        compile::run(arguments())
+    } else {
+        build()
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("building the launcher: {message}");
@@ -60,12 +74,14 @@ fn build() -> Result<(), String> {
         .nth(2)
         .map(Path::to_owned)
         .ok_or("this crate is not two folders below its workspace")?;
+    let order = workspace.join("vkernel/launcher-image").join(START_ORDER);
     for input in INPUTS {
         println!(
             "cargo::rerun-if-changed={}",
             workspace.join(input).display()
         );
     }
+    let order_digest = digest(&order)?;
     let out_dir = PathBuf::from(var("OUT_DIR")?);
     // OUT_DIR is TARGET_DIR/PROFILE/build/PACKAGE-HASH/out.
     let target_dir = out_dir
@@ -109,7 +125,8 @@ fn build() -> Result<(), String> {
             .args(*features)
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
             .env("RUSTC_WRAPPER", &wrapper)
-            .env(AS_COMPILER, "1");
+            .env(AS_COMPILER, &order)
+            .env("VKERNEL_START_ORDER", &order_digest);
         // Neither clippy's wrapper nor a caller's flags may change the launcher.
         for name in [
             "RUSTFLAGS",
@@ -145,37 +162,12 @@ fn c_library_reads_relr() -> bool {
     })
 }
 
-/// Runs rustc, with `memchr` built without its feature `std`.
-///
-/// That feature makes it ask the processor for everything that there is before the first search,
-/// some ten `cpuid` instructions, a tenth of a small program's start in a virtual machine; without
-/// it, it uses SSE2. The start's one search is for the end of a section's name, in wasmtime. Cargo
-/// has no way to take a feature back that a dependency asks for.
-fn compile(arguments: Vec<OsString>) -> ExitCode {
-    let Some((rustc, rest)) = arguments.split_first() else {
-        eprintln!("building the launcher: no compiler named");
-        return ExitCode::FAILURE;
-    };
-    let is_memchr = rest
-        .windows(2)
-        .any(|pair| pair[0] == "--crate-name" && pair[1] == "memchr");
-    let mut passed: Vec<&OsString> = Vec::with_capacity(rest.len());
-    for argument in rest {
-        if is_memchr
-            && argument == "feature=\"std\""
-            && passed.last().is_some_and(|a| *a == "--cfg")
-        {
-            passed.pop();
-        } else {
-            passed.push(argument);
-        }
-    }
-    let error = Command::new(rustc).args(passed).exec();
-    eprintln!(
-        "building the launcher: running {}: {error}",
-        rustc.display()
-    );
-    ExitCode::FAILURE
+/// Changes with the file's contents; the launcher's source asks for it, so that cargo links anew.
+fn digest(path: &Path) -> Result<String, String> {
+    let bytes = fs::read(path).map_err(|e| format!("reading {}: {e}", path.display()))?;
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    Ok(format!("{:016x}", hasher.finish()))
 }
 
 fn cargo_home() -> Option<PathBuf> {
