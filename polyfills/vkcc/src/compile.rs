@@ -99,7 +99,9 @@ pub(crate) fn process(
     // After the user's, as a compiler's own folders are.
     process.arg("-nostdinc");
     if !command.no_includes {
-        process.arg("-nostdinc++");
+        if cxx {
+            process.arg("-nostdinc++");
+        }
         // Its headers wrap C's, and must come before them.
         if cxx && !command.no_cxx_includes {
             process

@@ -41,10 +41,11 @@ pub(crate) fn answer(
         "print-resource-dir" => environment.compiler_headers().display().to_string(),
         "version" => {
             let compiler = capture(environment.tool("clang").arg("--version"))?;
+            // Build systems take the first number for the compiler's.
             format!(
-                "vkcc {} ({})\nTarget: {MACHINE}",
+                "{}, driven by vkcc {}\nTarget: {MACHINE}",
+                compiler.lines().next().unwrap_or_default(),
                 env!("CARGO_PKG_VERSION"),
-                compiler.lines().next().unwrap_or_default()
             )
         }
         _ => return Ok(None),
