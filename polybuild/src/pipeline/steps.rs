@@ -34,11 +34,7 @@ impl Outputs {
 }
 
 /// Runs all steps in order.
-pub(super) fn run(
-    cx: &Context<'_>,
-    recipe: &Recipe,
-    sources: &Sources,
-) -> Result<Outputs> {
+pub(super) fn run(cx: &Context<'_>, recipe: &Recipe, sources: &Sources) -> Result<Outputs> {
     let mut outputs = Outputs::default();
     let mut keys = BTreeMap::new();
     for step in &recipe.builds {
