@@ -130,7 +130,7 @@ pub struct Run {
     /// A recipe, or the folder of a built image.
     #[arg(value_name = "RECIPE|IMAGE", required_unless_present = "wasm", conflicts_with = "wasm", value_hint = ValueHint::AnyPath)]
     pub target: Option<PathBuf>,
-    /// Run this WASI module instead.
+    /// Run this module instead: WASI, or Linux system calls.
     #[arg(long, value_name = "MODULE", value_hint = ValueHint::FilePath)]
     pub wasm: Option<PathBuf>,
     /// Give the program a folder of this machine.

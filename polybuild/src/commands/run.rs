@@ -52,13 +52,20 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Run) -> Result<i32> {
     .hint("is the cache folder on a file system mounted noexec? choose another with --cache"))
 }
 
-/// A bare module, as the `wasmtime` command would run it.
+/// A bare module, as the `wasmtime` command would run it. One with Linux system calls needs a root.
 fn bare(ui: &Ui, global: &Global, args: &Run, wasm: &Path) -> Result<Command> {
     let cx = context(ui, global, &args.options)?;
     let name = module_name(wasm);
-    let packed = pipeline::pack_module(&cx, &name, read_module(wasm)?)?;
+    let module = read_module(wasm)?;
+    let linux = megabinary_linker::analyse(&name, &module)
+        .map_err(Failure::recipe)?
+        .linux;
+    let packed = pipeline::pack_module(&cx, &name, module)?;
     let mut command = Command::new(packed);
     command.arg("--entry").arg(name);
+    if linux {
+        command.arg("--root").arg(bare_root(&cx.cache)?);
+    }
     // As with the wasmtime command, the module sees no variable that was not asked for.
     command.env_clear();
     pass_on(&mut command, &VKERNEL_VARIABLES);
@@ -196,13 +203,27 @@ fn unpacked_root(cache: &Path, output: &Path, built: &Built) -> Result<PathBuf> 
         }
         polybuild_oci::unpack::unpack(&opened.image, &opened.tree, &root)
             .map_err(Failure::environment)?;
-        // Where the vkernel mounts what an engine would. The image may have them.
-        for name in ["proc", "dev"] {
-            match fs::create_dir(root.join(name)) {
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                result => result.doing("creating", &root.join(name))?,
-            }
-        }
+        mount_points(&root)?;
     }
     Ok(root)
+}
+
+/// The root of a bare module with Linux system calls: nothing but what an engine would mount, and
+/// the folders of `--dir`.
+fn bare_root(cache: &Path) -> Result<PathBuf> {
+    let root = cache.join("roots").join("bare");
+    fs::create_dir_all(&root).doing("creating", &root)?;
+    mount_points(&root)?;
+    Ok(root)
+}
+
+/// Makes the folders at which the vkernel mounts what an engine would. The image may have them.
+fn mount_points(root: &Path) -> Result<()> {
+    for name in ["proc", "dev"] {
+        match fs::create_dir(root.join(name)) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            result => result.doing("creating", &root.join(name))?,
+        }
+    }
+    Ok(())
 }

@@ -58,7 +58,7 @@ pub(super) fn resolve(reference: &Ref, sources: &Sources, outputs: &Outputs) -> 
 /// A text that changes whenever what a reference stands for changes.
 pub(super) fn identity(
     reference: &Ref,
-    lock: &Lock,
+    sources: &Sources,
     steps: &BTreeMap<String, String>,
 ) -> Result<String> {
     Ok(match reference {
@@ -70,11 +70,8 @@ pub(super) fn identity(
             format!("{}/{output}", steps.get(step).map_or("", String::as_str))
         }
         Ref::Source { id, path } => {
-            let digest = lock
-                .input(id)
-                .map(|i| i.sha256.to_string())
-                .unwrap_or_default();
-            format!("{digest} {}", path.as_deref().unwrap_or(""))
+            let content = sources.identity(id).unwrap_or_default();
+            format!("{content} {}", path.as_deref().unwrap_or(""))
         }
     })
 }

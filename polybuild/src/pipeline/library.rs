@@ -41,7 +41,7 @@ pub fn build_library(
     }
     let staged = Staged::beside(output)?;
     let sources = sources::fetch(cx, recipe, lock)?;
-    let made = steps::run(cx, recipe, lock, &sources)?;
+    let made = steps::run(cx, recipe, &sources)?;
     let mut outputs = BTreeMap::new();
     for step in &recipe.builds {
         let Some(from) = made.step(&step.id) else {

@@ -66,7 +66,7 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Lock, output: &Path) -> R
     // Every source is on disk, with the digest that the lock demands.
     let sources = sources::fetch(cx, recipe, lock)?;
     // Every build step has made its outputs.
-    let outputs = steps::run(cx, recipe, lock, &sources)?;
+    let outputs = steps::run(cx, recipe, &sources)?;
     let inputs = inputs::Inputs { sources, outputs };
     // Every module is complete, with its glue grafted on.
     let modules::Assembled { modules, files } = modules::assemble(cx, recipe, &inputs)?;

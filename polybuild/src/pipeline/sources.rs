@@ -24,11 +24,23 @@ use crate::{
 
 /// Fetched sources: a file or, unpacked, a folder, by id.
 #[derive(Default)]
-pub(super) struct Sources(BTreeMap<String, PathBuf>);
+pub(super) struct Sources(BTreeMap<String, Arrived>);
+
+struct Arrived {
+    path: PathBuf,
+    /// Changes whenever the content does: a digest of the file, or of everything that decides what
+    /// the folder contains.
+    identity: String,
+}
 
 impl Sources {
     pub(super) fn get(&self, id: &str) -> Option<&Path> {
-        self.0.get(id).map(PathBuf::as_path)
+        self.0.get(id).map(|arrived| arrived.path.as_path())
+    }
+
+    /// A text that changes whenever the source's content does.
+    pub(super) fn identity(&self, id: &str) -> Option<&str> {
+        self.0.get(id).map(|arrived| arrived.identity.as_str())
     }
 }
 
@@ -38,12 +50,15 @@ pub(super) fn fetch(cx: &Context<'_>, recipe: &Recipe, lock: &Lock) -> Result<So
     let mut sources = Sources::default();
     for source in &recipe.sources {
         let fetched = fetch_one(cx.ui, &fetcher, source, lock.input(&source.id))?;
-        let path = if source.extract {
+        let arrived = if source.extract {
             unpack(cx, source, &fetched)?
         } else {
-            fetched.path
+            Arrived {
+                path: fetched.path,
+                identity: fetched.sha256.to_string(),
+            }
         };
-        sources.0.insert(source.id.clone(), path);
+        sources.0.insert(source.id.clone(), arrived);
     }
     Ok(sources)
 }
@@ -108,7 +123,7 @@ fn status(error: &FetchError) -> Status {
 }
 
 /// Unpacks into a folder that is named by everything that decides its contents.
-fn unpack(cx: &Context<'_>, source: &Source, fetched: &Fetched) -> Result<PathBuf> {
+fn unpack(cx: &Context<'_>, source: &Source, fetched: &Fetched) -> Result<Arrived> {
     let mut parts = vec![
         "unpacked 1".to_owned(),
         fetched.sha256.to_string(),
@@ -120,8 +135,12 @@ fn unpack(cx: &Context<'_>, source: &Source, fetched: &Fetched) -> Result<PathBu
     }
     let key = record::key(&parts.iter().map(String::as_str).collect::<Vec<_>>());
     let target = cx.cache.join("unpacked").join(key.hex());
+    let arrived = |path| Arrived {
+        path,
+        identity: key.to_string(),
+    };
     if target.is_dir() {
-        return Ok(target);
+        return Ok(arrived(target));
     }
     let stage = cx.ui.stage("Unpacking", &source.id);
     let scratch = Scratch::folder_in(&cx.cache.join("unpacked"))?;
@@ -147,7 +166,7 @@ fn unpack(cx: &Context<'_>, source: &Source, fetched: &Fetched) -> Result<PathBu
         result => result.doing("putting into place", &target)?,
     }
     stage.finish("");
-    Ok(target)
+    Ok(arrived(target))
 }
 
 /// Progress of one fetch: a stage that begins when something really is fetched.

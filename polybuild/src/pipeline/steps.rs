@@ -12,7 +12,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use polybuild_recipe::{Build, Command as StepCommand, Lock, Recipe};
+use polybuild_recipe::{Build, Command as StepCommand, Recipe};
 
 use super::{Context, inputs, record, sources::Sources};
 use crate::{
@@ -34,16 +34,11 @@ impl Outputs {
 }
 
 /// Runs all steps in order.
-pub(super) fn run(
-    cx: &Context<'_>,
-    recipe: &Recipe,
-    lock: &Lock,
-    sources: &Sources,
-) -> Result<Outputs> {
+pub(super) fn run(cx: &Context<'_>, recipe: &Recipe, sources: &Sources) -> Result<Outputs> {
     let mut outputs = Outputs::default();
     let mut keys = BTreeMap::new();
     for step in &recipe.builds {
-        let key = key(cx, step, lock, &keys)?;
+        let key = key(cx, step, sources, &keys)?;
         let done = cx.cache.join("steps").join(key.hex());
         if cx.rebuild || !done.is_dir() {
             run_step(cx, step, sources, &outputs, &done)?;
@@ -58,13 +53,13 @@ pub(super) fn run(
 fn key(
     cx: &Context<'_>,
     step: &Build,
-    lock: &Lock,
+    sources: &Sources,
     earlier: &BTreeMap<String, String>,
 ) -> Result<megabinary_format::Digest> {
     let text = serde_json::to_string(step).map_err(Failure::internal)?;
     let mut parts = vec!["build step".to_owned(), text, cx.epoch.to_string()];
     for reference in step.inputs.values() {
-        parts.push(inputs::identity(reference, lock, earlier)?);
+        parts.push(inputs::identity(reference, sources, earlier)?);
     }
     // Other tools are the machine's, and what they are is not known; this one is ours.
     if step.tools.iter().any(|tool| is_driver(tool)) {
@@ -222,6 +217,8 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+const OURSELVES: &str = "polybuild";
+
 /// The compiler driver's executable, which is installed beside ours, and its other names.
 const DRIVER: &str = "vkcc";
 const DRIVER_NAMES: &[&str] = &[DRIVER, "vkc++", "vkar", "vkranlib"];
@@ -233,7 +230,7 @@ fn is_driver(tool: &str) -> bool {
 fn find_tool(tool: &str, step: &Build) -> Result<PathBuf> {
     if is_driver(tool) {
         let path = std::env::current_exe()
-            .doing("finding", Path::new("polybuild"))?
+            .doing("finding", Path::new(OURSELVES))?
             .with_file_name(DRIVER);
         return path.is_file().then_some(path).ok_or_else(|| {
             Failure::message(
@@ -246,6 +243,11 @@ fn find_tool(tool: &str, step: &Build) -> Result<PathBuf> {
             )
             .hint("build all of the workspace: `cargo build --release`")
         });
+    }
+    // Ourselves, for what a configure script makes and runs. Its answers do not depend on our
+    // version, so that it is no part of the step's key.
+    if tool == OURSELVES {
+        return std::env::current_exe().doing("finding", Path::new(OURSELVES));
     }
     std::env::var_os("PATH")
         .iter()

@@ -303,6 +303,34 @@ fn clients_that_misbehave() {
     );
 }
 
+/// A mirror that has another revision of a locked source package: the upstream archive counts, which
+/// has its digest.
+#[test]
+fn another_revision_of_a_source_package() {
+    let world = World::new();
+    world.install(
+        "apt-get",
+        "case \"$*\" in\n\
+         indextargets*) echo file:/srv/debian ;;\n\
+         source*=1-1) echo \"E: Can not find version '1-1' of package 'p'\" >&2; exit 100 ;;\n\
+         source*--tar-only*) printf bytes > p_1.orig.tar.gz ;;\n\
+         esac",
+    );
+    let url = "debian-source:p?suite=trixie";
+    let request = |content| Request {
+        url: url.parse().unwrap(),
+        pin: Some(Pin {
+            version: "1-1".into(),
+            ..pinned(content).pin.unwrap()
+        }),
+        ..request(url)
+    };
+    let fetched = world.fetch(&request("bytes")).unwrap();
+    assert_eq!(fetched.version, "1-1");
+    let error = world.fetch(&request("other")).unwrap_err();
+    assert!(matches!(error, FetchError::Digest(_)), "{error}");
+}
+
 /// What an interrupted fetch left is neither used nor in the way.
 #[test]
 fn leftovers_of_a_killed_fetch() {

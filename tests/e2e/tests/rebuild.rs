@@ -7,7 +7,7 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::PathBuf,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -90,6 +90,36 @@ fn what_changed_is_built_again() {
     sandbox.ok(&["keygen", "other.key"]);
     sandbox.ok(&["recipe.toml", "-o", "out", "--key", "other.key"]);
     assert_ne!(manifest(&sandbox, "out"), third);
+}
+
+/// A step sees the patched source, so that another patch makes it run again.
+#[test]
+fn what_a_patch_changed_is_built_again() {
+    let sandbox = Sandbox::with("hello");
+    sandbox.write("said", "one\n");
+    let archive = Command::new("tar")
+        .args(["czf", "said.tar.gz", "said"])
+        .current_dir(sandbox.work())
+        .status();
+    assert!(archive.unwrap().success());
+    let patch = |word| format!("--- a/said\n+++ b/said\n@@ -1 +1 @@\n-one\n+{word}\n");
+    sandbox.write("said.patch", patch("two"));
+    let recipe = String::from_utf8(sandbox.read("recipe.toml")).unwrap();
+    sandbox.write(
+        "recipe.toml",
+        recipe
+            + "\n[[source]]\nid = \"said\"\nurl = \"path:said.tar.gz\"\n\
+               patches = [\"path:said.patch\"]\n\n\
+               [[build]]\nid = \"copy\"\ninputs = { folder = \"said\" }\n\
+               script = \"cat folder/said > file\"\ntools = [\"cat\"]\noutputs = [\"file\"]\n\n\
+               [[file]]\npath = \"/file\"\nsource = \"build:copy/file\"\n",
+    );
+    sandbox.ok(&["recipe.toml", "-o", "out"]);
+    let first = manifest(&sandbox, "out");
+    sandbox.write("said.patch", patch("three"));
+    sandbox.ok(&["lock", "recipe.toml"]);
+    sandbox.ok(&["recipe.toml", "-o", "out"]);
+    assert_ne!(manifest(&sandbox, "out"), first);
 }
 
 /// A recipe whose build has a step that takes a while, so that there are many moments to hit.

@@ -22,6 +22,14 @@ const APT_GET: Tool = Tool {
     package: "apt",
 };
 
+const APT_CACHE: Tool = Tool {
+    names: &["apt-cache"],
+    package: "apt",
+};
+
+/// Part of what apt-get says when the index has another version of a package than the one wanted.
+const NO_SUCH_VERSION: &str = "Can not find version";
+
 /// Debian's own keyring; without it apt falls back to the keys that the machine trusts.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
@@ -48,7 +56,8 @@ pub(super) fn binary(
     })
 }
 
-/// The upstream archive of a source package.
+/// The upstream archive of a source package, and nothing else of it: Debian's revisions come and go
+/// on mirrors (a security update replaces them), what they are based on stays.
 pub(super) fn source(
     job: &Job<'_>,
     name: &str,
@@ -57,22 +66,38 @@ pub(super) fn source(
 ) -> Result<Arrived, FetchError> {
     // The architecture decides nothing about sources; apt wants one.
     let config = Config::new(job, suite, "amd64")?;
-    let package = with_version(name, version);
-    let args = [
-        "source",
-        "--download-only",
-        "--only-source",
-        "--quiet",
-        "--",
-        &package,
-    ];
-    config.apt_get(job, &args)?;
-    let dsc = job.only_file("apt-get", &[".dsc"])?;
-    let version = fs::read_to_string(&dsc)
-        .map_err(io("read", &dsc))?
-        .lines()
-        .find_map(|line| Some(line.strip_prefix("Version:")?.trim().to_owned()))
-        .ok_or_else(|| job.unexpected("apt-get", "brought a .dsc without a version"))?;
+    let get = |version: Option<&str>| {
+        let package = with_version(name, version.map(str::to_owned));
+        let args = [
+            "source",
+            "--download-only",
+            "--only-source",
+            "--tar-only",
+            "--quiet",
+            "--",
+            &package,
+        ];
+        config.apt_get(job, &args)
+    };
+    let version = match version {
+        Some(version) => {
+            match get(Some(&version)) {
+                // A later revision of the same upstream version will do: the digest is pinned.
+                Err(FetchError::Client { words, .. })
+                    if job.request.pin.is_some() && words.contains(NO_SUCH_VERSION) =>
+                {
+                    get(None)?
+                }
+                result => result?,
+            };
+            version
+        }
+        None => {
+            let version = config.newest_source(job, name)?;
+            get(Some(&version))?;
+            version
+        }
+    };
     Ok(Arrived {
         file: upstream_archive(job)?,
         version,
@@ -158,6 +183,26 @@ impl Config {
         Ok(config)
     }
 
+    /// The newest version of a source package. apt names the file with the description of the source
+    /// that it would take, the index has the version to it.
+    fn newest_source(&self, job: &Job<'_>, name: &str) -> Result<String, FetchError> {
+        let args = [
+            "source",
+            "--print-uris",
+            "--only-source",
+            "--dsc-only",
+            "-qq",
+            "--",
+            name,
+        ];
+        let uris = self.apt_get(job, &args)?;
+        let config: &OsStr = self.file.as_os_str();
+        let args = ["showsrc", "--only-source", "--", name];
+        let index = APT_CACHE.run(job, args, &[("APT_CONFIG", config)])?;
+        source_version(&uris, &index)
+            .ok_or_else(|| job.unexpected("apt-get", "named a source package without a version"))
+    }
+
     fn apt_get(&self, job: &Job<'_>, args: &[&str]) -> Result<String, FetchError> {
         let config: &OsStr = self.file.as_os_str();
         APT_GET.run(job, args, &[("APT_CONFIG", config)])
@@ -181,6 +226,19 @@ fn mirror(job: &Job<'_>, suite: &str) -> Result<String, FetchError> {
             "has no Debian archive among its sources, from which the mirror to use is taken",
         )
     })
+}
+
+/// The version of the source package whose `.dsc` is among `uris` (`'ADDRESS' NAME SIZE DIGEST`, a line
+/// each), from the paragraphs of an index.
+fn source_version(uris: &str, index: &str) -> Option<String> {
+    let dsc = uris
+        .split_whitespace()
+        .find(|word| word.ends_with(".dsc") && !word.starts_with('\''))?;
+    let mut paragraphs = index.split("\n\n");
+    let paragraph = paragraphs.find(|p| p.split_whitespace().any(|word| word == dsc))?;
+    paragraph
+        .lines()
+        .find_map(|line| Some(line.strip_prefix("Version:")?.trim().to_owned()))
 }
 
 /// The first of the listed addresses that is the archive wanted. A mirror of the main archive has
@@ -219,6 +277,20 @@ mod tests {
         check("file:/srv/debian/", true, Some("file:/srv/debian-security"));
         check("http://m.example/ubuntu/", false, None);
         check("", false, None);
+    }
+
+    #[test]
+    fn version_of_a_source_package() {
+        let index = "Package: p\nVersion: 1:1.0-1\nFiles:\n abc 10 p_1.0-1.dsc\n\n\
+                     Package: p\nVersion: 2:1.0-2\nFiles:\n abc 10 p_1.0-2.dsc\n\n";
+        let version = |uris| source_version(uris, index);
+        let uri = "'http://m.example/p_1.0-2.dsc' p_1.0-2.dsc 10 SHA256:00\n";
+        assert_eq!(version(uri).as_deref(), Some("2:1.0-2"));
+        assert_eq!(
+            version("'http://m.example/p_1.0-3.dsc' p_1.0-3.dsc 10"),
+            None
+        );
+        assert_eq!(version(""), None);
     }
 
     #[test]

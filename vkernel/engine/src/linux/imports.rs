@@ -145,17 +145,17 @@ fn startup(linker: &mut Linker<Guest>, from: &str, field: &str) -> wasmtime::Res
                 from,
                 field,
                 move |caller: Caller<'_, Guest>, to: i32, at: i32| {
-                    let memory = caller.data().running()?.process.space.memory();
-                    let Some(string) =
-                        strings(&caller, environment)?.get(at.cast_unsigned() as usize)
-                    else {
+                    let process = &caller.data().running()?.process;
+                    let (to, index) = (to.cast_unsigned(), at.cast_unsigned() as usize);
+                    let Some(string) = strings(&caller, environment)?.get(index) else {
                         return Ok(INVALID);
                     };
                     let bytes = [string.as_slice(), &[0]].concat();
-                    Ok(match memory.write(to.cast_unsigned(), &bytes) {
-                        Ok(()) => 0,
-                        Err(_) => FAULT,
-                    })
+                    if process.space.memory().write(to, &bytes).is_err() {
+                        return Ok(FAULT);
+                    }
+                    process.copied(environment, index, to);
+                    Ok(0)
                 },
             )?;
         }

@@ -20,7 +20,7 @@ use super::{
     guest::Memory,
     signals::{self, COUNT, HostAction, SYNCHRONOUS, bit},
     space::Space,
-    title::Title,
+    title::{Copies, Copy, Strings, Title},
 };
 use crate::{audit::Audit, exec};
 
@@ -178,6 +178,8 @@ pub struct LinuxProcess {
     /// What outlives the program.
     pub host: Arc<Host>,
     threads: AtomicU32,
+    /// Where the program's arguments and environment went.
+    copies: Mutex<Copies>,
 }
 
 impl LinuxProcess {
@@ -189,7 +191,23 @@ impl LinuxProcess {
             space: Space::new(memory, initial, limit),
             host,
             threads: AtomicU32::new(1),
+            copies: Mutex::default(),
         }
+    }
+
+    /// Takes note that the program has a copy of its argument (or environment string) of this index.
+    pub fn copied(&self, environment: bool, index: usize, to: u32) {
+        let strings = Strings {
+            argv: &self.image.argv,
+            env: &self.image.env,
+        };
+        let copy = Copy {
+            environment,
+            index,
+            to,
+        };
+        let mut copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        copies.note(&self.host.title, self.space.memory(), &strings, copy);
     }
 
     pub(super) fn actions(&self) -> MutexGuard<'_, [Action; COUNT]> {

@@ -5,11 +5,17 @@
 //! (prctl(2), "PR_SET_MM"). That call sets all of a process's addresses at once, so the others are
 //! given as they are. It needs no privilege. On a host without it (no CONFIG_CHECKPOINT_RESTORE)
 //! the files go on showing what they showed before; nothing else depends on them.
+//!
+//! A program that has copied its arguments and environment into its own memory, one after the other,
+//! is shown from there: daemons write their title over them.
 #![allow(unsafe_code)]
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
 
-use super::host;
+use super::{guest::Memory, host};
 
 /// PR_SET_MM_MAP of `<linux/prctl.h>`.
 const PR_SET_MM_MAP: u64 = 14;
@@ -64,34 +70,110 @@ impl Title {
             text.extend_from_slice(word);
             text.push(0);
         }
-        // Looks and changes nothing: where the heap ends now.
-        // SAFETY: an address below the heap changes nothing.
-        let brk = unsafe { host::call(libc::SYS_brk, &[0; 6]) };
         let start = text.as_ptr() as u64;
         let middle = start + size(argv) as u64;
-        let map = Map {
-            brk: brk as u64,
-            arg_start: start,
-            arg_end: middle,
-            env_start: middle,
-            env_end: start + text.len() as u64,
-            ..map
-        };
-        let args = [
-            libc::PR_SET_MM as u64,
-            PR_SET_MM_MAP,
-            &raw const map as u64,
-            size_of::<Map>() as u64,
-            0,
-            0,
-        ];
-        // SAFETY: the host copies the structure. The addresses are the process's own and, but for
-        // those of text that lives until the next one is shown, what they were.
-        let result = unsafe { host::call(libc::SYS_prctl, &args) };
-        if result == 0 {
+        let end = start + text.len() as u64;
+        if tell(map, start..middle, middle..end) {
             *self.text.lock().unwrap_or_else(PoisonError::into_inner) = text;
         }
     }
+
+    /// Shows what is at these addresses of the guest's memory: the program's own copies of its
+    /// arguments and environment, so that what it writes there is seen, as on Linux.
+    fn follow(&self, memory: Memory, argv: &Range<u64>, env: &Range<u64>) {
+        let Some(map) = self.map else { return };
+        let base = memory.at(0) as u64;
+        let host = |range: &Range<u64>| base + range.start..base + range.end;
+        // The text that was shown stays where it is: in a process that has just been forked off, a
+        // reader may still be at it.
+        tell(map, host(argv), host(env));
+    }
+}
+
+/// Tells the host where to look; whether it will.
+fn tell(map: Map, argv: Range<u64>, env: Range<u64>) -> bool {
+    // Looks and changes nothing: where the heap ends now.
+    // SAFETY: an address below the heap changes nothing.
+    let brk = unsafe { host::call(libc::SYS_brk, &[0; 6]) };
+    let map = Map {
+        brk: brk as u64,
+        arg_start: argv.start,
+        arg_end: argv.end,
+        env_start: env.start,
+        env_end: env.end,
+        ..map
+    };
+    let args = [
+        libc::PR_SET_MM as u64,
+        PR_SET_MM_MAP,
+        &raw const map as u64,
+        size_of::<Map>() as u64,
+        0,
+        0,
+    ];
+    // SAFETY: the host copies the structure. The addresses are the process's own and, but for those
+    // of the text, what they were; the text is only read, by the host, which copes with anything.
+    unsafe { host::call(libc::SYS_prctl, &args) == 0 }
+}
+
+/// Where a program has put its copies of the strings that it starts with.
+#[derive(Debug, Default)]
+pub(super) struct Copies {
+    argv: Range<u64>,
+    env: Range<u64>,
+}
+
+impl Copies {
+    /// Takes note of one copy; when all are there and lie one after the other, they are what is
+    /// shown from then on.
+    pub(super) fn note(
+        &mut self,
+        title: &Title,
+        memory: Memory,
+        strings: &Strings<'_>,
+        copy: Copy,
+    ) {
+        let (list, range) = match copy.environment {
+            false => (strings.argv, &mut self.argv),
+            true => (strings.env, &mut self.env),
+        };
+        let Some(string) = list.get(copy.index) else {
+            return;
+        };
+        let (start, len) = (u64::from(copy.to), string.len() as u64 + 1);
+        match copy.index {
+            0 => *range = start..start + len,
+            _ if range.end == start => range.end += len,
+            _ => *range = 0..0,
+        }
+        let whole = |list: &[Vec<u8>], range: &Range<u64>| {
+            range.end - range.start == list.iter().map(|s| s.len() as u64 + 1).sum::<u64>()
+        };
+        if copy.index + 1 == list.len()
+            && !strings.argv.is_empty()
+            && whole(strings.argv, &self.argv)
+            && whole(strings.env, &self.env)
+        {
+            if strings.env.is_empty() {
+                self.env = self.argv.end..self.argv.end;
+            }
+            title.follow(memory, &self.argv, &self.env);
+        }
+    }
+}
+
+/// What a program starts with.
+pub(super) struct Strings<'a> {
+    pub(super) argv: &'a [Vec<u8>],
+    pub(super) env: &'a [Vec<u8>],
+}
+
+/// One of them, copied to the guest's memory.
+#[derive(Clone, std::marker::Copy)]
+pub(super) struct Copy {
+    pub(super) environment: bool,
+    pub(super) index: usize,
+    pub(super) to: u32,
 }
 
 /// The addresses in `/proc/self/stat` (proc(5)). Its second field is the name, in parentheses, which

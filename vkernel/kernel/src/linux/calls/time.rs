@@ -4,18 +4,18 @@ use libc::*;
 use rustix::io::Errno;
 
 use super::super::{
-    call::{Answer, Args, Cx, word},
+    call::{Answer, Args, Cx, int, word},
     table::{Row, pass_on},
 };
 
 pub(super) const ROWS: &[Row] = &[
-    Row::pass(SYS_clock_gettime, "vp"),
+    Row::call(SYS_clock_gettime, clock_gettime),
     Row::pass(SYS_clock_getres, "vp"),
     Row::pass(SYS_clock_settime, "vp"),
     Row::pass(SYS_clock_nanosleep, "vvpp").waits(),
     Row::pass(SYS_nanosleep, "pp").waits(),
-    Row::pass(SYS_gettimeofday, "pp"),
-    Row::pass(SYS_time, "p"),
+    Row::call(SYS_gettimeofday, gettimeofday).host(&[SYS_clock_gettime]),
+    Row::call(SYS_time, time).host(&[SYS_clock_gettime]),
     Row::pass(SYS_times, "p"),
     Row::pass(SYS_alarm, "v"),
     Row::pass(SYS_getitimer, "vp"),
@@ -31,6 +31,61 @@ pub(super) const ROWS: &[Row] = &[
     Row::pass(SYS_timerfd_settime, "fvpp"),
     Row::pass(SYS_timerfd_gettime, "fp"),
 ];
+
+/// A clock's time, by the host's C library, which reads most clocks without entering the host kernel
+/// (vdso(7)): programs look at the time before and after all that they do.
+fn now(clock: i32) -> Result<timespec, Errno> {
+    let mut time = timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: any number may be given as a clock; the result is this function's own.
+    #[allow(unsafe_code)]
+    let result = unsafe { libc::clock_gettime(clock, &raw mut time) };
+    match result {
+        0 => Ok(time),
+        _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL)),
+    }
+}
+
+/// Two numbers of 8 bytes, as `timespec` and `timeval` have.
+fn pair(first: i64, second: i64) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&first.to_le_bytes());
+    bytes[8..].copy_from_slice(&second.to_le_bytes());
+    bytes
+}
+
+fn clock_gettime(cx: &Cx<'_>, args: &Args) -> Answer {
+    let time = now(int(args[0]))?;
+    let bytes = pair(time.tv_sec, time.tv_nsec);
+    cx.memory().write(word(args[1]), &bytes)?;
+    Ok(0)
+}
+
+fn gettimeofday(cx: &Cx<'_>, args: &Args) -> Answer {
+    let (time, zone) = (word(args[0]), word(args[1]));
+    if zone != 0 {
+        let memory = cx.memory();
+        let host = [memory.address(time), memory.address(zone), 0, 0, 0, 0];
+        return pass_on(cx, SYS_gettimeofday, false, &host);
+    }
+    if time != 0 {
+        let now = now(CLOCK_REALTIME)?;
+        let bytes = pair(now.tv_sec, now.tv_nsec / 1000);
+        cx.memory().write(time, &bytes)?;
+    }
+    Ok(0)
+}
+
+fn time(cx: &Cx<'_>, args: &Args) -> Answer {
+    // The host's own call counts ticks, too.
+    let seconds = now(CLOCK_REALTIME_COARSE)?.tv_sec;
+    if word(args[0]) != 0 {
+        cx.memory().write(word(args[0]), &seconds.to_le_bytes())?;
+    }
+    Ok(seconds)
+}
 
 /// The guest's `sigevent` begins with a value of 4 bytes, the host's with one of 8.
 fn timer_create(cx: &Cx<'_>, args: &Args) -> Answer {

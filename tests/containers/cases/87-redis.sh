@@ -1,0 +1,174 @@
+# The curated image of redis: it serves, saves by fork, and loses nothing that was acknowledged.
+REDIS_IMAGE=vkernel/redis:8.0.2
+
+redis_build() {
+    [[ -n ${REDIS_DIR:-} ]] || polybuild_build "$ROOT/base-images/redis/8.0.2/recipe.toml" "$WORK/redis"
+    verify "${REDIS_DIR:-$WORK/redis}/docker-archive.tar"
+    docker load -i "${REDIS_DIR:-$WORK/redis}/docker-archive.tar"
+}
+real_case "redis build, verify and load" redis_build
+
+# redis_start NAME OPTION... -- ARGUMENT...: a server in a container, until it answers.
+redis_start() {
+    local name=$1 options=()
+    shift
+    while [[ $1 != -- ]]; do options+=("$1"); shift; done
+    shift
+    docker run -d --network none --name "$name" "${options[@]}" "$REDIS_IMAGE" redis-server "$@"
+    eventually redis_answers "$name"
+}
+redis_answers() { equals "$(docker exec "$1" redis-cli ping)" PONG; }
+
+# Data types, expiry, scripts, transactions, publishing, the threads that free memory.
+redis_commands() {
+    redis_start redis-commands "$@" -- --save ''
+    cli() { docker exec -i redis-commands redis-cli "$@"; }
+    equals "$(cli <<'END'
+SET text "a b"
+GET text
+SET number -9223372036854775807
+DECR number
+DECR number
+APPEND text c
+INCRBYFLOAT tenth 0.1
+RPUSH list 1 two 3
+LRANGE list 0 -1
+HSET hash a 1 b 2
+HGETALL hash
+ZADD scores 1.5 x -3 y
+ZRANGE scores 0 -1 WITHSCORES
+SADD set 1 2 3
+SINTERCARD 1 set
+XADD stream 1-1 field value
+XLEN stream
+PFADD distinct a b c
+PFCOUNT distinct
+EVAL "return {KEYS[1], redis.call('get', KEYS[1]), 3.9, cjson.encode({1, 2})}" 1 text
+MULTI
+INCR counter
+INCR counter
+EXEC
+SET short 1 PX 60
+UNLINK list hash
+WAIT 1 100
+GET short
+FLUSHALL ASYNC
+DBSIZE
+END
+    )" 'OK
+a b
+OK
+-9223372036854775808
+ERR increment or decrement would overflow
+
+4
+0.1
+3
+1
+two
+3
+2
+a
+1
+b
+2
+2
+y
+-3
+x
+1.5
+3
+3
+1-1
+1
+1
+3
+text
+a bc
+3
+[1,2]
+OK
+QUEUED
+QUEUED
+1
+2
+OK
+2
+0
+
+OK
+0'
+    docker rm -f redis-commands
+}
+real_case "redis in docker" redis_commands
+real_case "redis in docker, all confinements" redis_commands "${ALL[@]}"
+
+# A snapshot is a fork; SIGTERM saves and ends.
+redis_saves() {
+    docker volume create redis-data
+    redis_start redis-saves -v redis-data:/data -- --save 3600 1
+    docker exec -i redis-saves redis-cli >/dev/null < <(seq -f 'SET key:%g value' 2000)
+    equals "$(docker exec redis-saves redis-cli BGSAVE)" "Background saving started"
+    redis_saved() { contains "$(docker exec redis-saves redis-cli INFO persistence)" "rdb_saves:1"; }
+    eventually redis_saved
+    contains "$(docker exec redis-saves redis-cli INFO persistence)" "rdb_last_bgsave_status:ok"
+    docker exec redis-saves redis-cli SET last yes
+    at_most "$(seconds_of docker stop redis-saves)" 3
+    equals "$(docker inspect -f '{{.State.ExitCode}}' redis-saves)" 0
+    docker start redis-saves
+    eventually redis_answers redis-saves
+    equals "$(docker exec redis-saves redis-cli DBSIZE)" 2001
+    equals "$(docker exec redis-saves redis-cli GET last)" yes
+    docker rm -f redis-saves
+    equals "$(docker run --rm --network none -v redis-data:/data "$REDIS_IMAGE" redis-check-rdb dump.rdb |
+        grep -c 'RDB looks OK')" 1
+    docker volume rm redis-data
+}
+real_case "redis in docker saves its data" redis_saves
+
+# kill -9 while a client writes: with `appendfsync always` every acknowledged write is there again.
+redis_killed() {
+    local acknowledged
+    redis_start redis-killed -- --save '' --appendonly yes --appendfsync always
+    (docker exec -i redis-killed redis-cli < <(yes 'INCR counter' | head -n 100000) || true) >acknowledged &
+    sleep 1.5
+    docker kill -s KILL redis-killed
+    wait $! || true
+    acknowledged=$(grep -E '^[0-9]+$' acknowledged | tail -n 1)
+    echo "acknowledged: $acknowledged"
+    [[ $acknowledged -ge 100 ]]
+    docker start redis-killed
+    eventually redis_answers redis-killed
+    # One more may have been written without its answer having arrived.
+    [[ $(docker exec redis-killed redis-cli GET counter) -ge $acknowledged ]]
+    equals "$(docker exec redis-killed redis-cli BGREWRITEAOF)" \
+        "Background append only file rewriting started"
+    redis_rewritten() {
+        contains "$(docker exec redis-killed redis-cli INFO persistence)" "aof_last_bgrewrite_status:ok"
+        contains "$(docker exec redis-killed redis-cli INFO persistence)" "aof_rewrite_in_progress:0"
+    }
+    eventually redis_rewritten
+    docker rm -f redis-killed
+}
+real_case "redis in docker keeps its data across kill -9" redis_killed
+
+# The benchmark, with I/O threads and pipelines, is a load from many clients at once.
+redis_load() {
+    redis_start redis-load -- --save '' --io-threads 2
+    contains "$(docker exec redis-load redis-benchmark -q -n 20000 -c 50 -P 16 -t set,get,lpush,mset)" \
+        "LPUSH:"
+    contains "$(docker exec redis-load redis-cli INFO clients)" "connected_clients:1"
+    docker rm -f redis-load
+}
+real_case "redis in docker under load" redis_load
+
+redis_podman() {
+    podman load -i "${REDIS_DIR:-$WORK/redis}/oci-archive.tar"
+    podman run -d --pull never --network none --name redis-podman "$REDIS_IMAGE"
+    redis_podman_answers() { equals "$(podman exec redis-podman redis-cli ping)" PONG; }
+    eventually redis_podman_answers
+    podman stop redis-podman
+    equals "$(podman inspect -f '{{.State.ExitCode}}' redis-podman)" 0
+    podman rm redis-podman
+}
+real_case "redis in podman" redis_podman
