@@ -91,3 +91,82 @@ base_run() {
     fails grep -q "$WORK/base-run" /proc/mounts
 }
 real_case "base by polybuild run" base_run
+
+# A small project, made in parallel; the second time there is nothing to do, a changed file is noticed.
+BASE_MAKE=$(cat <<'END'
+mkdir /tmp/project; cd /tmp/project
+cat >Makefile <<'MAKEFILE'
+parts := $(patsubst %.in,%.out,$(wildcard *.in))
+total: $(parts) ; @cat $(sort $^) >$@; echo total of $(words $^)
+%.out: %.in ; @tr a-z A-Z <$< >$@; echo made $@ >>log
+version := $(shell echo 1.0 | tr . _)
+clean: ; rm -f *.out total log; echo clean $(version)
+fail: ; @exit 3
+.PHONY: clean fail
+MAKEFILE
+for name in a b c d e f; do echo "part $name" >$name.in; done
+make -s -j2; sort log; cat total
+make; touch -d '2100-01-01' c.in; make -n 2>&1 | grep -c 'made c.out'
+make fail; echo status $?
+make clean | tail -1; ls
+END
+)
+BASE_MADE="total of 6
+made a.out
+made b.out
+made c.out
+made d.out
+made e.out
+made f.out
+PART A
+PART B
+PART C
+PART D
+PART E
+PART F
+make: 'total' is up to date.
+1
+make: *** [Makefile:6: fail] Error 3
+status 2
+clean 1_0
+Makefile
+a.in
+b.in
+c.in
+d.in
+e.in
+f.in"
+base_make() { equals "$(in_docker "$BASE_IMAGE" sh -c "exec 2>&1; $BASE_MAKE")" "$BASE_MADE"; }
+real_case "base in docker, make -j2" base_make
+
+# A repository with a history of two branches, a clone of it, and a push back.
+BASE_GIT=$(cat <<'END'
+export GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_DATE='1700000000 +0000' GIT_COMMITTER_DATE='1700000000 +0000'
+git config --global user.name 'A Name'; git config --global user.email a@name.invalid
+git config --global init.defaultBranch main
+mkdir /tmp/here; cd /tmp/here; git init
+seq 100 >numbers; mkdir sub; echo text >sub/file; git add .; git commit -q -m first
+git checkout -q -b other; sed -i 's/^50$/fifty/' numbers; git commit -q -a -m second
+git checkout -q main; echo more >>sub/file; git commit -q -a -m third
+git merge -q -m merged other; git log --graph --format='%h %s' --stat
+git diff HEAD~1 | head -12; git status --short; git fsck --full
+git clone -q /tmp/here /tmp/there; cd /tmp/there; git checkout -q -b back; echo x >x; git add x
+git commit -q -m fourth; git push -q origin back 2>&1; cd /tmp/here; git log -1 --format='%an %ad %s' back
+git gc -q; git show back:sub/file; git grep -n fifty; git stash list | wc -l
+git blame -L 50,50 numbers; git tag -a -m note v1; git describe
+echo $(git rev-parse HEAD back v1)
+END
+)
+# Identities of commits are digests of all that is in them: Debian's own git gives these.
+BASE_GOT="5798997a86932dc5128145ae7c2b71e22d683fe5 ce980a4299330239b36411b7609cd990fed39b3b bba5d050730f9901d5007e9489d7edbe30524512"
+base_git() {
+    local said
+    said=$(in_docker "$BASE_IMAGE" sh -c "exec 2>&1; $BASE_GIT")
+    echo "$said"
+    fails grep -E '^(fatal|error|warning)' <<<"$said"
+    contains "$said" 'Initialized empty Git repository in /tmp/here/.git/'
+    contains "$said" 'A Name Tue Nov 14 22:13:20 2023 +0000 fourth'
+    contains "$said" 'numbers:50:fifty'
+    equals "$(tail -n 1 <<<"$said")" "$BASE_GOT"
+}
+real_case "base in docker, git" base_git

@@ -23,7 +23,8 @@ pub struct BuildTable {
     #[serde(default)]
     pub env: BTreeMap<At<String>, String>,
     /// Commands of this machine that the step may run, by name. `vkcc`, `vkc++`, `vkar` and
-    /// `vkranlib` are the compiler driver of the Linux personality, installed beside polybuild.
+    /// `vkranlib` are the compiler driver of the Linux personality, installed beside polybuild;
+    /// `polybuild` runs, in the vkernel, what a configure script has made to try it.
     #[serde(default)]
     pub tools: Vec<At<String>>,
     /// What the step reads: path in its folder = reference.
