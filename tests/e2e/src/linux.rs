@@ -87,6 +87,18 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
+/// The module of a guest in `tests/e2e/guests/linux`, which has threads.
+pub fn module(name: &str) -> PathBuf {
+    let guests = workspace().join("tests/e2e/guests/linux");
+    let case = Case {
+        name: name.to_owned(),
+        settings: Settings::default(),
+        source: guests.join(format!("{name}.c")),
+        threads: true,
+    };
+    compile(&case, false)
+}
+
 fn folder() -> PathBuf {
     workspace().join("tests/linux")
 }
@@ -276,9 +288,31 @@ exit $?
 "#;
 
 fn in_root(root: &Path, case: &Case) -> Said {
+    let env: Vec<String> = case
+        .settings
+        .env
+        .iter()
+        .map(|(k, v)| format!("{k}={v}"))
+        .collect();
+    enter(
+        root,
+        &format!("/bin/{}", case.name),
+        &case.settings.args,
+        &env,
+    )
+}
+
+/// Runs a program in a root that has empty folders `proc`, `dev` and `w`, as a container engine
+/// would: `/w` is an empty file system and the working directory.
+pub fn enter(
+    root: &Path,
+    program: &str,
+    args: &[impl AsRef<str>],
+    env: &[impl AsRef<str>],
+) -> Said {
     let mut script = ENTER.to_owned();
-    if !case.settings.args.is_empty() {
-        let args = case.settings.args.iter().map(|a| format!(" '{a}'"));
+    if !args.is_empty() {
+        let args = args.iter().map(|a| format!(" '{}'", a.as_ref()));
         script = script.replace(
             "\"$program\"\nexit",
             &format!("\"$program\"{}\nexit", args.collect::<String>()),
@@ -297,7 +331,7 @@ fn in_root(root: &Path, case: &Case) -> Said {
         ])
         .args(["sh", "-c", &script, "sh"])
         .arg(root)
-        .arg(format!("/bin/{}", case.name))
-        .args(case.settings.env.iter().map(|(k, v)| format!("{k}={v}")));
+        .arg(program)
+        .args(env.iter().map(AsRef::as_ref));
     run_with(&mut command, b"standard input\n")
 }

@@ -22,6 +22,7 @@ mod faults;
 pub mod guest;
 mod host;
 mod page;
+mod paths;
 mod process;
 mod robust;
 pub mod signals;

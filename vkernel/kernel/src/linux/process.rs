@@ -9,15 +9,17 @@ use std::{
     os::fd::OwnedFd,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
 use megabinary_format::{Digest, Index};
+use rustix::process::{Resource, getrlimit};
 
 use super::{
     descriptors::{self, Limit},
     guest::Memory,
+    paths::Paths,
     signals::{self, COUNT, HostAction, SYNCHRONOUS, bit},
     space::Space,
     title::Title,
@@ -84,6 +86,9 @@ pub struct Host {
     /// Where events go.
     pub audit: Audit,
     limit: Limit,
+    pub(super) paths: Paths,
+    /// The guest's hard limit of descriptors.
+    pub(super) files_hard: AtomicU64,
     title: Title,
     /// What is done on each signal.
     actions: Mutex<[Action; COUNT]>,
@@ -97,7 +102,9 @@ impl Host {
         for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
             signals::set_action(signal, HostAction::Default)?;
         }
+        let hard = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
         let limit = Limit::establish(index.policy.open_files_max)?;
+        let paths = Paths::new(&index, &audit, limit)?;
         let mut actions = [Action::default(); COUNT];
         for (signal, action) in (1..).zip(&mut actions) {
             if signals::is_ignored(signal) {
@@ -108,6 +115,8 @@ impl Host {
             index,
             audit,
             limit,
+            paths,
+            files_hard: AtomicU64::new(hard),
             title,
             actions: Mutex::new(actions),
         })
@@ -218,6 +227,7 @@ impl LinuxProcess {
     /// In the child of a `fork`, which has one thread.
     pub(super) fn after_fork(&self) {
         self.threads.store(1, Ordering::SeqCst);
+        self.host.paths.private.after_fork();
     }
 
     /// Ends the whole process.

@@ -9,6 +9,7 @@ use super::{
     super::{
         call::{Answer, Args, Cx, word},
         guest::Memory,
+        paths::address::{Use, judged},
         table::{Row, pass_on},
     },
     vectors::with_vectors,
@@ -62,11 +63,22 @@ fn message(cx: &Cx<'_>, number: i64, descriptor: u64, header: u32, flags: u64) -
     if field(12) > MOST {
         return Err(Errno::MSGSIZE.into());
     }
+    let address = match number == SYS_sendmsg {
+        true => {
+            let (name, len) = (field(0).into(), field(4).into());
+            Some(judged(cx, "sendmsg", name, len, Use::Peer)?)
+        }
+        false => None,
+    };
+    let (name, name_len) = match &address {
+        Some(address) => address.arguments(),
+        None => (memory.address(field(0)), field(4).into()),
+    };
     // A length that is negative as an int is EINVAL on Linux; here the host says so.
     with_vectors(memory, field(8), field(12).into(), |vectors| {
         let mut host = HostHeader {
-            name: memory.address(field(0)),
-            name_len: field(4),
+            name,
+            name_len: name_len as u32,
             _pad: 0,
             vectors: vectors.as_ptr() as u64,
             count: vectors.len() as u64,

@@ -72,11 +72,12 @@ fn fork(cx: &Cx<'_>, _: &Args) -> Answer {
     // own.
     let space = process.space.lock();
     let actions = process.actions();
+    let settled = process.host.paths.private.settled();
     signals::set_mask(u64::MAX);
     // SAFETY: the child goes on in this very thread; see above for locks.
     let child = unsafe { libc::fork() };
     let error = Errno::from_io_error(&std::io::Error::last_os_error());
-    drop((space, actions));
+    drop((space, actions, settled));
     if child == 0 {
         process.after_fork();
         thread.forget_signals();
