@@ -179,14 +179,11 @@ fn what_is_read_only_can_be_looked_at() {
 #[test]
 fn a_read_only_root_is_read_only_everywhere() {
     let sandbox = Sandbox::new("read-only-root = true\n");
-    for (mode, folder) in [("changes", "/g"), ("names", "/g"), ("changes", "/w/way")] {
-        let said = sandbox.run(&[mode, folder], &[]);
-        // Where the links of the ways could not be made, they lead nowhere.
-        all_say(
-            &said,
-            "EROFS ENOENT",
-            &[("dangling", "EROFS"), ("folder", "EROFS")],
-        );
+    for mode in ["changes", "names"] {
+        let said = sandbox.run(&[mode, "/g"], &[]);
+        // The links of some ways could not be made, and lead nowhere.
+        let others = [("dangling", "EROFS"), ("folder", "EROFS")];
+        all_say(&said, "EROFS ENOENT", &others);
     }
     sandbox.untouched();
 }

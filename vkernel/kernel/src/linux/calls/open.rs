@@ -8,6 +8,7 @@ use libc::*;
 use rustix::{
     fs::{FileType, Stat, fstat, fstatfs},
     io::Errno,
+    time::{ClockId, clock_gettime},
 };
 
 use super::super::{
@@ -218,10 +219,25 @@ fn judged_afterwards(cx: &Cx<'_>, descriptor: i32, how: &How) -> Answer {
     let stat = fstat(file)?;
     judge(cx, file, &stat)?;
     let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-    if regular && how.has(O_TRUNC) && !how.makes_nameless() {
+    if regular && how.has(O_TRUNC) && !how.makes_nameless() && !is_new(&stat) {
         truncate(cx, descriptor, file)?;
     }
     Ok(descriptor.into())
+}
+
+/// Whether the file was made by opening it: then nothing is truncated, and nobody is told so. A file
+/// that somebody else made empty in the same instant keeps the times that it has from there.
+fn is_new(stat: &Stat) -> bool {
+    const INSTANT: i64 = 20_000_000;
+    let changed = (stat.st_mtime, stat.st_mtime_nsec);
+    let now = clock_gettime(ClockId::Realtime);
+    let age = (now.tv_sec - stat.st_mtime)
+        .saturating_mul(1_000_000_000)
+        .saturating_add(now.tv_nsec - stat.st_mtime_nsec as i64);
+    stat.st_size == 0
+        && changed == (stat.st_ctime, stat.st_ctime_nsec)
+        && changed == (stat.st_atime, stat.st_atime_nsec)
+        && (0..INSTANT).contains(&age)
 }
 
 /// What O_TRUNC would have done.
