@@ -120,7 +120,7 @@ fn newer_formats_say_so() {
     bytes[8] = 2;
     let message = Index::decode(&bytes).unwrap_err().to_string();
     assert!(
-        message.contains("made by another release of polybuild: format 2.0, this reader knows 1.0"),
+        message.contains("made by another release of polybuild: format 2.0, this reader knows 1.1"),
         "{message}"
     );
 }

@@ -99,6 +99,59 @@ pub fn module(name: &str) -> PathBuf {
     compile(&case, false)
 }
 
+/// A root with a guest of [`module`] as its only program, under a policy.
+pub struct Sandbox {
+    outer: tempfile::TempDir,
+    program: String,
+}
+
+impl Sandbox {
+    /// Builds an image with the guest `name` as `/usr/bin/NAME` and the lines of `[policy]`.
+    pub fn new(name: &str, policy: &str) -> Sandbox {
+        let outer = tempfile::tempdir().unwrap();
+        let recipe = format!(
+            "[recipe]\nname = \"{name}\"\nversion = \"1\"\nkind = \"app\"\n\n\
+             [[module]]\nname = \"{name}\"\nfile = \"path:{name}.wasm\"\n\n\
+             [[program]]\nname = \"{name}\"\nmodule = \"{name}\"\n\
+             paths = [\"/usr/bin/{name}\"]\n\n\
+             [image]\nname = \"test/{name}\"\ntag = \"1\"\n\n[policy]\n{policy}"
+        );
+        fs::copy(module(name), outer.path().join(format!("{name}.wasm"))).unwrap();
+        fs::write(outer.path().join("recipe.toml"), recipe).unwrap();
+        let sandbox = Sandbox {
+            outer,
+            program: format!("/usr/bin/{name}"),
+        };
+        let (image, root) = (sandbox.outer.path().join("image"), sandbox.root());
+        let said = run(polybuild()
+            .arg(sandbox.outer.path().join("recipe.toml"))
+            .arg("-o")
+            .arg(&image));
+        assert_eq!(said.status, 0, "building the image: {}", said.stderr);
+        let said = run(polybuild()
+            .args(["export", "--quiet", "--format", "rootfs", "-o"])
+            .arg(&root)
+            .arg(&image));
+        assert_eq!(said.status, 0, "unpacking the image: {}", said.stderr);
+        for folder in ["proc", "dev", "w", "tmp"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        sandbox
+    }
+
+    /// Its root.
+    pub fn root(&self) -> PathBuf {
+        self.outer.path().join("root")
+    }
+
+    /// Runs the guest as in a container, with audit events on standard error unless `env` says
+    /// otherwise.
+    pub fn run(&self, args: &[&str], env: &[&str]) -> Said {
+        let env = [&["VKERNEL_AUDIT=stderr"], env].concat();
+        enter(&self.root(), &self.program, args, &env)
+    }
+}
+
 fn folder() -> PathBuf {
     workspace().join("tests/linux")
 }

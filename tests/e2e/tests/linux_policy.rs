@@ -8,85 +8,36 @@
     reason = "a failed unwrap is a failed test"
 )]
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fs, os::unix::fs::symlink, path::Path};
 
-use polybuild_e2e::{
-    Said,
-    linux::{enter, module},
-    polybuild, run,
-};
-use tempfile::TempDir;
+use polybuild_e2e::{Said, linux::Sandbox};
 
-/// A root with the guest as `/bin/policy` and a folder `/g`, under a policy.
-struct Sandbox {
-    outer: TempDir,
+/// A sandbox with the guest, and a folder `/g` that policies guard.
+fn sandbox(policy: &str) -> Sandbox {
+    let sandbox = Sandbox::new("policy", policy);
+    let root = sandbox.root();
+    fs::create_dir_all(root.join("g/dir")).unwrap();
+    fs::write(root.join("g/file"), "SECRET").unwrap();
+    symlink("file", root.join("g/link")).unwrap();
+    sandbox
 }
 
-impl Sandbox {
-    fn new(policy: &str) -> Sandbox {
-        let outer = tempfile::tempdir().unwrap();
-        let recipe = format!(
-            "[recipe]\nname = \"policy\"\nversion = \"1\"\nkind = \"app\"\n\n\
-             [[module]]\nname = \"policy\"\nfile = \"path:policy.wasm\"\n\n\
-             [[program]]\nname = \"policy\"\nmodule = \"policy\"\npaths = [\"/usr/bin/policy\"]\n\n\
-             [image]\nname = \"test/policy\"\ntag = \"1\"\n\n[policy]\n{policy}"
-        );
-        fs::copy(module("policy"), outer.path().join("policy.wasm")).unwrap();
-        fs::write(outer.path().join("recipe.toml"), recipe).unwrap();
-        let sandbox = Sandbox { outer };
-        let (image, root) = (sandbox.outer.path().join("image"), sandbox.root());
-        let said = run(polybuild()
-            .arg(sandbox.outer.path().join("recipe.toml"))
-            .arg("-o")
-            .arg(&image));
-        assert_eq!(said.status, 0, "building the image: {}", said.stderr);
-        let said = run(polybuild()
-            .args(["export", "--quiet", "--format", "rootfs", "-o"])
-            .arg(&root)
-            .arg(&image));
-        assert_eq!(said.status, 0, "unpacking the image: {}", said.stderr);
-        for folder in ["proc", "dev", "w", "tmp", "g/dir"] {
-            fs::create_dir_all(root.join(folder)).unwrap();
-        }
-        fs::write(root.join("g/file"), "SECRET").unwrap();
-        symlink("file", root.join("g/link")).unwrap();
-        sandbox
-    }
+/// That a mode says what is expected.
+fn check(sandbox: &Sandbox, args: &[&str], expected: &str) {
+    let said = sandbox.run(args, &[]);
+    assert_eq!(said.status, 0, "{args:?}: {said:?}");
+    let found = said.stdout.trim();
+    assert_eq!(found, expected.trim(), "{args:?}: {}", said.stderr);
+}
 
-    fn root(&self) -> PathBuf {
-        self.outer.path().join("root")
-    }
-
-    fn run(&self, args: &[&str], env: &[&str]) -> Said {
-        let env = [&["VKERNEL_AUDIT=stderr"], env].concat();
-        enter(&self.root(), "/usr/bin/policy", args, &env)
-    }
-
-    /// What the calls of a mode came to, each line without its name; and the audit's reasons.
-    fn check(&self, args: &[&str], expected: &str) {
-        let said = self.run(args, &[]);
-        assert_eq!(said.status, 0, "{args:?}: {said:?}");
-        assert_eq!(
-            said.stdout.trim(),
-            expected.trim(),
-            "{args:?}: {}",
-            said.stderr
-        );
-    }
-
-    /// That nothing of what is guarded has changed.
-    fn untouched(&self) {
-        let g = self.root().join("g");
-        assert_eq!(fs::read_to_string(g.join("file")).unwrap(), "SECRET");
-        assert_eq!(names(&g), ["dir", "file", "link"]);
-        assert_eq!(names(&self.root().join(".vkernel")), ["megabinary"]);
-        assert_eq!(names(&self.root().join("usr/bin")), ["policy"]);
-    }
+/// That nothing of what is guarded has changed.
+fn untouched(sandbox: &Sandbox) {
+    let root = sandbox.root();
+    let text = fs::read_to_string(root.join("g/file")).unwrap();
+    assert_eq!(text, "SECRET");
+    assert_eq!(names(&root.join("g")), ["dir", "file", "link"]);
+    assert_eq!(names(&root.join(".vkernel")), ["megabinary"]);
+    assert_eq!(names(&root.join("usr/bin")), ["policy"]);
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -128,7 +79,7 @@ fn all_say(said: &Said, usual: &str, others: &[(&str, &str)]) {
 
 #[test]
 fn what_is_hidden_is_not_there() {
-    let sandbox = Sandbox::new("hidden = [\"/g\"]\n");
+    let sandbox = sandbox("hidden = [\"/g\"]\n");
     for mode in ["looks", "names"] {
         let said = sandbox.run(&[mode, "/g"], &[]);
         all_say(&said, "ENOENT", &[]);
@@ -141,13 +92,17 @@ fn what_is_hidden_is_not_there() {
     // There is no descriptor of it either.
     let said = sandbox.run(&["changes", "/g"], &[]);
     all_say(&said, "ENOENT EBADF", &[]);
-    sandbox.check(&["list", "/"], ".\n..\n.vkernel\ndev\nproc\ntmp\nusr\nw");
-    sandbox.untouched();
+    check(
+        &sandbox,
+        &["list", "/"],
+        ".\n..\n.vkernel\ndev\nproc\ntmp\nusr\nw",
+    );
+    untouched(&sandbox);
 }
 
 #[test]
 fn what_is_read_only_can_be_looked_at() {
-    let sandbox = Sandbox::new("read-only = [\"/g\"]\n");
+    let sandbox = sandbox("read-only = [\"/g\"]\n");
     let said = sandbox.run(&["looks", "/g"], &[]);
     all_say(
         &said,
@@ -173,24 +128,24 @@ fn what_is_read_only_can_be_looked_at() {
             said.stderr
         );
     }
-    sandbox.untouched();
+    untouched(&sandbox);
 }
 
 #[test]
 fn a_read_only_root_is_read_only_everywhere() {
-    let sandbox = Sandbox::new("read-only-root = true\n");
+    let sandbox = sandbox("read-only-root = true\n");
     for mode in ["changes", "names"] {
         let said = sandbox.run(&[mode, "/g"], &[]);
         // The links of some ways could not be made, and lead nowhere.
         let others = [("dangling", "EROFS"), ("folder", "EROFS")];
         all_say(&said, "EROFS ENOENT", &others);
     }
-    sandbox.untouched();
+    untouched(&sandbox);
 }
 
 #[test]
 fn programs_and_the_vkernel_stay_as_they_are() {
-    let sandbox = Sandbox::new("");
+    let sandbox = sandbox("");
     let (binary, stub) = (
         sandbox.root().join(".vkernel/megabinary"),
         sandbox.root().join("usr/bin/policy"),
@@ -204,9 +159,9 @@ fn programs_and_the_vkernel_stay_as_they_are() {
             assert_eq!(said.stderr.contains(reason), expected, "{}", said.stderr);
         }
     }
-    sandbox.check(&["programs"], PROGRAMS);
+    check(&sandbox, &["programs"], PROGRAMS);
     assert!(before == (fs::read(binary).unwrap(), fs::read(stub).unwrap()));
-    sandbox.untouched();
+    untouched(&sandbox);
 }
 
 const PROGRAMS: &str = r#"
@@ -236,7 +191,7 @@ fn races_do_not_reach_it() {
         ("hidden = [\"/g\"]\n", &["HIDDEN=1"][..]),
         ("read-only = [\"/g\"]\n", &[]),
     ] {
-        let sandbox = Sandbox::new(policy);
+        let sandbox = sandbox(policy);
         for mode in ["processes", "threads"] {
             let env = [&["VKERNEL_AUDIT=off"], env].concat();
             let said = sandbox.run(&[mode, "/g", "3000"], &env);
@@ -245,18 +200,18 @@ fn races_do_not_reach_it() {
                 said.stdout, "raced: mine refused\n",
                 "{policy} {mode}: {said:?}"
             );
-            sandbox.untouched();
+            untouched(&sandbox);
         }
     }
 }
 
 #[test]
 fn the_attempts_can_succeed() {
-    let sandbox = Sandbox::new("");
+    let sandbox = sandbox("");
     let said = sandbox.run(&["changes", "/g"], &[]);
     assert!(said.stdout.contains("\nunlink: ok"), "{said:?}");
     assert!(!sandbox.root().join("g/file").exists());
-    let sandbox = Sandbox::new("");
+    let sandbox = sandbox("");
     let said = sandbox.run(&["processes", "/g", "3000"], &["HIDDEN=1"]);
     assert_eq!(
         (said.status, said.stdout.as_str()),
@@ -272,7 +227,7 @@ fn the_attempts_can_succeed() {
 
 #[test]
 fn threads_get_no_descriptor_that_is_to_be_refused() {
-    let sandbox = Sandbox::new("");
+    let sandbox = sandbox("");
     let said = sandbox.run(&["memory", "", "3000"], &["VKERNEL_AUDIT=off"]);
     assert_eq!(
         (said.status, said.stdout.as_str()),

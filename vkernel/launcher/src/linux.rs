@@ -60,11 +60,9 @@ pub(crate) fn run(
         .own(file)
         .map_err(Failure::host("keeping the megabinary open"))?;
     let file: Arc<OwnedFd> = Arc::new(file);
-    if let Some(limit) = payload.index.policy.wall_time_max_ms {
-        signals::arm_wall_time(limit, &settings.audit)
-            .map_err(Failure::host("arming the wall-clock limit"))?;
-    }
     confine(&payload.index, directories.as_ref())?;
+    host.watch()
+        .map_err(Failure::host("watching the limits of time"))?;
     let mut machines = LinuxMachines::default();
     loop {
         let module = module(&payload.index, image.module)?;

@@ -59,6 +59,10 @@ fn set(cx: &Cx<'_>, resource: u64, new: u32, old: u32) -> Answer {
     if resource as u32 == RLIMIT_NOFILE {
         return set_files(cx, limits, old);
     }
+    let most = cx.process.host.index.policy.file_size_max;
+    if resource as u32 == RLIMIT_FSIZE && most.is_some_and(|most| limits[1] > most) {
+        return Err(Errno::PERM.into());
+    }
     let old = memory.address(old);
     let host = [0, resource, limits.as_ptr() as u64, old, 0, 0];
     let answer = pass_on(cx, SYS_prlimit64, false, &host);

@@ -16,7 +16,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_bind, |cx, args| {
         addressed(cx, "bind", SYS_bind, args, 1)
     }),
-    Row::pass(SYS_listen, "fv"),
+    Row::call(SYS_listen, listen).host(&[SYS_getsockname]),
     Row::call(SYS_connect, |cx, args| {
         addressed(cx, "connect", SYS_connect, args, 1)
     })
@@ -41,7 +41,8 @@ fn addressed(cx: &Cx<'_>, operation: &str, number: i64, args: &Args, at: usize) 
     host[0] = cx.process.descriptors().check(args[0])?;
     let (wanted, waits) = match number == SYS_bind {
         true => (Use::Own, false),
-        false => (Use::Peer, true),
+        false if number == SYS_connect => (Use::Peer, true),
+        false => (Use::Message, true),
     };
     if number == SYS_sendto {
         host[1] = cx.memory().address(word(args[1]));
@@ -68,7 +69,17 @@ fn socket(cx: &Cx<'_>, args: &Args) -> Answer {
         );
         return Err(Errno::PERM.into());
     }
+    if family != AF_UNIX {
+        cx.process.host.network.judge_socket(cx, int(args[2]))?;
+    }
     pass_on(cx, SYS_socket, false, args)
+}
+
+fn listen(cx: &Cx<'_>, args: &Args) -> Answer {
+    let mut host = *args;
+    host[0] = cx.process.descriptors().check(args[0])?;
+    cx.process.host.network.judge_listening(cx, host[0])?;
+    pass_on(cx, SYS_listen, false, &host)
 }
 
 /// SOCK_PACKET of `<linux/net.h>`: obsolete, and as good as a raw socket.
@@ -84,6 +95,9 @@ fn setsockopt(cx: &Cx<'_>, args: &Args) -> Answer {
     if int(args[1]) == SOL_SOCKET && FILTERS.contains(&int(args[2])) {
         return Err(Errno::PERM.into());
     }
+    let (level, option) = (int(args[1]), int(args[2]));
+    let network = &cx.process.host.network;
+    network.judge_option(cx, "setsockopt", level, option)?;
     let mut host = *args;
     host[0] = cx.process.descriptors().check(args[0])?;
     host[3] = cx.memory().address(args[3] as u32);

@@ -1,4 +1,4 @@
-//! Socket addresses: copied once, and the paths among them judged.
+//! Socket addresses: copied once, and judged: paths here, the internet's in [`super::super::network`].
 
 use rustix::io::Errno;
 
@@ -29,8 +29,10 @@ pub(in super::super) struct Address<'a> {
 pub(in super::super) enum Use {
     /// bind(2).
     Own,
-    /// connect(2), and messages.
+    /// connect(2).
     Peer,
+    /// sendto(2) and its like.
+    Message,
 }
 
 impl Address<'_> {
@@ -61,14 +63,16 @@ pub(in super::super) fn judged<'a>(
         Ok(size) if pointer != 0 && (PATH..=MOST).contains(&size) => size,
         _ => return Ok(address),
     };
-    if paths.reach == Reach::Programs {
+    let network = &cx.process.host.network;
+    if paths.reach == Reach::Programs && !network.is_limited() {
         return Ok(address);
     }
     cx.memory().read(pointer, &mut address.bytes[..size])?;
     address.passed = None;
     address.len = size;
+    network.judge(cx, operation, &address.bytes[..size], wanted)?;
     let family = u16::from_le_bytes([address.bytes[0], address.bytes[1]]);
-    if i32::from(family) == libc::AF_UNIX {
+    if i32::from(family) == libc::AF_UNIX && paths.reach > Reach::Programs {
         let rest = &address.bytes[PATH..size];
         let end = rest.iter().position(|b| *b == 0).unwrap_or(rest.len());
         let path = rest[..end].to_vec();
@@ -96,7 +100,7 @@ fn judge_path<'a>(
                 paths.judge_name(cx, operation, &folder, name, Act::Name)?;
             }
         }
-        Use::Peer if paths.reach == Reach::Everything => {
+        Use::Peer | Use::Message if paths.reach == Reach::Everything => {
             let held = paths.object(cx, libc::AT_FDCWD, path, true)?;
             paths.judge(cx, operation, &held, Act::Look)?;
             let string = object::path_of(&held);
@@ -106,7 +110,7 @@ fn judge_path<'a>(
             address.len = PATH + string.len();
             address._held = Some(held);
         }
-        Use::Peer => {}
+        Use::Peer | Use::Message => {}
     }
     Ok(())
 }

@@ -174,14 +174,41 @@ mod tests {
     #[test]
     fn no_call_by_name_is_forgotten() {
         let words = [
-            "open", "stat", "link", "dir", "xattr", "chmod", "chown", "mknod", "rename", "access",
-            "truncate", "utime", "execve", "chroot", "mount", "inotify_add", "handle_at",
+            "open",
+            "stat",
+            "link",
+            "dir",
+            "xattr",
+            "chmod",
+            "chown",
+            "mknod",
+            "rename",
+            "access",
+            "truncate",
+            "utime",
+            "execve",
+            "chroot",
+            "mount",
+            "inotify_add",
+            "handle_at",
         ];
         // By descriptor, by number, or by a name that is no path.
         let others = [
-            "cachestat", "fgetxattr", "flistxattr", "ftruncate", "open_by_handle_at", "fsopen",
-            "fsmount", "mq_open", "mq_unlink", "pidfd_open", "perf_event_open", "statmount",
-            "listmount", "lookup_dcookie", "ustat",
+            "cachestat",
+            "fgetxattr",
+            "flistxattr",
+            "ftruncate",
+            "open_by_handle_at",
+            "fsopen",
+            "fsmount",
+            "mq_open",
+            "mq_unlink",
+            "pidfd_open",
+            "perf_event_open",
+            "statmount",
+            "listmount",
+            "lookup_dcookie",
+            "ustat",
         ];
         for call in SYSCALLS {
             let named = words.iter().any(|word| call.name.contains(word));
