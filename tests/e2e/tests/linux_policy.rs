@@ -13,7 +13,7 @@ use std::{collections::BTreeSet, fs, os::unix::fs::symlink, path::Path};
 use polybuild_e2e::{Said, linux::Sandbox};
 
 /// A sandbox with the guest, and a folder `/g` that policies guard.
-fn sandbox(policy: &str) -> Sandbox {
+fn guarded(policy: &str) -> Sandbox {
     let sandbox = Sandbox::new("policy", policy);
     let root = sandbox.root();
     fs::create_dir_all(root.join("g/dir")).unwrap();
@@ -79,7 +79,7 @@ fn all_say(said: &Said, usual: &str, others: &[(&str, &str)]) {
 
 #[test]
 fn what_is_hidden_is_not_there() {
-    let sandbox = sandbox("hidden = [\"/g\"]\n");
+    let sandbox = guarded("hidden = [\"/g\"]\n");
     for mode in ["looks", "names"] {
         let said = sandbox.run(&[mode, "/g"], &[]);
         all_say(&said, "ENOENT", &[]);
@@ -102,7 +102,7 @@ fn what_is_hidden_is_not_there() {
 
 #[test]
 fn what_is_read_only_can_be_looked_at() {
-    let sandbox = sandbox("read-only = [\"/g\"]\n");
+    let sandbox = guarded("read-only = [\"/g\"]\n");
     let said = sandbox.run(&["looks", "/g"], &[]);
     all_say(
         &said,
@@ -133,7 +133,7 @@ fn what_is_read_only_can_be_looked_at() {
 
 #[test]
 fn a_read_only_root_is_read_only_everywhere() {
-    let sandbox = sandbox("read-only-root = true\n");
+    let sandbox = guarded("read-only-root = true\n");
     for mode in ["changes", "names"] {
         let said = sandbox.run(&[mode, "/g"], &[]);
         // The links of some ways could not be made, and lead nowhere.
@@ -145,7 +145,7 @@ fn a_read_only_root_is_read_only_everywhere() {
 
 #[test]
 fn programs_and_the_vkernel_stay_as_they_are() {
-    let sandbox = sandbox("");
+    let sandbox = guarded("");
     let (binary, stub) = (
         sandbox.root().join(".vkernel/megabinary"),
         sandbox.root().join("usr/bin/policy"),
@@ -191,7 +191,7 @@ fn races_do_not_reach_it() {
         ("hidden = [\"/g\"]\n", &["HIDDEN=1"][..]),
         ("read-only = [\"/g\"]\n", &[]),
     ] {
-        let sandbox = sandbox(policy);
+        let sandbox = guarded(policy);
         for mode in ["processes", "threads"] {
             let env = [&["VKERNEL_AUDIT=off"], env].concat();
             let said = sandbox.run(&[mode, "/g", "3000"], &env);
@@ -207,11 +207,11 @@ fn races_do_not_reach_it() {
 
 #[test]
 fn the_attempts_can_succeed() {
-    let sandbox = sandbox("");
+    let sandbox = guarded("");
     let said = sandbox.run(&["changes", "/g"], &[]);
     assert!(said.stdout.contains("\nunlink: ok"), "{said:?}");
     assert!(!sandbox.root().join("g/file").exists());
-    let sandbox = sandbox("");
+    let sandbox = guarded("");
     let said = sandbox.run(&["processes", "/g", "3000"], &["HIDDEN=1"]);
     assert_eq!(
         (said.status, said.stdout.as_str()),
@@ -227,7 +227,7 @@ fn the_attempts_can_succeed() {
 
 #[test]
 fn threads_get_no_descriptor_that_is_to_be_refused() {
-    let sandbox = sandbox("");
+    let sandbox = guarded("");
     let said = sandbox.run(&["memory", "", "3000"], &["VKERNEL_AUDIT=off"]);
     assert_eq!(
         (said.status, said.stdout.as_str()),

@@ -111,6 +111,7 @@ impl Host {
         }
         let hard = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
         let limit = Limit::establish(index.policy.open_files_max)?;
+        audit.move_by(|fd| limit.own(fd))?;
         let paths = Paths::new(&index, &audit, limit)?;
         let policy = &index.policy;
         let network = Network::new(policy.network.clone());
