@@ -226,7 +226,8 @@ fn a_hundred_thousand_open_files() {
     // Where the host allows fewer, all that it allows but the vkernel's own.
     let most = hard.parse::<u32>().unwrap().saturating_sub(64).min(100_000);
     let policy = format!("open-files-max = {most}\n");
-    let said = Sandbox::new("limits", &policy).run(&["files", &most.to_string()], &[]);
+    let said =
+        Sandbox::new("limits", &policy).run(&["files", &most.to_string()], &["RAISE_FILES=1"]);
     assert!(said.stdout.starts_with("opened all: EMFILE\n"), "{said:?}");
     let last = said.stdout.lines().find_map(|l| l.strip_prefix("last "));
     assert_eq!(last.unwrap().parse::<u32>().unwrap() + 1, most, "{said:?}");
@@ -285,4 +286,20 @@ fn wall_clock_time() {
 fn processor_time() {
     let policy = "cpu-time-max = \"300ms\"\nwall-time-max = \"20s\"\n";
     ends(policy, "work", "CPU-time", "cpu_time_max_ms");
+}
+
+#[test]
+fn the_audit_cannot_be_touched() {
+    let sandbox = Sandbox::new("limits", "");
+    let said = sandbox.run(&["audit"], &["VKERNEL_AUDIT=/tmp/audit"]);
+    let refused = "tried some, forged 0\nopen(\"/tmp/audit\", O_WRONLY | O_APPEND): EACCES\n\
+                   truncate(\"/tmp/audit\", 0): EACCES\n";
+    assert!(said.stdout.starts_with(refused), "{said:?}");
+    let events = std::fs::read_to_string(sandbox.root().join("tmp/audit")).unwrap();
+    let count = |event: &str| events.matches(&format!("\"event\":\"{event}\"")).count();
+    assert_eq!((count("launch"), count("exit")), (2, 1), "{events}");
+    assert!(
+        events.lines().all(|line| line.starts_with("{\"time\"")),
+        "{events}"
+    );
 }

@@ -152,6 +152,7 @@ fn run(cx: &Cx<'_>, at: u64, path: u64, how: How, number: i64) -> Answer {
     let changes = how.writes() || how.creates() || how.makes_nameless();
     let by_host = match paths.reach {
         Reach::Everything => false,
+        _ if paths.audit_is_pipe && !how.is_place() && !cx.alone() => false,
         Reach::Changes => !changes,
         // Other threads must not get hold of a descriptor that is to be refused.
         Reach::Programs => {
@@ -161,7 +162,11 @@ fn run(cx: &Cx<'_>, at: u64, path: u64, how: How, number: i64) -> Answer {
     if by_host {
         let path = cx.memory().address(word(path));
         if !how.writes() {
-            return host(cx, at, path, &how, number);
+            let descriptor = host(cx, at, path, &how, number)?;
+            return match paths.audit_is_pipe {
+                true => spare_audit(cx, descriptor as i32).inspect_err(|_| close(descriptor)),
+                false => Ok(descriptor),
+            };
         }
         // A shorter way to the same: truncated when it has been judged.
         match host(cx, at, path, &how.without(O_TRUNC), number) {
@@ -210,6 +215,27 @@ fn host(cx: &Cx<'_>, at: u64, path: u64, how: &How, number: i64) -> Answer {
     let answer = pass_on(cx, number, true, &args);
     std::hint::black_box(how);
     answer
+}
+
+/// Takes back what would read the audit's events.
+fn spare_audit(cx: &Cx<'_>, descriptor: i32) -> Answer {
+    // SAFETY: the host has just opened it for the guest.
+    let file = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    judge_own(cx, &fstat(file)?)?;
+    Ok(descriptor.into())
+}
+
+/// EACCES for the audit's stream, and what else is the vkernel's own and no folder.
+fn judge_own(cx: &Cx<'_>, stat: &Stat) -> Result<(), Errno> {
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let regular = matches!(kind, FileType::RegularFile | FileType::Directory);
+    if regular || !cx.process.host.paths.is_own(stat) {
+        return Ok(());
+    }
+    let reason = "it is the audit's own stream";
+    let audit = &cx.process.host.audit;
+    audit.refuse(OPERATION, b"", reason, "EACCES");
+    Err(Errno::ACCESS)
 }
 
 /// Takes back what may not be written.
@@ -278,6 +304,7 @@ fn judge(cx: &Cx<'_>, file: BorrowedFd<'_>, stat: &Stat) -> Result<(), Errno> {
             return Err(Errno::ACCESS);
         }
     }
+    judge_own(cx, stat)?;
     if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
         let paths = &cx.process.host.paths;
         paths.judge_object(cx, OPERATION, number, stat, Act::Change)?;
@@ -314,6 +341,8 @@ fn open_held(cx: &Cx<'_>, held: &Held<'_>, how: &How) -> Answer {
         paths.judge_object(cx, OPERATION, held.number(), &stat, Act::Change)?;
     } else if how.writes() {
         judge(cx, held.as_fd(), &stat)?;
+    } else if !how.is_place() {
+        judge_own(cx, &stat)?;
     }
     let how = how.without(O_CREAT | O_EXCL | O_NOFOLLOW);
     let path = object::path_of(held);

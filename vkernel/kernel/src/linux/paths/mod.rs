@@ -23,7 +23,7 @@ pub(super) mod object;
 mod pass;
 mod private;
 
-use std::{io, sync::OnceLock};
+use std::{io, os::fd::BorrowedFd, sync::OnceLock};
 
 use megabinary_format::{Index, Policy, Program, stub};
 use rustix::fs::{AtFlags, CWD, FileType, Stat, statat, statfs};
@@ -70,8 +70,11 @@ pub(super) struct Paths {
     pub(super) reach: Reach,
     /// Whether `/proc` of the root is the host's procfs.
     pub(super) has_proc: bool,
-    /// The vkernel's folder and the megabinary in it.
+    /// The vkernel's folder, the megabinary in it, and the audit's stream unless the guest has it
+    /// too.
     own: Vec<Identity>,
+    /// Whether reading the audit's stream would take events away: it is a pipe.
+    pub(super) audit_is_pipe: bool,
     programs: Vec<Program>,
     /// Last components of everything that may not be moved or removed; sorted.
     names: OnceLock<Vec<Vec<u8>>>,
@@ -113,17 +116,21 @@ impl Paths {
                 keys(policy)
             )));
         }
-        let own = [VKERNEL_DIR, MEGABINARY_PATH]
+        let mut own: Vec<Identity> = [VKERNEL_DIR, MEGABINARY_PATH]
             .iter()
             .filter_map(|path| statat(CWD, *path, AtFlags::SYMLINK_NOFOLLOW).ok())
             .map(|stat| identity(&stat))
             .collect();
+        let stream = audit_stream(audit);
+        own.extend(stream.as_ref().map(identity));
+        let fifo = |stat: &Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo;
         Ok(Paths {
             guard,
             bases,
             reach,
             has_proc,
             own,
+            audit_is_pipe: stream.as_ref().is_some_and(fifo),
             programs: index.programs.clone(),
             names: OnceLock::new(),
             private,
@@ -139,7 +146,7 @@ impl Paths {
     /// The last components of programs and of all folders on the way to them, as spelt and as they
     /// are now.
     fn guarded_names(&self, alone: bool) -> Vec<Vec<u8>> {
-        let own = [VKERNEL_DIR.as_bytes(), MEGABINARY_PATH.as_bytes()];
+        let mut own: Vec<Identity> = [VKERNEL_DIR.as_bytes(), MEGABINARY_PATH.as_bytes()];
         let mut paths: Vec<Vec<u8>> = own.iter().map(|path| path.to_vec()).collect();
         let mut folder = "";
         for program in &self.programs {
@@ -164,6 +171,11 @@ impl Paths {
         names
     }
 
+    /// Whether an object is the vkernel's own.
+    pub(super) fn is_own(&self, stat: &Stat) -> bool {
+        self.own.contains(&identity(stat))
+    }
+
     /// Whether an object can be neither a program nor the vkernel's: they are told by their size
     /// or their identity.
     fn is_ordinary(&self, stat: &Stat) -> bool {
@@ -174,6 +186,17 @@ impl Paths {
     fn find(&self, cx: &Cx<'_>, guest: &str) -> Option<(Vec<u8>, Identity)> {
         find(&self.private, cx.alone(), self.has_proc, guest)
     }
+}
+
+/// What the audit's stream is, unless it is one of the guest's standard streams.
+fn audit_stream(audit: &Audit) -> Option<Stat> {
+    let stat = rustix::fs::fstat(audit.raw_fd()?).ok()?;
+    // SAFETY: looked at; a number that is not open gives an error.
+    let standard = |number| rustix::fs::fstat(unsafe { BorrowedFd::borrow_raw(number) });
+    let is_guests = (0..=2)
+        .filter_map(|number| standard(number).ok())
+        .any(|s| identity(&s) == identity(&stat));
+    (!is_guests).then_some(stat)
 }
 
 /// The keys of the policy that concern paths, for people.
