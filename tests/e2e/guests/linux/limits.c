@@ -283,20 +283,20 @@ static void stubborn(int busy)
 static void audit(char *self)
 {
 	DIR *numbers = opendir("/proc/self/fd");
-	int forged = 0, tried = 0;
+	int forged = 0, found = 0;
 	for (struct dirent *e; (e = readdir(numbers));) {
 		int n = atoi(e->d_name);
 		char path[64];
 		if (n <= 2 || n == dirfd(numbers)) continue;
 		snprintf(path, sizeof path, "/proc/self/fd/%d", n);
 		int fd = open(path, O_WRONLY | O_APPEND);
-		tried++;
+		found++;
 		if (fd >= 0 && write(fd, "FORGED\n", 7) == 7) forged++;
 		close(fd);
 		close(n);
 		dup2(1, n);
 	}
-	say("tried %s, forged %d", tried ? "some" : "none", forged);
+	say("tried %s, forged %d", found ? "some" : "none", forged);
 	TRY(open("/tmp/audit", O_WRONLY | O_APPEND));
 	TRY(truncate("/tmp/audit", 0));
 	char *argv[] = { self, "echo", NULL };

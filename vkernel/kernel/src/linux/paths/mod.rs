@@ -146,7 +146,7 @@ impl Paths {
     /// The last components of programs and of all folders on the way to them, as spelt and as they
     /// are now.
     fn guarded_names(&self, alone: bool) -> Vec<Vec<u8>> {
-        let mut own: Vec<Identity> = [VKERNEL_DIR.as_bytes(), MEGABINARY_PATH.as_bytes()];
+        let own = [VKERNEL_DIR.as_bytes(), MEGABINARY_PATH.as_bytes()];
         let mut paths: Vec<Vec<u8>> = own.iter().map(|path| path.to_vec()).collect();
         let mut folder = "";
         for program in &self.programs {
