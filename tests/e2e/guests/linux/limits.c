@@ -231,13 +231,14 @@ static void files(long most)
 {
 	long opened = 0;
 	int last = 0;
+	for (int fd = 0; fd < most; fd++) opened += fcntl(fd, F_GETFD) >= 0;
 	for (;;) {
 		int fd = open("/dev/null", O_RDONLY);
 		if (fd < 0) break;
 		opened++;
 		last = fd;
 	}
-	say("opened %s: %s", opened + 3 >= most ? "all" : "too few", name_of(errno));
+	say("opened %s: %s", opened == most ? "all" : "too few", name_of(errno));
 	say("last %d", last);
 	struct rlimit l = { 1 << 21, 1 << 21 };
 	TRY(setrlimit(RLIMIT_NOFILE, &l));
@@ -286,9 +287,10 @@ static void audit(char *self)
 	int forged = 0, found = 0;
 	for (struct dirent *e; (e = readdir(numbers));) {
 		int n = atoi(e->d_name);
-		char path[64];
-		if (n <= 2 || n == dirfd(numbers)) continue;
+		char path[64], target[PATH_MAX] = "";
 		snprintf(path, sizeof path, "/proc/self/fd/%d", n);
+		readlink(path, target, sizeof target - 1);
+		if (strcmp(target, "/tmp/audit")) continue;
 		int fd = open(path, O_WRONLY | O_APPEND);
 		found++;
 		if (fd >= 0 && write(fd, "FORGED\n", 7) == 7) forged++;
