@@ -212,12 +212,18 @@ impl Roots {
 
     /// Runs a case natively.
     pub fn native(&self, case: &Case) -> Said {
-        in_root(&self.native, case)
+        in_root(&self.native, case, "")
     }
 
     /// Runs a case in the vkernel.
     pub fn ours(&self, case: &Case) -> Said {
-        in_root(&self.ours, case)
+        in_root(&self.ours, case, "")
+    }
+
+    /// The same under a policy that guards paths, none of which the case uses.
+    pub fn ours_judged(&self, case: &Case) -> Said {
+        let policy = "VKERNEL_POLICY=hidden=/nowhere;read-only=/nothing";
+        in_root(&self.ours, case, policy)
     }
 }
 
@@ -341,12 +347,13 @@ env -i PATH=/bin "$@" unshare --root="$root" --wd=/w "$program"
 exit $?
 "#;
 
-fn in_root(root: &Path, case: &Case) -> Said {
+fn in_root(root: &Path, case: &Case, policy: &str) -> Said {
     let env: Vec<String> = case
         .settings
         .env
         .iter()
         .map(|(k, v)| format!("{k}={v}"))
+        .chain((!policy.is_empty()).then(|| policy.to_owned()))
         .collect();
     enter(
         root,

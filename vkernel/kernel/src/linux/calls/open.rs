@@ -316,10 +316,10 @@ fn judge(cx: &Cx<'_>, file: BorrowedFd<'_>, stat: &Stat) -> Result<(), Errno> {
 fn held<'a>(cx: &Cx<'a>, at: i32, path: &[u8], how: &How, follow: bool) -> Result<Held<'a>, Errno> {
     let paths = &cx.process.host.paths;
     if how.resolve == 0 {
-        return paths.object(cx, at, path, follow);
+        return paths.object_aside(at, path, follow);
     }
     let nofollow = if follow { 0 } else { O_NOFOLLOW };
-    paths.object_within(cx, at, path, O_PATH | O_CLOEXEC | nofollow, how.resolve)
+    paths.object_within(at, path, O_PATH | O_CLOEXEC | nofollow, how.resolve)
 }
 
 /// Opens for use what is held.
@@ -361,8 +361,8 @@ fn create(cx: &Cx<'_>, at: i32, path: &[u8], how: &How, follow: bool) -> Answer 
     for _ in 0..LINKS {
         let (above, name) = split(&path).ok_or(Errno::ISDIR)?;
         folder = match how.resolve {
-            0 => paths.object(cx, at, above, true)?,
-            resolve => paths.object_within(cx, at, above, O_PATH | O_CLOEXEC, resolve)?,
+            0 => paths.object_aside(at, above, true)?,
+            resolve => paths.object_within(at, above, O_PATH | O_CLOEXEC, resolve)?,
         };
         if name.ends_with(b"/") || object::is_dots(name) {
             return Err(Errno::ISDIR.into());

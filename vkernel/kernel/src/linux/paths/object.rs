@@ -103,10 +103,20 @@ impl Paths {
         open(&self.private, cx.alone(), at, path, follow)
     }
 
+    /// The same, by a number that is none of the guest's: for calls whose result is the lowest free
+    /// one.
+    pub(in super::super) fn object_aside(
+        &self,
+        at: i32,
+        path: &[u8],
+        follow: bool,
+    ) -> Result<Held<'_>, Errno> {
+        open(&self.private, false, at, path, follow)
+    }
+
     /// The same, as openat2(2) with `resolve` finds it.
     pub(in super::super) fn object_within(
         &self,
-        cx: &Cx<'_>,
         at: i32,
         path: &[u8],
         flags: i32,
@@ -123,7 +133,7 @@ impl Paths {
             0,
             0,
         ];
-        self.private.hold(cx.alone(), || {
+        self.private.hold(false, || {
             // SAFETY: the path and the structure live on.
             let opened = unsafe { host::call(libc::SYS_openat2, &args) };
             std::hint::black_box(&how);
