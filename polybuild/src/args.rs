@@ -142,6 +142,9 @@ pub struct Run {
     /// The program's working directory.
     #[arg(long, value_name = "GUEST_DIR")]
     pub workdir: Option<String>,
+    /// Allow less than the image's policy does; the keys are those of a recipe's [policy].
+    #[arg(long = "policy", value_name = "KEY=VALUE")]
+    pub policy: Vec<String>,
     /// What to build first, if anything.
     #[command(flatten)]
     pub options: BuildOptions,

@@ -83,19 +83,19 @@ impl<'a> Cursor<'a> {
     pub(crate) fn magic_version(
         &mut self,
         magic: &[u8; 8],
-        major: u16,
+        (major, minor): (u16, u16),
         known: &'static str,
     ) -> Result<(), FormatError> {
         let found: Result<[u8; 8], _> = self.array();
         if found.as_ref() != Ok(magic) {
             return Err(FormatError::Magic { what: self.what });
         }
-        let (found_major, minor) = (self.u16()?, self.u16()?);
-        if (found_major, minor) != (major, 0) {
+        let (found_major, found_minor) = (self.u16()?, self.u16()?);
+        if (found_major, found_minor) != (major, minor) {
             return Err(FormatError::Version {
                 what: self.what,
                 major: found_major,
-                minor,
+                minor: found_minor,
                 known,
             });
         }

@@ -6,8 +6,8 @@
 
 use crate::{
     Digest, Entry, EntryKind, FileKind, FileNode, FileRange, FileTree, FormatError, Index,
-    MemoryImage, Module, Policy, Program, Route, Run, Segment, SegmentKind, Target, cursor::Cursor,
-    dump::take_global, layout::*,
+    MemoryImage, Module, NetworkRule, Policy, Program, Route, Run, Segment, SegmentKind, Target,
+    cursor::Cursor, dump::take_global, layout::*,
 };
 
 const WHAT: &str = "index";
@@ -16,7 +16,7 @@ impl Index {
     /// Reads an index; total, and strict: see the module's invariant in `decode.rs`.
     pub fn decode(bytes: &[u8]) -> Result<Index, FormatError> {
         let mut header = Cursor::new(WHAT, bytes);
-        header.magic_version(MAGIC, MAJOR, "1.0")?;
+        header.magic_version(MAGIC, (MAJOR, MINOR), "1.1")?;
         let target = match header.u32()? {
             TARGET_PORTABLE => Target::Portable,
             TARGET_X86_64 => Target::X86_64,
@@ -97,6 +97,10 @@ impl Index {
         let policy = Policy {
             read_only: strings.list(policy.read_only)?,
             hidden: strings.list(policy.hidden)?,
+            network: match policy.network {
+                None => None,
+                Some(count) => Some(rules(&strings.list(count)?)?),
+            },
             ..policy.policy
         };
         // Tables whose records are counted by others must be used up.
@@ -183,35 +187,70 @@ struct PolicyHeader {
     policy: Policy,
     read_only: u32,
     hidden: u32,
+    network: Option<u32>,
 }
 
 impl PolicyHeader {
     fn read(c: &mut Cursor<'_>) -> Result<PolicyHeader, FormatError> {
         let flags = c.u32()?;
-        let known = POLICY_MEMORY | POLICY_OPEN_FILES | POLICY_WALL_TIME | POLICY_READ_ONLY_ROOT;
-        if flags & !known != 0 {
+        if flags & !POLICY_KNOWN != 0 {
             return Err(c.unknown("policy flags", u64::from(flags)));
         }
         let open_files = c.u32()?;
         let (memory, wall_time) = (c.u64()?, c.u64()?);
+        let (read_only, hidden) = (c.u32()?, c.u32()?);
+        let (cpu_time, file_size) = (c.u64()?, c.u64()?);
+        let (processes, threads) = (c.u32()?, c.u32()?);
+        let rules = c.u32()?;
+        c.zeros(4)?;
         let limit = |flag: u32, value: u64| match (flags & flag != 0, value) {
             (true, value) => Ok(Some(value)),
             (false, 0) => Ok(None),
             (false, value) => Err(c.unknown("policy limit that is not set", value)),
         };
+        let network = limit(POLICY_NETWORK, u64::from(rules))?.map(|_| rules);
         let policy = Policy {
             memory_max: limit(POLICY_MEMORY, memory)?,
             open_files_max: limit(POLICY_OPEN_FILES, u64::from(open_files))?.map(|_| open_files),
             wall_time_max_ms: limit(POLICY_WALL_TIME, wall_time)?,
+            cpu_time_max_ms: limit(POLICY_CPU_TIME, cpu_time)?,
+            file_size_max: limit(POLICY_FILE_SIZE, file_size)?,
+            processes_max: limit(POLICY_PROCESSES, u64::from(processes))?.map(|_| processes),
+            threads_max: limit(POLICY_THREADS, u64::from(threads))?.map(|_| threads),
+            network: None,
             read_only_root: flags & POLICY_READ_ONLY_ROOT != 0,
             read_only: Vec::new(),
             hidden: Vec::new(),
         };
         Ok(PolicyHeader {
             policy,
-            read_only: c.u32()?,
-            hidden: c.u32()?,
+            read_only,
+            hidden,
+            network,
         })
+    }
+}
+
+/// Rules as they are written, in order.
+fn rules(texts: &[String]) -> Result<Vec<NetworkRule>, FormatError> {
+    let rules: Vec<NetworkRule> = texts
+        .iter()
+        .map(|text| {
+            text.parse::<NetworkRule>()
+                .ok()
+                .filter(|r| r.to_string() == *text)
+        })
+        .collect::<Option<_>>()
+        .ok_or_else(|| FormatError::Inconsistent {
+            what: WHAT,
+            problem: "a rule of the network policy is none, or spelt in another way".into(),
+        })?;
+    match rules.is_sorted_by(|a, b| a < b) {
+        true => Ok(rules),
+        false => Err(FormatError::Inconsistent {
+            what: WHAT,
+            problem: "the rules of the network policy are not in order".into(),
+        }),
     }
 }
 

@@ -55,7 +55,7 @@ impl SnapshotDump {
     /// Reads a dump; total.
     pub fn decode(bytes: &[u8]) -> Result<SnapshotDump, FormatError> {
         let mut c = Cursor::new(WHAT, bytes);
-        c.magic_version(MAGIC, MAJOR, "1.0")?;
+        c.magic_version(MAGIC, (MAJOR, 0), "1.0")?;
         let (count, pages) = (c.u32()?, c.u64()?);
         if pages > WASM_PAGES_MAX {
             return Err(c.unknown("number of pages", pages));

@@ -36,6 +36,9 @@ impl Index {
         for path in self.policy.read_only.iter().chain(&self.policy.hidden) {
             w.string(path);
         }
+        for rule in self.policy.network.iter().flatten() {
+            w.string(&rule.to_string());
+        }
         w.finish(self)
     }
 }
@@ -181,7 +184,7 @@ impl Writer {
         let mut out = Vec::with_capacity(total);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&MAJOR.to_le_bytes());
-        out.extend_from_slice(&0u16.to_le_bytes());
+        out.extend_from_slice(&MINOR.to_le_bytes());
         put32(
             &mut out,
             match index.target {
@@ -211,6 +214,11 @@ fn put_policy(out: &mut Vec<u8>, policy: &Policy) {
         (policy.open_files_max.is_some(), POLICY_OPEN_FILES),
         (policy.wall_time_max_ms.is_some(), POLICY_WALL_TIME),
         (policy.read_only_root, POLICY_READ_ONLY_ROOT),
+        (policy.cpu_time_max_ms.is_some(), POLICY_CPU_TIME),
+        (policy.file_size_max.is_some(), POLICY_FILE_SIZE),
+        (policy.processes_max.is_some(), POLICY_PROCESSES),
+        (policy.threads_max.is_some(), POLICY_THREADS),
+        (policy.network.is_some(), POLICY_NETWORK),
     ] {
         if set {
             flags |= flag;
@@ -222,6 +230,12 @@ fn put_policy(out: &mut Vec<u8>, policy: &Policy) {
     put64(out, policy.wall_time_max_ms.unwrap_or(0));
     put32(out, count(policy.read_only.len()));
     put32(out, count(policy.hidden.len()));
+    put64(out, policy.cpu_time_max_ms.unwrap_or(0));
+    put64(out, policy.file_size_max.unwrap_or(0));
+    put32(out, policy.processes_max.unwrap_or(0));
+    put32(out, policy.threads_max.unwrap_or(0));
+    put32(out, count(policy.network.as_ref().map_or(0, Vec::len)));
+    put32(out, 0);
 }
 
 fn put32(out: &mut Vec<u8>, value: u32) {

@@ -2,7 +2,7 @@
 //!
 //! The same model serves both forms; the executable form adds [`Segment`]s with addresses.
 
-use crate::Digest;
+use crate::{Digest, NetworkRule};
 
 /// Everything that a launcher or an auditor needs to know about a megabinary.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,6 +205,16 @@ pub struct Policy {
     pub open_files_max: Option<u32>,
     /// Wall-clock limit in milliseconds; `None`: no limit.
     pub wall_time_max_ms: Option<u64>,
+    /// Most CPU time of a process in milliseconds; `None`: no limit.
+    pub cpu_time_max_ms: Option<u64>,
+    /// Largest file that can be written, in bytes; `None`: the host's limit.
+    pub file_size_max: Option<u64>,
+    /// Most processes at once of what one start began; `None`: the host's limit.
+    pub processes_max: Option<u32>,
+    /// Most threads of a process; `None`: the host's limit.
+    pub threads_max: Option<u32>,
+    /// Addresses and ports that may be talked to and listened on, sorted; `None`: all.
+    pub network: Option<Vec<NetworkRule>>,
     /// Whether the whole root is read-only for guests.
     pub read_only_root: bool,
     /// Absolute paths below which nothing may be written.

@@ -1,10 +1,11 @@
-//! Numbers of the index's binary layout, version 1.0; `FORMAT.md` draws them.
+//! Numbers of the index's binary layout, version 1.1; `FORMAT.md` draws them.
 
 pub(crate) const MAGIC: &[u8; 8] = b"VKMBIDX\0";
 pub(crate) const MAJOR: u16 = 1;
+pub(crate) const MINOR: u16 = 1;
 
 /// Size of the header in bytes.
-pub(crate) const HEADER: u64 = 128;
+pub(crate) const HEADER: u64 = 160;
 
 // Sizes of one record of each table in bytes, in the order of the tables.
 pub(crate) const MODULE: u64 = 96;
@@ -49,3 +50,10 @@ pub(crate) const POLICY_MEMORY: u32 = 1;
 pub(crate) const POLICY_OPEN_FILES: u32 = 2;
 pub(crate) const POLICY_WALL_TIME: u32 = 4;
 pub(crate) const POLICY_READ_ONLY_ROOT: u32 = 8;
+pub(crate) const POLICY_CPU_TIME: u32 = 16;
+pub(crate) const POLICY_FILE_SIZE: u32 = 32;
+pub(crate) const POLICY_PROCESSES: u32 = 64;
+pub(crate) const POLICY_THREADS: u32 = 128;
+pub(crate) const POLICY_NETWORK: u32 = 256;
+/// All of them.
+pub(crate) const POLICY_KNOWN: u32 = 2 * POLICY_NETWORK - 1;

@@ -175,7 +175,7 @@ impl Signature {
     /// Reads a signature; total. Does not verify it.
     pub fn decode(bytes: &[u8]) -> Result<Signature, FormatError> {
         let mut c = Cursor::new(WHAT, bytes);
-        c.magic_version(MAGIC, MAJOR, "1.0")?;
+        c.magic_version(MAGIC, (MAJOR, 0), "1.0")?;
         let comment_len = c.u32()?;
         let public_key = PublicKey::from_bytes(c.array()?)
             .map_err(|_| c.inconsistent("its key is not an Ed25519 key"))?;

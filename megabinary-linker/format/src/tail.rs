@@ -62,7 +62,7 @@ impl<'a> Tail<'a> {
     /// Takes the bytes under the [`PT_VKERNEL`] header apart; total.
     pub fn decode(bytes: &'a [u8]) -> Result<Tail<'a>, FormatError> {
         let mut c = Cursor::new(WHAT, bytes);
-        c.magic_version(MAGIC, MAJOR, "1.0")?;
+        c.magic_version(MAGIC, (MAJOR, 0), "1.0")?;
         c.zeros(4)?;
         let (index_offset, index_len) = (c.u64()?, c.u64()?);
         let (signature_at, signature_len) = (c.u64()?, c.u64()?);

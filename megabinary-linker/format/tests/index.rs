@@ -115,14 +115,36 @@ fn its_length_does_not_depend_on_numbers_and_digests() {
 }
 
 #[test]
-fn newer_formats_say_so() {
-    let mut bytes = full().encode();
-    bytes[8] = 2;
+fn other_formats_say_so() {
+    for (at, version, said) in [(8, 2, "2.1"), (10, 0, "1.0"), (10, 2, "1.2")] {
+        let mut bytes = full().encode();
+        bytes[at] = version;
+        let message = Index::decode(&bytes).unwrap_err().to_string();
+        let expected =
+            format!("made by another release of polybuild: format {said}, this reader knows 1.1");
+        assert!(message.contains(&expected), "{message}");
+    }
+}
+
+#[test]
+fn rules_of_the_network_are_in_order() {
+    let rules = |texts: &[&str]| Some(texts.iter().map(|t| t.parse().unwrap()).collect());
+    for texts in [&["10.0.0.0/8", "10.0.0.0/8"][..], &["[::1]", "10.0.0.0/8"]] {
+        refused(
+            "the rules of the network policy are not in order",
+            |index| {
+                index.policy.network = rules(texts);
+            },
+        );
+    }
+    // Spelt in another way: the last string of the index.
+    let mut index = full();
+    index.policy.network = rules(&["10.0.0.0/8:80"]);
+    let mut bytes = index.encode();
+    let last = bytes.len() - 1;
+    bytes[last] = b' ';
     let message = Index::decode(&bytes).unwrap_err().to_string();
-    assert!(
-        message.contains("made by another release of polybuild: format 2.0, this reader knows 1.0"),
-        "{message}"
-    );
+    assert!(message.contains("spelt in another way"), "{message}");
 }
 
 /// Changes the full index, and expects this in the message of decoding it.

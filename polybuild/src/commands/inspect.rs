@@ -146,6 +146,13 @@ impl About<'_> {
                 "memory_max": index.policy.memory_max,
                 "open_files_max": index.policy.open_files_max,
                 "wall_time_max_ms": index.policy.wall_time_max_ms,
+                "cpu_time_max_ms": index.policy.cpu_time_max_ms,
+                "file_size_max": index.policy.file_size_max,
+                "processes_max": index.policy.processes_max,
+                "threads_max": index.policy.threads_max,
+                "network": index.policy.network.as_ref().map(|rules| {
+                    rules.iter().map(ToString::to_string).collect::<Vec<_>>()
+                }),
                 "read_only_root": index.policy.read_only_root,
                 "read_only": index.policy.read_only,
                 "hidden": index.policy.hidden,
@@ -172,6 +179,31 @@ fn policy_text(policy: &Policy) -> String {
             .wall_time_max_ms
             .map(|v| format!("wall time       at most {v} ms")),
     );
+    lines.extend(
+        policy
+            .cpu_time_max_ms
+            .map(|v| format!("CPU time        at most {v} ms a process")),
+    );
+    lines.extend(
+        policy
+            .file_size_max
+            .map(|v| format!("file size       at most {}", size(v))),
+    );
+    lines.extend(
+        policy
+            .processes_max
+            .map(|v| format!("processes       at most {v}")),
+    );
+    lines.extend(
+        policy
+            .threads_max
+            .map(|v| format!("threads         at most {v} a process")),
+    );
+    match policy.network.as_deref() {
+        None => {}
+        Some([]) => lines.push("network         none".to_owned()),
+        Some(rules) => lines.extend(rules.iter().map(|rule| format!("network         {rule}"))),
+    }
     lines.extend(
         policy
             .read_only_root

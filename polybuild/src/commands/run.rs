@@ -29,7 +29,12 @@ use crate::{
 const WORK: &str = "/work";
 
 /// What the launcher reads itself and keeps from the guest.
-const VKERNEL_VARIABLES: [&str; 3] = ["VKERNEL_AUDIT", "VKERNEL_VERIFY", "VKERNEL_KEY"];
+const VKERNEL_VARIABLES: [&str; 4] = [
+    "VKERNEL_AUDIT",
+    "VKERNEL_VERIFY",
+    "VKERNEL_KEY",
+    "VKERNEL_POLICY",
+];
 
 pub(super) fn run(ui: &Ui, global: &Global, args: &Run) -> Result<i32> {
     let mut command = match (&args.wasm, &args.target) {
@@ -156,6 +161,11 @@ fn mounts_and_env(command: &mut Command, args: &Run) {
     }
     for variable in &args.env {
         command.arg("--env").arg(variable);
+    }
+    if !args.policy.is_empty() {
+        let before = std::env::var("VKERNEL_POLICY").ok();
+        let all: Vec<String> = before.into_iter().chain(args.policy.clone()).collect();
+        command.env("VKERNEL_POLICY", all.join(";"));
     }
 }
 

@@ -76,6 +76,15 @@ pub(super) fn plan(
             memory_max: policy.memory_max,
             open_files_max: policy.open_files_max,
             wall_time_max_ms: policy.wall_time_max_ms,
+            cpu_time_max_ms: policy.cpu_time_max_ms,
+            file_size_max: policy.file_size_max,
+            processes_max: policy.processes_max,
+            threads_max: policy.threads_max,
+            // Parsed from what such rules were written as.
+            network: policy
+                .network
+                .as_ref()
+                .map(|rules| rules.iter().filter_map(|rule| rule.parse().ok()).collect()),
             read_only_root: policy.read_only_root,
             read_only: policy.read_only.clone(),
             hidden: policy.hidden.clone(),

@@ -375,6 +375,21 @@ pub struct Policy {
     pub open_files_max: Option<u32>,
     /// Wall-clock limit in milliseconds; `None`: no limit.
     pub wall_time_max_ms: Option<u64>,
+    /// Most CPU time of a process in milliseconds; `None`: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_time_max_ms: Option<u64>,
+    /// Largest file in bytes; `None`: the host's limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_size_max: Option<u64>,
+    /// Most processes at once; `None`: the host's limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processes_max: Option<u32>,
+    /// Most threads of a process; `None`: the host's limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads_max: Option<u32>,
+    /// Rules of the network, `None`: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<Vec<String>>,
     /// Whether the whole root is read-only.
     pub read_only_root: bool,
     /// Absolute paths below which nothing may be written.

@@ -87,6 +87,71 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
+/// The module of a guest in `tests/e2e/guests/linux`, which has threads.
+pub fn module(name: &str) -> PathBuf {
+    let guests = workspace().join("tests/e2e/guests/linux");
+    let case = Case {
+        name: name.to_owned(),
+        settings: Settings::default(),
+        source: guests.join(format!("{name}.c")),
+        threads: true,
+    };
+    compile(&case, false)
+}
+
+/// A root with a guest of [`module`] as its only program, under a policy.
+pub struct Sandbox {
+    outer: tempfile::TempDir,
+    program: String,
+}
+
+impl Sandbox {
+    /// Builds an image with the guest `name` as `/usr/bin/NAME` and the lines of `[policy]`.
+    pub fn new(name: &str, policy: &str) -> Sandbox {
+        let outer = tempfile::tempdir().unwrap();
+        let recipe = format!(
+            "[recipe]\nname = \"{name}\"\nversion = \"1\"\nkind = \"app\"\n\n\
+             [[module]]\nname = \"{name}\"\nfile = \"path:{name}.wasm\"\n\n\
+             [[program]]\nname = \"{name}\"\nmodule = \"{name}\"\n\
+             paths = [\"/usr/bin/{name}\"]\n\n\
+             [image]\nname = \"test/{name}\"\ntag = \"1\"\n\n[policy]\n{policy}"
+        );
+        fs::copy(module(name), outer.path().join(format!("{name}.wasm"))).unwrap();
+        fs::write(outer.path().join("recipe.toml"), recipe).unwrap();
+        let sandbox = Sandbox {
+            outer,
+            program: format!("/usr/bin/{name}"),
+        };
+        let (image, root) = (sandbox.outer.path().join("image"), sandbox.root());
+        let said = run(polybuild()
+            .arg(sandbox.outer.path().join("recipe.toml"))
+            .arg("-o")
+            .arg(&image));
+        assert_eq!(said.status, 0, "building the image: {}", said.stderr);
+        let said = run(polybuild()
+            .args(["export", "--quiet", "--format", "rootfs", "-o"])
+            .arg(&root)
+            .arg(&image));
+        assert_eq!(said.status, 0, "unpacking the image: {}", said.stderr);
+        for folder in ["proc", "dev", "w", "tmp"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        sandbox
+    }
+
+    /// Its root.
+    pub fn root(&self) -> PathBuf {
+        self.outer.path().join("root")
+    }
+
+    /// Runs the guest as in a container, with audit events on standard error unless `env` says
+    /// otherwise.
+    pub fn run(&self, args: &[&str], env: &[&str]) -> Said {
+        let env = [&["VKERNEL_AUDIT=stderr"], env].concat();
+        enter(&self.root(), &self.program, args, &env)
+    }
+}
+
 fn folder() -> PathBuf {
     workspace().join("tests/linux")
 }
@@ -121,6 +186,9 @@ pub struct Roots {
 impl Roots {
     /// Compiles all cases for both and lays the roots out.
     pub fn new(cases: &[Case]) -> Roots {
+        // Tests of one process share what is compiled.
+        static ONE: Mutex<()> = Mutex::new(());
+        let _one = ONE.lock().unwrap();
         let made = each(cases, |case| (compile(case, true), compile(case, false)));
         let mut digest = DefaultHasher::new();
         let builder = fs::metadata(polybuild_path()).unwrap();
@@ -147,12 +215,18 @@ impl Roots {
 
     /// Runs a case natively.
     pub fn native(&self, case: &Case) -> Said {
-        in_root(&self.native, case)
+        in_root(&self.native, case, "")
     }
 
     /// Runs a case in the vkernel.
     pub fn ours(&self, case: &Case) -> Said {
-        in_root(&self.ours, case)
+        in_root(&self.ours, case, "")
+    }
+
+    /// The same under a policy that guards paths, none of which the case uses.
+    pub fn ours_judged(&self, case: &Case) -> Said {
+        let policy = "VKERNEL_POLICY=hidden=/nowhere;read-only=/nothing";
+        in_root(&self.ours, case, policy)
     }
 }
 
@@ -270,15 +344,39 @@ ln -s pts/ptmx ptmx
 ln -s /proc/self/fd fd
 cd /
 ulimit -c 0
+case "$*" in *RAISE_FILES=1*) ulimit -n "$(ulimit -Hn)" ;; esac
 set +e
 env -i PATH=/bin "$@" unshare --root="$root" --wd=/w "$program"
 exit $?
 "#;
 
-fn in_root(root: &Path, case: &Case) -> Said {
+fn in_root(root: &Path, case: &Case, policy: &str) -> Said {
+    let env: Vec<String> = case
+        .settings
+        .env
+        .iter()
+        .map(|(k, v)| format!("{k}={v}"))
+        .chain((!policy.is_empty()).then(|| policy.to_owned()))
+        .collect();
+    enter(
+        root,
+        &format!("/bin/{}", case.name),
+        &case.settings.args,
+        &env,
+    )
+}
+
+/// Runs a program in a root that has empty folders `proc`, `dev` and `w`, as a container engine
+/// would: `/w` is an empty file system and the working directory.
+pub fn enter(
+    root: &Path,
+    program: &str,
+    args: &[impl AsRef<str>],
+    env: &[impl AsRef<str>],
+) -> Said {
     let mut script = ENTER.to_owned();
-    if !case.settings.args.is_empty() {
-        let args = case.settings.args.iter().map(|a| format!(" '{a}'"));
+    if !args.is_empty() {
+        let args = args.iter().map(|a| format!(" '{}'", a.as_ref()));
         script = script.replace(
             "\"$program\"\nexit",
             &format!("\"$program\"{}\nexit", args.collect::<String>()),
@@ -297,7 +395,7 @@ fn in_root(root: &Path, case: &Case) -> Said {
         ])
         .args(["sh", "-c", &script, "sh"])
         .arg(root)
-        .arg(format!("/bin/{}", case.name))
-        .args(case.settings.env.iter().map(|(k, v)| format!("{k}={v}")));
+        .arg(program)
+        .args(env.iter().map(AsRef::as_ref));
     run_with(&mut command, b"standard input\n")
 }

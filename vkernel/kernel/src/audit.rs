@@ -11,11 +11,12 @@
 
 mod config;
 mod json;
+mod stream;
 mod time;
 
 use std::{
     fmt, io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::OwnedFd,
     path::PathBuf,
     sync::{
         Arc,
@@ -28,6 +29,7 @@ use megabinary_format::Digest;
 
 pub use config::ENV;
 use json::Line;
+use stream::Stream;
 
 /// Longest line in bytes, line end included: PIPE_BUF of Linux (`pipe(7)`).
 pub const MAX_LINE: usize = 4096;
@@ -43,7 +45,7 @@ pub struct Audit {
 
 #[derive(Debug)]
 struct Sink {
-    fd: OwnedFd,
+    stream: Stream,
     /// Events lost since the last line that was written.
     dropped: AtomicU64,
 }
@@ -106,9 +108,21 @@ impl Audit {
     pub fn to_fd(fd: OwnedFd) -> Audit {
         Audit {
             sink: Some(Arc::new(Sink {
-                fd,
+                stream: Stream::new(fd),
                 dropped: AtomicU64::new(0),
             })),
+        }
+    }
+
+    /// Moves the stream's descriptor out of a guest's reach, for all clones. Only in a process that
+    /// has one thread.
+    pub(crate) fn move_by(
+        &self,
+        act: impl FnOnce(OwnedFd) -> io::Result<OwnedFd>,
+    ) -> io::Result<()> {
+        match &self.sink {
+            Some(sink) => sink.stream.move_by(act),
+            None => Ok(()),
         }
     }
 
@@ -214,7 +228,7 @@ impl Audit {
 
     /// The stream's descriptor.
     pub(crate) fn raw_fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
-        self.sink.as_ref().map(|sink| sink.fd.as_fd())
+        self.sink.as_ref().map(|sink| sink.stream.fd())
     }
 }
 
@@ -228,7 +242,7 @@ impl Sink {
     /// non-blocking mode can do that to so short a line).
     fn write(&self, line: &[u8]) -> bool {
         loop {
-            match rustix::io::write(&self.fd, line) {
+            match rustix::io::write(self.stream.fd(), line) {
                 Err(rustix::io::Errno::INTR) => continue,
                 done => return done == Ok(line.len()),
             }

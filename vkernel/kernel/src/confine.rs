@@ -19,6 +19,7 @@
 
 mod bpf;
 mod calls;
+pub mod files;
 mod filter;
 mod landlock;
 pub mod stack;

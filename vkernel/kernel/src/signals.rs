@@ -15,7 +15,7 @@ mod wall;
 
 use std::{io, mem, ptr};
 
-pub use wall::arm_wall_time;
+pub use wall::{arm_cpu_time, arm_wall_time};
 
 /// Signals that ask a process to end, and end it.
 const ENDING: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];

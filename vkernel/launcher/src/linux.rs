@@ -5,7 +5,7 @@
 
 use std::{os::fd::OwnedFd, sync::Arc};
 
-use megabinary_format::{Index, Module, Policy};
+use megabinary_format::{Index, Module};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 use vkernel_engine::{LinuxMachines, LinuxOutcome};
 use vkernel_kernel::{
@@ -41,7 +41,6 @@ pub(crate) fn run(
             "snapshots of modules with Linux system calls are not supported yet",
         ));
     }
-    refuse_policy(&payload.index.policy)?;
     reserve_stack()?;
     let mut image = image(payload, &guest)?;
     let file = payload::own_file()?;
@@ -61,11 +60,9 @@ pub(crate) fn run(
         .own(file)
         .map_err(Failure::host("keeping the megabinary open"))?;
     let file: Arc<OwnedFd> = Arc::new(file);
-    if let Some(limit) = payload.index.policy.wall_time_max_ms {
-        signals::arm_wall_time(limit, &settings.audit)
-            .map_err(Failure::host("arming the wall-clock limit"))?;
-    }
     confine(&payload.index, directories.as_ref())?;
+    host.watch()
+        .map_err(Failure::host("watching the limits of time"))?;
     let mut machines = LinuxMachines::default();
     loop {
         let module = module(&payload.index, image.module)?;
@@ -117,22 +114,6 @@ fn module(index: &Index, at: u32) -> Result<&Module, Failure> {
         .modules
         .get(at as usize)
         .ok_or_else(|| Failure::new("the index names a module that it does not have"))
-}
-
-/// What the vkernel does not enforce on this personality yet must not be passed over.
-fn refuse_policy(policy: &Policy) -> Result<(), Failure> {
-    let unsupported = [
-        (policy.read_only_root, "read-only-root"),
-        (!policy.read_only.is_empty(), "read-only"),
-        (!policy.hidden.is_empty(), "hidden"),
-    ];
-    match unsupported.iter().find(|(is_set, _)| *is_set) {
-        Some((_, key)) => Err(Failure::new(format!(
-            "the policy sets `{key}`, which is not enforced for programs with Linux system calls \
-             yet"
-        ))),
-        None => Ok(()),
-    }
 }
 
 /// Makes the guest's root the process's own, so that the host kernel resolves paths in it. Outside

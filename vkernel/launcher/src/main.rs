@@ -15,9 +15,12 @@ mod info;
 mod linux;
 #[cfg(feature = "linux")]
 mod mounts;
+mod narrow;
 mod payload;
 mod request;
 mod settings;
+
+use std::sync::Arc;
 
 use vkernel_kernel::{audit::LaunchEvent, confine, signals};
 
@@ -50,10 +53,14 @@ extern "C" fn main() -> i32 {
 fn run() -> Result<i32, Failure> {
     signals::install().map_err(Failure::host("taking over signals"))?;
     let settings = Settings::from_environment()?;
-    let payload = Payload::of_this_process()?;
+    let mut payload = Payload::of_this_process()?;
     payload.verify(settings.trusted_key)?;
     if settings.verify_all {
         payload.verify_segments()?;
+    }
+    if let Some(text) = &settings.policy {
+        narrow::narrow(&mut Arc::make_mut(&mut payload.index).policy, text)
+            .map_err(Failure::new)?;
     }
     let request = Request::from_arguments(&payload.index, std::env::args_os().collect())?;
     match request.resolve(&payload, &settings) {
@@ -75,6 +82,9 @@ fn launch(payload: &Payload, settings: &Settings, guest: Guest<'_>) -> Result<i3
         module: &guest.module.digest,
         argv: &guest.argv,
     });
+    if let Some(most) = payload.index.policy.file_size_max {
+        confine::files::limit_size(most).map_err(Failure::host("limiting the size of files"))?;
+    }
     #[cfg(feature = "linux")]
     if linux::wanted(guest.module) {
         return linux::run(payload, settings, guest);
@@ -86,6 +96,9 @@ fn launch(payload: &Payload, settings: &Settings, guest: Guest<'_>) -> Result<i3
     if let Some(limit) = payload.index.policy.wall_time_max_ms {
         signals::arm_wall_time(limit, &audit)
             .map_err(Failure::host("arming the wall-clock limit"))?;
+    }
+    if let Some(limit) = payload.index.policy.cpu_time_max_ms {
+        signals::arm_cpu_time(limit, &audit).map_err(Failure::host("arming the CPU-time limit"))?;
     }
     confine::apply(confine::Surface::Wasi, &calls, directories.as_ref())
         .map_err(Failure::confine)?;

@@ -11,6 +11,8 @@ use crate::failure::Failure;
 const VERIFY: &str = "VKERNEL_VERIFY";
 /// A minisign public key that must have signed the index.
 const KEY: &str = "VKERNEL_KEY";
+/// What the policy is to allow less than the image's own.
+const POLICY: &str = "VKERNEL_POLICY";
 /// Names that start like this are ours.
 const PREFIX: &[u8] = b"VKERNEL_";
 
@@ -19,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) audit: Audit,
     pub(crate) verify_all: bool,
     pub(crate) trusted_key: Option<PublicKey>,
+    /// `KEY=VALUE;…`, see [`crate::narrow`].
+    pub(crate) policy: Option<String>,
     /// The guest's environment: everything else, `NAME=VALUE` each.
     pub(crate) guest_env: Vec<Vec<u8>>,
 }
@@ -44,6 +48,11 @@ impl Settings {
             }
             Err(error) => return Err(Failure::new(format!("{KEY}: {error}"))),
         };
+        let policy = match env::var(POLICY) {
+            Err(env::VarError::NotPresent) => None,
+            Ok(text) => Some(text),
+            Err(error) => return Err(Failure::new(format!("{POLICY}: {error}"))),
+        };
         let guest_env = env::vars_os()
             .map(|(name, value)| (name.into_vec(), value))
             .filter(|(name, _)| !name.starts_with(PREFIX))
@@ -53,6 +62,7 @@ impl Settings {
             audit,
             verify_all,
             trusted_key,
+            policy,
             guest_env,
         })
     }

@@ -145,6 +145,11 @@ pub(crate) fn full() -> Index {
             memory_max: Some(1 << 32),
             open_files_max: Some(0),
             wall_time_max_ms: None,
+            cpu_time_max_ms: Some(1500),
+            file_size_max: Some(1 << 33),
+            processes_max: None,
+            threads_max: Some(7),
+            network: Some(NetworkRule::loopback()),
             read_only_root: true,
             read_only: vec!["/usr".into()],
             hidden: vec!["/proc".into(), "/sys".into()],
@@ -228,6 +233,7 @@ prop_compose! {
         limits in (any::<Option<u64>>(), any::<Option<u32>>(), any::<Option<u64>>(), any::<bool>()),
         hidden in prop::collection::vec("(/[a-z]{1,4}){1,2}", 0..3),
         digests in (digest(), digest()),
+        network in any::<bool>(),
     ) -> Index {
         let entries: Vec<Entry> = entries.into_iter().map(|(digest, name, env, argv_prefix)| Entry {
             digest,
@@ -248,6 +254,8 @@ prop_compose! {
             trees: trees.into_iter().map(|(mount, nodes)| FileTree { mount, nodes }).collect(),
             policy: Policy {
                 memory_max: limits.0, open_files_max: limits.1, wall_time_max_ms: limits.2,
+                cpu_time_max_ms: limits.2, file_size_max: limits.0, processes_max: limits.1,
+                threads_max: limits.1, network: network.then(NetworkRule::loopback),
                 read_only_root: limits.3, read_only: hidden.clone(), hidden,
             },
             segments: vec![

@@ -1,6 +1,8 @@
 //! `RecipeFile` to `Layer`: files, trees, image settings, policy, components.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
+
+use megabinary_format::NetworkRule;
 
 use super::{
     layer::{ImageLayer, PolicyLayer, Target},
@@ -8,7 +10,7 @@ use super::{
 };
 use crate::{
     Component, Content, ImageFile, ProblemKind, Tree, TreeEntry, value,
-    written::{At, ComponentTable, FileTable, ImageTable, PolicyTable, TreeTable},
+    written::{At, ComponentTable, FileTable, ImageTable, NetworkValue, PolicyTable, TreeTable},
 };
 
 impl Lower<'_> {
@@ -197,22 +199,82 @@ impl Lower<'_> {
             self.want(size.is_some(), at, wanted);
             size
         });
-        let wall_time_max_ms = table.wall_time_max.as_ref().and_then(|at| {
-            let time = value::duration_ms(&at.value).filter(|t| *t != 0);
-            self.want(
-                time.is_some(),
-                at,
-                "a time: a number and `ms`, `s`, `m` or `h`",
-            );
-            time
+        let wall_time_max_ms = self.time(table.wall_time_max.as_ref());
+        let cpu_time_max_ms = self.time(table.cpu_time_max.as_ref());
+        let file_size_max = table.file_size_max.as_ref().and_then(|at| {
+            let size = value::size(&at.value);
+            let wanted = "a size: a number and `B`, `KiB`, `MiB` or `GiB`";
+            self.want(size.is_some(), at, wanted);
+            size
         });
         PolicyLayer {
             memory_max,
             open_files_max: table.open_files_max.as_ref().map(|n| n.value),
             wall_time_max_ms,
+            cpu_time_max_ms,
+            file_size_max,
+            processes_max: self.at_least_one(table.processes_max.as_ref()),
+            threads_max: self.at_least_one(table.threads_max.as_ref()),
+            network: table.network.as_ref().map(|at| self.network(at)),
             read_only_root: table.read_only_root,
             read_only: table.read_only.iter().map(|p| self.folder(p)).collect(),
             hidden: table.hidden.iter().map(|p| self.image_path(p)).collect(),
         }
     }
+
+    fn time(&mut self, at: Option<&At<String>>) -> Option<u64> {
+        let at = at?;
+        let time = value::duration_ms(&at.value).filter(|t| *t != 0);
+        let wanted = "a time: a number and `ms`, `s`, `m` or `h`";
+        self.want(time.is_some(), at, wanted);
+        time
+    }
+
+    fn at_least_one(&mut self, at: Option<&At<u32>>) -> Option<u32> {
+        let at = at?;
+        if at.value == 0 {
+            self.bad(&at.span, "0", "a number above 0: the program itself is one");
+        }
+        Some(at.value)
+    }
+
+    /// The rules of the network; `None` for all.
+    fn network(&mut self, at: &At<NetworkValue>) -> Option<Vec<String>> {
+        let texts = match &at.value {
+            NetworkValue::Word(word) => match word.as_str() {
+                "all" => return None,
+                "none" => return Some(Vec::new()),
+                "loopback" => {
+                    let rules = NetworkRule::loopback();
+                    return Some(rules.iter().map(NetworkRule::to_string).collect());
+                }
+                _ => {
+                    let wanted = "`none`, `loopback`, `all` or a list of addresses";
+                    self.bad(&at.span, word, wanted);
+                    return None;
+                }
+            },
+            NetworkValue::Rules(texts) => texts,
+        };
+        let mut rules = Vec::new();
+        for text in texts {
+            match text.parse::<NetworkRule>() {
+                Ok(rule) => rules.push(rule),
+                Err(_) => self.bad(&at.span, text, RULE),
+            }
+        }
+        rules.sort_unstable();
+        rules.dedup();
+        Some(rules.iter().map(NetworkRule::to_string).collect())
+    }
+
+    fn bad(&mut self, span: &Range<usize>, value: &str, wanted: &'static str) {
+        let value = value.to_owned();
+        self.fail(span, ProblemKind::BadValue { value, wanted });
+    }
 }
+
+/// What a rule of the network looks like.
+const RULE: &str = "an address with, perhaps, a prefix and ports, such as `192.0.2.7:443`, \
+                    `10.0.0.0/8` or `[2001:db8::]/32:8000-8999`; a name of a host is none, because \
+                    programs look names up by themselves: write its address";

@@ -82,6 +82,12 @@ pub(super) struct PolicyLayer {
     pub(super) memory_max: Option<u64>,
     pub(super) open_files_max: Option<u32>,
     pub(super) wall_time_max_ms: Option<u64>,
+    pub(super) cpu_time_max_ms: Option<u64>,
+    pub(super) file_size_max: Option<u64>,
+    pub(super) processes_max: Option<u32>,
+    pub(super) threads_max: Option<u32>,
+    /// What was written; all is `Some(None)`.
+    pub(super) network: Option<Option<Vec<String>>>,
     pub(super) read_only_root: Option<bool>,
     pub(super) read_only: Vec<String>,
     pub(super) hidden: Vec<String>,

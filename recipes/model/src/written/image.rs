@@ -51,6 +51,20 @@ pub struct PolicyTable {
     pub open_files_max: Option<At<u32>>,
     /// Longest time a program may run: `"30s"`; units `ms`, `s`, `m`, `h`. Default: no limit.
     pub wall_time_max: Option<At<String>>,
+    /// Most CPU time of a process: `"10s"`; units as of `wall-time-max`. Default: no limit.
+    pub cpu_time_max: Option<At<String>>,
+    /// Largest file that a program can write: `"1GiB"`; units as of `memory-max`, and `B`. Default:
+    /// the host's limit.
+    pub file_size_max: Option<At<String>>,
+    /// Most processes at once of what one start of a program began, itself included. Default: the
+    /// host's limit.
+    pub processes_max: Option<At<u32>>,
+    /// Most threads of a process. Default: the host's limit.
+    pub threads_max: Option<At<u32>>,
+    /// Whom programs may talk to, and where they may listen: `"none"`, `"loopback"`, `"all"`, or a
+    /// list of addresses with prefix and ports, `["10.0.0.0/8", "192.0.2.7:443"]`; see
+    /// [the policy](policy.md). Default: `"all"`, what the container engine's network gives.
+    pub network: Option<At<NetworkValue>>,
     /// Whether programs may write nowhere at all. Default: `false`.
     pub read_only_root: Option<bool>,
     /// Absolute paths below which programs may not write.
@@ -59,6 +73,16 @@ pub struct PolicyTable {
     /// Absolute paths that do not exist for programs.
     #[serde(default)]
     pub hidden: Vec<At<String>>,
+}
+
+/// A network policy as it is written.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum NetworkValue {
+    /// `none`, `loopback` or `all`.
+    Word(String),
+    /// Addresses with prefix and ports.
+    Rules(Vec<String>),
 }
 
 /// Something that the image contains, for its bill of materials (SBOM).

@@ -17,7 +17,7 @@ mod source;
 pub use at::At;
 pub use build::BuildTable;
 pub use content::{EntryTable, FileTable, TreeTable};
-pub use image::{ComponentTable, ImageTable, PolicyTable};
+pub use image::{ComponentTable, ImageTable, NetworkValue, PolicyTable};
 pub use module::{GraftTable, ModuleTable, PreloadTable, ProgramTable, SnapshotTable};
 pub use source::SourceTable;
 

@@ -67,6 +67,7 @@ fn plan() -> LinkPlan {
         policy: Policy {
             memory_max: Some(1 << 30),
             hidden: vec!["/etc".into()],
+            network: Some(megabinary_format::NetworkRule::loopback()),
             ..Policy::default()
         },
     }

@@ -22,7 +22,9 @@ pub(super) fn spawn(running: &Arc<Running>, caller: &Thread, argument: i32) -> R
         return Err(Errno::NOSYS);
     }
     let (tell, told) = mpsc::sync_channel(1);
-    running.process.thread_begins();
+    if !running.process.thread_begins() {
+        return Err(Errno::AGAIN);
+    }
     let shared = Arc::clone(&running);
     let started = caller.with_signals_blocked(|| {
         Builder::new().stack_size(GUEST_STACK + HOST_STACK).spawn({

@@ -8,7 +8,8 @@
 //! since both ends of a rename are guarded too, and a guarded file gets no second name, since
 //! links to it are refused. Programs are also recognised by identity (device and inode).
 //!
-//! Invariant: `VKERNEL_DIR` of a root mount is always hidden.
+//! Invariant: `VKERNEL_DIR` of a root mount is always hidden, or, where the process's root is the
+//! guest's, kept as it is.
 
 use std::sync::OnceLock;
 
@@ -42,6 +43,8 @@ struct Programs {
 pub(crate) struct Guard {
     hidden: Vec<Vec<u8>>,
     read_only: Vec<Vec<u8>>,
+    /// Folders that can be seen and, like programs, not changed.
+    kept: Vec<Vec<u8>>,
     /// Guest paths of programs; resolved at the first change that a guest attempts.
     program_paths: Vec<String>,
     programs: OnceLock<Programs>,
@@ -50,6 +53,9 @@ pub(crate) struct Guard {
 
 /// Reason in refusals.
 const PROGRAM: &str = "path is an installed program";
+
+/// Reason in refusals.
+const VKERNEL: &str = "path is the vkernel's own";
 
 /// Finds the file at a guest path: its real path and identity. The resolution is the caller's.
 pub(crate) type Find<'a> = &'a dyn Fn(&str) -> Option<(Vec<u8>, Identity)>;
@@ -82,10 +88,44 @@ impl Guard {
         Guard {
             hidden,
             read_only,
+            kept: Vec::new(),
             program_paths: programs.into_iter().map(|program| program.path).collect(),
             programs: OnceLock::new(),
             audit,
         }
+    }
+
+    /// For a process whose own root is the guest's: real paths are the guest's. `VKERNEL_DIR` can be
+    /// seen there, since the host kernel answers what only looks.
+    pub(crate) fn of_own_root(
+        policy: &Policy,
+        programs: Vec<Program>,
+        bases: &[Base],
+        audit: Audit,
+        find: Find<'_>,
+    ) -> Guard {
+        let mut guard = Guard::new(policy, programs, bases, audit, find);
+        if policy.read_only_root {
+            guard.read_only.push(b"/".to_vec());
+        }
+        guard.kept.push(VKERNEL_DIR.as_bytes().to_vec());
+        guard
+    }
+
+    /// Whether anything is hidden.
+    pub(crate) fn hides_something(&self) -> bool {
+        !self.hidden.is_empty()
+    }
+
+    /// Whether anything is hidden or read-only.
+    pub(crate) fn guards_something(&self) -> bool {
+        self.hides_something() || !self.read_only.is_empty()
+    }
+
+    /// Whether a folder's entries may be hidden.
+    pub(crate) fn hides_in(&self, folder: &[u8]) -> bool {
+        let mut hidden = self.hidden.iter();
+        hidden.any(|inner| inner != folder && path::is_within(inner, folder))
     }
 
     /// ENOENT for what is hidden.
@@ -136,6 +176,10 @@ impl Guard {
         bases: &[Base],
         find: Find<'_>,
     ) -> Result<()> {
+        let own = |kept: &Vec<u8>| path::is_within(kept, real) || path::is_within(real, kept);
+        if self.kept.iter().any(own) {
+            return Err(self.refuse(operation, real, VKERNEL, Errno::ACCESS));
+        }
         let Some(programs) = self.programs(bases, find) else {
             return Ok(());
         };
@@ -157,6 +201,9 @@ impl Guard {
         bases: &[Base],
         find: Find<'_>,
     ) -> Result<()> {
+        if self.kept.iter().any(|kept| path::is_within(real, kept)) {
+            return Err(self.refuse(operation, real, VKERNEL, Errno::ACCESS));
+        }
         match self.programs(bases, find) {
             Some(programs) if programs.identities.contains(&identity) => {
                 Err(self.refuse(operation, real, PROGRAM, Errno::ACCESS))

@@ -58,6 +58,11 @@ impl Cx<'_> {
     pub fn memory(&self) -> Memory {
         self.process.space.memory()
     }
+
+    /// Whether no other guest thread runs in the process.
+    pub(super) fn alone(&self) -> bool {
+        self.process.threads() == 1
+    }
 }
 
 /// The `i64` that the guest gets.

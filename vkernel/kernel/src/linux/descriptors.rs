@@ -14,8 +14,9 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 
-/// How many descriptors the vkernel may keep for itself.
-const OWN: u64 = 16;
+/// How many descriptors the vkernel may keep for itself: its few own, and one or two for each call
+/// that threads have judged at the same time.
+const OWN: u64 = 64;
 
 /// Most descriptors of a guest, whatever the host would allow.
 const MOST: u64 = 1 << 20;
@@ -72,18 +73,31 @@ impl Limit {
 
     /// Moves a descriptor of the vkernel out of the guest's reach.
     pub(super) fn own(self, descriptor: OwnedFd) -> io::Result<OwnedFd> {
-        // The limit holds for new numbers; for this one call it is out of the way.
-        let now = getrlimit(Resource::Nofile);
+        let _lifted = self.lift()?;
+        duplicate_above(&descriptor, self.0)
+    }
+
+    /// Lets new numbers of the vkernel lie above the limit, until the value is dropped.
+    pub(super) fn lift(self) -> Result<Lifted, Errno> {
+        let before = getrlimit(Resource::Nofile);
         setrlimit(
             Resource::Nofile,
             Rlimit {
-                current: Some(now.maximum.unwrap_or(MOST + OWN)),
-                maximum: now.maximum,
+                current: Some(self.0 as u64 + OWN),
+                maximum: before.maximum,
             },
         )?;
-        let moved = duplicate_above(&descriptor, self.0);
-        setrlimit(Resource::Nofile, now)?;
-        moved
+        Ok(Lifted(before))
+    }
+}
+
+/// The limit is out of the way for the vkernel's own descriptors.
+pub(super) struct Lifted(Rlimit);
+
+impl Drop for Lifted {
+    fn drop(&mut self) {
+        // It was the limit before, so that it can be again.
+        let _ = setrlimit(Resource::Nofile, self.0);
     }
 }
 

@@ -21,7 +21,10 @@ mod descriptors;
 mod faults;
 pub mod guest;
 mod host;
+mod network;
 mod page;
+mod paths;
+mod population;
 mod process;
 mod robust;
 pub mod signals;
@@ -29,6 +32,7 @@ pub mod space;
 mod table;
 mod thread;
 mod title;
+mod watchdog;
 
 pub use call::{Answer, Args, Cx, Stop, answer};
 pub(crate) use calls::IOCTLS;

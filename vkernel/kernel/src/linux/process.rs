@@ -9,18 +9,23 @@ use std::{
     os::fd::OwnedFd,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
 use megabinary_format::{Digest, Index};
+use rustix::process::{Resource, getrlimit};
 
 use super::{
     descriptors::{self, Limit},
     guest::Memory,
+    network::Network,
+    paths::Paths,
+    population::Population,
     signals::{self, COUNT, HostAction, SYNCHRONOUS, bit},
     space::Space,
     title::{Copies, Copy, Strings, Title},
+    watchdog::{self, Times},
 };
 use crate::{audit::Audit, exec};
 
@@ -84,6 +89,13 @@ pub struct Host {
     /// Where events go.
     pub audit: Audit,
     limit: Limit,
+    pub(super) paths: Paths,
+    /// The guest's hard limit of descriptors.
+    pub(super) files_hard: AtomicU64,
+    pub(super) network: Network,
+    /// The processes of the sandbox, if their number is limited.
+    pub(super) population: Option<Population>,
+    pub(super) times: Times,
     title: Title,
     /// What is done on each signal.
     actions: Mutex<[Action; COUNT]>,
@@ -97,7 +109,14 @@ impl Host {
         for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
             signals::set_action(signal, HostAction::Default)?;
         }
+        let hard = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
         let limit = Limit::establish(index.policy.open_files_max)?;
+        audit.move_by(|fd| limit.own(fd))?;
+        let paths = Paths::new(&index, &audit, limit)?;
+        let policy = &index.policy;
+        let network = Network::new(policy.network.clone());
+        let population = policy.processes_max.map(Population::new).transpose()?;
+        let times = Times::new(policy.wall_time_max_ms, policy.cpu_time_max_ms);
         let mut actions = [Action::default(); COUNT];
         for (signal, action) in (1..).zip(&mut actions) {
             if signals::is_ignored(signal) {
@@ -108,6 +127,11 @@ impl Host {
             index,
             audit,
             limit,
+            paths,
+            files_hard: AtomicU64::new(hard),
+            network,
+            population,
+            times,
             title,
             actions: Mutex::new(actions),
         })
@@ -118,8 +142,25 @@ impl Host {
         self.limit.own(descriptor)
     }
 
+    /// Watches the time that the process takes. Called when it is confined.
+    pub fn watch(self: &Arc<Host>) -> io::Result<()> {
+        let before = signals::mask();
+        signals::set_mask(u64::MAX);
+        let started = watchdog::start(self);
+        signals::set_mask(before);
+        started
+    }
+
+    /// The process ends.
+    pub(super) fn leave(&self) {
+        if let Some(population) = &self.population {
+            population.leave();
+        }
+    }
+
     /// Ends the process as the signal does by default.
     pub fn die(&self, program: &[u8], signal: i32) -> ! {
+        self.leave();
         self.audit
             .exit(program, vkernel_abi::exit::SIGNAL_BASE + signal);
         let _ = signals::set_action(signal, HostAction::Default);
@@ -161,6 +202,12 @@ impl Host {
                 let _ = set_default(signal);
             }
         }
+    }
+
+    /// Records that a limit on what there may be of something was met.
+    pub(super) fn refuse_another(&self, what: &str, limit: &str) {
+        let reason = format!("the policy allows no more of them (policy `{limit}`)");
+        self.audit.refuse(what, b"", &reason, "EAGAIN");
     }
 
     fn actions(&self) -> MutexGuard<'_, [Action; COUNT]> {
@@ -223,9 +270,17 @@ impl LinuxProcess {
         self.threads.load(Ordering::SeqCst)
     }
 
-    /// Counts a thread that begins.
-    pub fn thread_begins(&self) {
-        self.threads.fetch_add(1, Ordering::SeqCst);
+    /// Counts a thread that begins. Not if the policy has no room for it; then the call that wants
+    /// it gets EAGAIN.
+    pub fn thread_begins(&self) -> bool {
+        let most = self.host.index.policy.threads_max.unwrap_or(u32::MAX);
+        let (set, fetch) = (Ordering::SeqCst, Ordering::SeqCst);
+        let another = |now: u32| now.checked_add(1).filter(|n| *n <= most);
+        let counted = self.threads.fetch_update(set, fetch, another).is_ok();
+        if !counted {
+            self.host.refuse_another("thread", "threads_max");
+        }
+        counted
     }
 
     /// Counts a thread that ended; whether it was the last one.
@@ -236,11 +291,18 @@ impl LinuxProcess {
     /// In the child of a `fork`, which has one thread.
     pub(super) fn after_fork(&self) {
         self.threads.store(1, Ordering::SeqCst);
+        self.host.paths.private.after_fork();
+        // The parent's watchdog is no thread of this process.
+        if watchdog::start(&self.host).is_err() {
+            // Without it the limits would not hold.
+            self.die(rustix::process::Signal::KILL.as_raw());
+        }
     }
 
     /// Ends the whole process.
     pub fn exit(&self, status: i32) -> ! {
         self.host.audit.exit(&self.image.program, status & 0xff);
+        self.host.leave();
         // SAFETY: _exit has no preconditions.
         #[allow(unsafe_code)]
         unsafe {

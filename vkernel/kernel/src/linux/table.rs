@@ -5,7 +5,7 @@
 
 use super::{
     call::{Answer, Args, Cx, Stop},
-    calls, host,
+    calls, host, paths,
 };
 
 /// How far a call is supported.
@@ -50,6 +50,13 @@ pub struct Row {
     pub about_stacks: bool,
     /// Host calls that it can cause, besides its own number and the runtime's.
     pub host: &'static [i64],
+    /// Its name. Filled in by the table, as what follows.
+    pub name: &'static str,
+    /// Which arguments are paths, and what is done with them: see [`paths::arguments`]. Empty if
+    /// none is.
+    pub(super) paths: &'static str,
+    /// All its paths are only looked at.
+    only_looks: bool,
 }
 
 impl Row {
@@ -73,6 +80,9 @@ impl Row {
             restarts: false,
             about_stacks: false,
             host: &[],
+            name: "",
+            paths: "",
+            only_looks: false,
         }
     }
 
@@ -128,7 +138,13 @@ impl Row {
         ];
         let made = !OURS.contains(&self.number) && !matches!(self.handler, Handler::Refuse);
         let own = made.then_some(self.number);
-        own.into_iter().chain(self.host.iter().copied())
+        let judging = match self.paths.is_empty() {
+            true => &[][..],
+            false => paths::HOST_CALLS,
+        };
+        own.into_iter()
+            .chain(self.host.iter().copied())
+            .chain(judging.iter().copied())
     }
 
     /// Whether the call, ended by a signal, is begun again after handlers with SA_RESTART
@@ -164,16 +180,14 @@ impl Row {
         match self.handler {
             Handler::Call(function) => function(cx, args),
             Handler::Refuse => {
-                let name = vkernel_abi::wali::SYSCALLS
-                    .iter()
-                    .find(|call| i64::from(call.number) == self.number)
-                    .map_or("a system call", |call| call.name);
+                let program = &cx.process.image.program;
                 cx.process
                     .host
                     .audit
-                    .refuse(name, &cx.process.image.program, self.note, "EPERM");
+                    .refuse(self.name, program, self.note, "EPERM");
                 Err(rustix::io::Errno::PERM.into())
             }
+            Handler::Pass(kinds) if self.is_judged(cx) => paths::pass(cx, self, kinds, args),
             Handler::Pass(kinds) => {
                 let (memory, descriptors) = (cx.memory(), cx.process.descriptors());
                 let mut passed = [0; 6];
@@ -189,6 +203,12 @@ impl Row {
                 self.pass_on(cx, &passed)
             }
         }
+    }
+
+    /// Whether the policy has something to say about the call's paths.
+    fn is_judged(&self, cx: &Cx<'_>) -> bool {
+        let reach = cx.process.host.paths.reach;
+        !self.paths.is_empty() && (!self.only_looks || reach == paths::Reach::Everything)
     }
 
     /// Makes the host's call of this number with arguments that are the host's already.
@@ -254,12 +274,30 @@ const fn table() -> [Option<Row>; NUMBERS] {
         while at < rows.len() {
             let number = rows[at].number as usize;
             assert!(table[number].is_none(), "two rows for one number");
-            table[number] = Some(rows[at]);
+            let mut row = rows[at];
+            row.name = name(row.number);
+            row.paths = paths::arguments::letters(row.number);
+            row.only_looks = paths::arguments::only_look(row.paths);
+            table[number] = Some(row);
             at += 1;
         }
         family += 1;
     }
     table
+}
+
+/// The name of a call of the interface.
+const fn name(number: i64) -> &'static str {
+    let calls = vkernel_abi::wali::SYSCALLS;
+    let mut at = 0;
+    while at < calls.len() {
+        if calls[at].number as i64 == number {
+            return calls[at].name;
+        }
+        at += 1;
+    }
+    // Another test says that there is none.
+    ""
 }
 
 #[cfg(test)]

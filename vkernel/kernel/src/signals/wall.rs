@@ -1,4 +1,4 @@
-//! The wall-clock limit: a timer whose handler reports and ends the process.
+//! The limits of time: timers whose handlers report and end the process.
 //!
 //! Everything that the handler prints is formatted when the timer is armed; it adds the time only.
 
@@ -21,8 +21,9 @@ struct Report {
     _stream: Audit,
 }
 
-/// The report of the armed limit; leaked, because a handler may be reading it.
-static REPORT: AtomicPtr<Report> = AtomicPtr::new(ptr::null_mut());
+/// The reports of the armed limits; leaked, because a handler may be reading them.
+static WALL: AtomicPtr<Report> = AtomicPtr::new(ptr::null_mut());
+static CPU: AtomicPtr<Report> = AtomicPtr::new(ptr::null_mut());
 
 /// Ends the process `milliseconds` from now, with a message on stderr, a `limit` event and the
 /// exit status [`vkernel_abi::exit::LIMIT`]. Arming again replaces the limit.
@@ -31,20 +32,36 @@ static REPORT: AtomicPtr<Report> = AtomicPtr::new(ptr::null_mut());
 /// inherit the timer. Call it before [`crate::confine::apply`], which forbids changing timers, so
 /// that nothing can disarm the limit later.
 pub fn arm_wall_time(milliseconds: u64, audit: &Audit) -> io::Result<()> {
-    let report = Box::new(Report {
+    let report = report("wall-clock", "wall_time_max_ms", milliseconds, audit);
+    WALL.store(report, Ordering::Release);
+    let handler: extern "C" fn(libc::c_int) = wall_reached;
+    super::set(libc::SIGALRM, handler as libc::sighandler_t, 0)?;
+    start(libc::ITIMER_REAL, milliseconds)
+}
+
+/// As [`arm_wall_time`], for the time that processors have worked for the process (ITIMER_PROF).
+pub fn arm_cpu_time(milliseconds: u64, audit: &Audit) -> io::Result<()> {
+    let report = report("CPU-time", "cpu_time_max_ms", milliseconds, audit);
+    CPU.store(report, Ordering::Release);
+    let handler: extern "C" fn(libc::c_int) = cpu_reached;
+    super::set(libc::SIGPROF, handler as libc::sighandler_t, 0)?;
+    start(libc::ITIMER_PROF, milliseconds)
+}
+
+fn report(what: &str, key: &str, milliseconds: u64, audit: &Audit) -> *mut Report {
+    Box::into_raw(Box::new(Report {
         message: format!(
-            "vkernel: ended: the wall-clock limit of {milliseconds} ms was reached \
-             (policy `wall_time_max_ms`)\n"
+            "vkernel: ended: the {what} limit of {milliseconds} ms was reached (policy `{key}`)\n"
         ),
         audit: audit.raw_fd().map(|fd| {
-            let (before, after) = Audit::limit_parts("wall_time_max_ms", milliseconds);
+            let (before, after) = Audit::limit_parts(key, milliseconds);
             (fd.as_raw_fd(), before, after)
         }),
         _stream: audit.clone(),
-    });
-    REPORT.store(Box::into_raw(report), Ordering::Release);
-    let handler: extern "C" fn(libc::c_int) = limit_reached;
-    super::set(libc::SIGALRM, handler as libc::sighandler_t, 0)?;
+    }))
+}
+
+fn start(which: libc::c_int, milliseconds: u64) -> io::Result<()> {
     let seconds = (milliseconds / 1000).min(i64::MAX as u64 / 2);
     let microseconds = match milliseconds {
         // A zero would disarm the timer instead.
@@ -62,18 +79,26 @@ pub fn arm_wall_time(milliseconds: u64, audit: &Audit) -> io::Result<()> {
         },
     };
     // SAFETY: `timer` is valid for reading; the old value is not asked for.
-    if unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut()) } != 0 {
+    if unsafe { libc::setitimer(which, &raw const timer, ptr::null_mut()) } != 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(())
 }
 
-extern "C" fn limit_reached(_: libc::c_int) {
+extern "C" fn wall_reached(_: libc::c_int) {
+    reached(&WALL);
+}
+
+extern "C" fn cpu_reached(_: libc::c_int) {
+    reached(&CPU);
+}
+
+fn reached(report: &AtomicPtr<Report>) -> ! {
     // SAFETY: the pointer is null or from `Box::into_raw`, never freed, and published with
     // release order. write, writev, clock_gettime and _exit are async-signal-safe; the buffers
     // live in the leaked report and on this stack.
     unsafe {
-        if let Some(report) = REPORT.load(Ordering::Acquire).as_ref() {
+        if let Some(report) = report.load(Ordering::Acquire).as_ref() {
             let message = report.message.as_bytes();
             libc::write(2, message.as_ptr().cast(), message.len());
             if let Some((fd, before, after)) = &report.audit {

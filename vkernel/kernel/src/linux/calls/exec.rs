@@ -15,6 +15,10 @@ use rustix::{
 
 use super::super::{
     call::{Answer, Args, Cx, Stop, word},
+    paths::{
+        Reach,
+        object::{self, Act},
+    },
     process::Image,
     table::Row,
 };
@@ -37,15 +41,25 @@ const NOTE: &str = "programs of the image and scripts for them; ELF and WebAssem
 const MOST: usize = 2 << 20;
 
 /// The host process's root is the sandbox's.
-struct HostRoot;
+struct HostRoot<'a>(&'a Cx<'a>);
 
-impl Files for HostRoot {
+impl Files for HostRoot<'_> {
     fn open(&self, path: &[u8]) -> io::Result<OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let HostRoot(cx) = self;
+        let paths = &cx.process.host.paths;
+        if paths.reach == Reach::Everything {
+            let held = paths.object(cx, AT_FDCWD, path, true)?;
+            paths.judge(cx, "execve", &held, Act::Look)?;
+            return open(object::path_of(&held));
+        }
         // Absolute: a request's paths are joined to its working directory.
-        let path = CString::new(path)?;
-        Ok(rustix::fs::openat(CWD, path, flags, Mode::empty())?)
+        open(CString::new(path)?)
     }
+}
+
+fn open(path: CString) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(CWD, path, flags, Mode::empty())?)
 }
 
 fn execve(cx: &Cx<'_>, args: &Args) -> Answer {
@@ -100,7 +114,7 @@ fn run(cx: &Cx<'_>, path: Vec<u8>, shown: Option<Vec<u8>>, argv: u32, env: u32) 
         env,
         cwd,
     };
-    match exec::resolve(&host.index, &HostRoot, request.clone()) {
+    match exec::resolve(&host.index, &HostRoot(cx), request.clone()) {
         Ok(Resolution::Launch(launch)) => {
             let mut image = Image::from(launch);
             if let Some(shown) = shown {

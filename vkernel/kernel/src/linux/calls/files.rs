@@ -1,5 +1,5 @@
 //! Files by path and by descriptor. The sandbox root is the host process's own root, so the host
-//! resolves paths; what was opened for writing is judged afterwards, by the object itself.
+//! resolves paths; what the policy says about them is in [`super::super::paths`].
 #![allow(unsafe_code)]
 
 use std::os::fd::BorrowedFd;
@@ -8,7 +8,12 @@ use libc::*;
 use rustix::io::Errno;
 
 use super::super::{
-    call::{Answer, Args, Cx, word},
+    call::{Answer, Args, Cx, Stop, word},
+    paths::{
+        Reach,
+        listing::list,
+        object::{Act, is_dots, split},
+    },
     table::{Row, pass_on},
 };
 
@@ -17,10 +22,6 @@ pub(super) const ROWS: &[Row] = &[
     Row::pass(SYS_write, "fpv").restarts(),
     Row::pass(SYS_pread64, "fpvv").restarts(),
     Row::pass(SYS_pwrite64, "fpvv").restarts(),
-    Row::call(SYS_open, open).restarts().host(&[SYS_openat]),
-    Row::call(SYS_openat, openat).restarts(),
-    Row::call(SYS_creat, creat).restarts().host(&[SYS_openat]),
-    Row::call(SYS_openat2, openat2).restarts(),
     Row::pass(SYS_close, "f"),
     Row::call(SYS_close_range, close_range),
     Row::pass(SYS_lseek, "fvv"),
@@ -34,8 +35,8 @@ pub(super) const ROWS: &[Row] = &[
     Row::pass(SYS_access, "pv"),
     Row::pass(SYS_faccessat, "dpv"),
     Row::pass(SYS_faccessat2, "dpvv"),
-    Row::pass(SYS_getdents, "fpv"),
-    Row::pass(SYS_getdents64, "fpv"),
+    Row::call(SYS_getdents, |cx, args| list(cx, SYS_getdents, args)),
+    Row::call(SYS_getdents64, |cx, args| list(cx, SYS_getdents64, args)),
     Row::pass(SYS_getcwd, "pv"),
     Row::pass(SYS_chdir, "p"),
     Row::pass(SYS_fchdir, "f"),
@@ -107,96 +108,6 @@ pub(super) const ROWS: &[Row] = &[
     Row::pass(SYS_inotify_rm_watch, "fv"),
 ];
 
-/// Magic numbers of file systems that speak for the host kernel (statfs(2)): a write there acts on
-/// processes or on the machine, and not through the system call that the policy sees.
-const KERNEL_FILE_SYSTEMS: &[i64] = &[
-    PROC_SUPER_MAGIC,
-    SYSFS_MAGIC,
-    0x6462_6720,            // debugfs
-    0x7472_6163,            // tracefs
-    0x7363_6673,            // securityfs
-    0xcafe_4a11_u32 as i64, // bpffs
-];
-
-/// Files of procfs that a process may write about itself.
-const WRITABLE: &[&str] = &["comm", "oom_score_adj", "coredump_filter"];
-
-fn open(cx: &Cx<'_>, args: &Args) -> Answer {
-    let at = i64::from(AT_FDCWD) as u64;
-    opened(cx, at, args[0], args[1], args[2])
-}
-
-fn creat(cx: &Cx<'_>, args: &Args) -> Answer {
-    let at = i64::from(AT_FDCWD) as u64;
-    let flags = (O_CREAT | O_WRONLY | O_TRUNC) as u64;
-    opened(cx, at, args[0], flags, args[1])
-}
-
-fn openat(cx: &Cx<'_>, args: &Args) -> Answer {
-    opened(cx, args[0], args[1], args[2], args[3])
-}
-
-fn opened(cx: &Cx<'_>, at: u64, path: u64, flags: u64, mode: u64) -> Answer {
-    let at = cx.process.descriptors().folder(at);
-    let host = [at, cx.memory().address(word(path)), flags, mode, 0, 0];
-    let descriptor = pass_on(cx, SYS_openat, true, &host)?;
-    judge(cx, descriptor, flags as i32)
-}
-
-fn openat2(cx: &Cx<'_>, args: &Args) -> Answer {
-    let at = cx.process.descriptors().folder(args[0]);
-    let memory = cx.memory();
-    let flags = memory.u64(word(args[2]))?;
-    let host = [
-        at,
-        memory.address(word(args[1])),
-        memory.address(word(args[2])),
-        args[3],
-        0,
-        0,
-    ];
-    let descriptor = pass_on(cx, SYS_openat2, true, &host)?;
-    judge(cx, descriptor, flags as i32)
-}
-
-/// Takes back what may not be written.
-fn judge(cx: &Cx<'_>, descriptor: i64, flags: i32) -> Answer {
-    if flags & O_ACCMODE == O_RDONLY || flags & O_PATH != 0 {
-        return Ok(descriptor);
-    }
-    // SAFETY: the host has just opened it for the guest.
-    let file = unsafe { BorrowedFd::borrow_raw(descriptor as i32) };
-    let kind = rustix::fs::fstatfs(file)?.f_type;
-    if !KERNEL_FILE_SYSTEMS.contains(&kind) || kind == PROC_SUPER_MAGIC && may_write(file) {
-        return Ok(descriptor);
-    }
-    let path = rustix::fs::readlink(format!("/proc/self/fd/{descriptor}"), Vec::new());
-    let path = path.map(|p| p.into_bytes()).unwrap_or_default();
-    cx.process.host.audit.refuse(
-        "open",
-        &path,
-        "files of the host kernel's own file systems are read-only",
-        "EACCES",
-    );
-    // SAFETY: opened above; nobody has been told of it.
-    unsafe { close(descriptor as i32) };
-    Err(Errno::ACCESS.into())
-}
-
-/// Whether it is one of the few files of procfs that are harmless. By its name there, which the
-/// host kernel tells of the open file: nobody can rename in procfs.
-fn may_write(file: BorrowedFd<'_>) -> bool {
-    use std::os::fd::AsRawFd;
-    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let Ok(path) = rustix::fs::readlink(link, Vec::new()) else {
-        return false;
-    };
-    path.to_str()
-        .ok()
-        .and_then(|path| path.rsplit('/').next())
-        .is_some_and(|name| WRITABLE.contains(&name))
-}
-
 fn readlink(cx: &Cx<'_>, args: &Args) -> Answer {
     let at = i64::from(AT_FDCWD) as u64;
     link(cx, at, args[0], args[1], args[2])
@@ -225,7 +136,30 @@ fn link(cx: &Cx<'_>, at: u64, path: u64, buffer: u64, len: u64) -> Answer {
     if name.ends_with(b"exe") && is_own_executable(at, &name) {
         return program(cx, buffer, len);
     }
+    if cx.process.host.paths.reach == Reach::Everything {
+        return link_in_view(cx, at as i32, &name, host);
+    }
     pass_on(cx, SYS_readlinkat, false, &host)
+}
+
+/// Reads a link unless it is hidden.
+fn link_in_view(cx: &Cx<'_>, at: i32, name: &[u8], mut host: Args) -> Answer {
+    const OPERATION: &str = "readlink";
+    let paths = &cx.process.host.paths;
+    // A name that cannot be a link's, or the descriptor itself.
+    let follows = name.ends_with(b"/") || is_dots(name) || split(name).is_none();
+    let held = match name.is_empty() {
+        true => paths.object_of(cx, at)?,
+        false => paths.object(cx, at, name, follows)?,
+    };
+    paths.judge(cx, OPERATION, &held, Act::Look)?;
+    host[0] = held.argument();
+    host[1] = c"".as_ptr() as u64;
+    match pass_on(cx, SYS_readlinkat, false, &host) {
+        // It is no link; an empty name says so in another way (readlink(2)).
+        Err(Stop::Errno(Errno::NOENT)) if !name.is_empty() => Err(Errno::INVAL.into()),
+        answer => answer,
+    }
 }
 
 fn program(cx: &Cx<'_>, buffer: u64, len: u64) -> Answer {

@@ -9,6 +9,7 @@ use super::{
     super::{
         call::{Answer, Args, Cx, word},
         guest::Memory,
+        paths::address::{Use, judged},
         table::{Row, pass_on},
     },
     vectors::with_vectors,
@@ -28,6 +29,9 @@ pub(super) const ROWS: &[Row] = &[
 
 /// Size of a guest's `mmsghdr`.
 const MMSGHDR: u32 = 40;
+
+/// Most bytes of control messages: more than the host takes by default (`optmem_max`, socket(7)).
+const MOST_CONTROL: usize = 128 << 10;
 
 /// UIO_MAXIOV.
 const MOST: u32 = 1024;
@@ -62,16 +66,40 @@ fn message(cx: &Cx<'_>, number: i64, descriptor: u64, header: u32, flags: u64) -
     if field(12) > MOST {
         return Err(Errno::MSGSIZE.into());
     }
+    let address = match number == SYS_sendmsg {
+        true => {
+            let (name, len) = (field(0).into(), field(4).into());
+            Some(judged(cx, "sendmsg", name, len, Use::Message)?)
+        }
+        false => None,
+    };
+    let (name, name_len) = match &address {
+        Some(address) => address.arguments(),
+        None => (memory.address(field(0)), field(4).into()),
+    };
+    let mut control = Vec::new();
+    let (control_at, control_len) = match cx.process.host.network.is_limited() {
+        true if number == SYS_sendmsg && field(20) != 0 => {
+            if field(24) as usize > MOST_CONTROL {
+                return Err(Errno::NOBUFS.into());
+            }
+            control.resize(field(24) as usize, 0);
+            memory.read(field(20), &mut control)?;
+            cx.process.host.network.judge_control(cx, &control)?;
+            (control.as_ptr() as u64, control.len() as u64)
+        }
+        _ => (memory.address(field(20)), field(24).into()),
+    };
     // A length that is negative as an int is EINVAL on Linux; here the host says so.
     with_vectors(memory, field(8), field(12).into(), |vectors| {
         let mut host = HostHeader {
-            name: memory.address(field(0)),
-            name_len: field(4),
+            name,
+            name_len: name_len as u32,
             _pad: 0,
             vectors: vectors.as_ptr() as u64,
             count: vectors.len() as u64,
-            control: memory.address(field(20)),
-            control_len: field(24).into(),
+            control: control_at,
+            control_len,
             flags: 0,
             _end: 0,
         };

@@ -7,6 +7,7 @@ mod files;
 mod limits;
 mod memory;
 mod message;
+mod open;
 mod poll;
 mod process;
 mod refused;
@@ -28,6 +29,7 @@ pub(super) const FAMILIES: &[&[Row]] = &[
     limits::ROWS,
     memory::ROWS,
     message::ROWS,
+    open::ROWS,
     poll::ROWS,
     process::ROWS,
     refused::ROWS,

@@ -6,17 +6,18 @@ use rustix::io::Errno;
 
 use super::super::{
     call::{Answer, Args, Cx, Stop, int, word},
+    population::Population,
     signals,
     table::Row,
 };
 
 pub(super) const ROWS: &[Row] = &[
-    Row::call(SYS_fork, fork).host(&[SYS_clone]),
+    Row::call(SYS_fork, fork).host(&[SYS_clone, SYS_kill]),
     Row::call(SYS_vfork, fork)
-        .host(&[SYS_clone])
+        .host(&[SYS_clone, SYS_kill])
         .partial("a fork: the child has its own memory"),
     Row::call(SYS_clone, clone)
-        .host(&[SYS_clone])
+        .host(&[SYS_clone, SYS_kill])
         .partial("with the flags of fork and vfork; threads have their own call; else ENOSYS"),
     Row::call(SYS_exit_group, exit_group),
     Row::pass(SYS_wait4, "vpvp").restarts(),
@@ -67,16 +68,32 @@ pub(super) const ROWS: &[Row] = &[
 
 fn fork(cx: &Cx<'_>, _: &Args) -> Answer {
     let (process, thread) = (cx.process, cx.thread);
+    let population = process.host.population.as_ref();
+    let slot = match population.map(Population::reserve).transpose() {
+        Err(_) => {
+            process.host.refuse_another("fork", "processes_max");
+            return Err(Errno::AGAIN.into());
+        }
+        Ok(slot) => population.zip(slot),
+    };
     // Nothing of the vkernel's is half-done in the child: its locks are held by this thread, and
     // no handler runs on either side until both are in order. The C library does the same for its
     // own.
     let space = process.space.lock();
     let actions = process.actions();
+    let settled = process.host.paths.private.settled();
     signals::set_mask(u64::MAX);
     // SAFETY: the child goes on in this very thread; see above for locks.
     let child = unsafe { libc::fork() };
     let error = Errno::from_io_error(&std::io::Error::last_os_error());
-    drop((space, actions));
+    drop((space, actions, settled));
+    if let Some((population, slot)) = slot {
+        match child {
+            -1 => population.settle(slot, 0),
+            0 => population.settle_own(slot),
+            child => population.settle_child(slot, child),
+        }
+    }
     if child == 0 {
         process.after_fork();
         thread.forget_signals();

@@ -1,0 +1,408 @@
+//! Opening. What is opened for reading is opened by the host; what can be changed through the
+//! descriptor is judged by the object itself, before anything is truncated.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use libc::*;
+use rustix::{
+    fs::{FileType, Stat, fstat, fstatfs},
+    io::Errno,
+    time::{ClockId, clock_gettime},
+};
+
+use super::super::{
+    call::{Answer, Args, Cx, Stop, word},
+    paths::{
+        Held, Reach,
+        object::{self, Act, split},
+    },
+    table::{Row, pass_on},
+};
+
+pub(super) const ROWS: &[Row] = &[
+    Row::call(SYS_open, open).restarts().host(&[SYS_openat]),
+    Row::call(SYS_openat, openat).restarts(),
+    Row::call(SYS_creat, creat).restarts().host(&[SYS_openat]),
+    Row::call(SYS_openat2, openat2).restarts(),
+];
+
+/// Magic numbers of file systems that speak for the host kernel (statfs(2)): a write there acts on
+/// processes or on the machine, and not through the system call that the policy sees.
+const KERNEL_FILE_SYSTEMS: &[i64] = &[
+    PROC_SUPER_MAGIC,
+    SYSFS_MAGIC,
+    0x6462_6720,            // debugfs
+    0x7472_6163,            // tracefs
+    0x7363_6673,            // securityfs
+    0xcafe_4a11_u32 as i64, // bpffs
+];
+
+/// Files of procfs that a process may write about itself.
+const WRITABLE: &[&[u8]] = &[b"comm", b"oom_score_adj", b"coredump_filter"];
+
+/// Name of the operation in refusals.
+const OPERATION: &str = "open";
+
+/// How often a file may come and go while it is opened.
+const ROUNDS: u32 = 64;
+
+/// Most symbolic links at a path's end (path_resolution(7)).
+const LINKS: u32 = 40;
+
+/// As `struct open_how` (openat2(2)), in its first version.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct How {
+    flags: u64,
+    mode: u64,
+    resolve: u64,
+}
+
+impl How {
+    fn has(&self, flags: i32) -> bool {
+        self.flags & flags as u64 == flags as u64
+    }
+
+    fn without(mut self, flags: i32) -> How {
+        self.flags &= !(flags as u64);
+        self
+    }
+
+    /// Only a place in the file system is opened (O_PATH of open(2)).
+    fn is_place(&self) -> bool {
+        self.has(O_PATH)
+    }
+
+    /// Whether contents can be changed by it.
+    fn writes(&self) -> bool {
+        !self.is_place() && (self.flags & O_ACCMODE as u64 != O_RDONLY as u64 || self.has(O_TRUNC))
+    }
+
+    /// What ftruncate(2) could not do afterwards.
+    fn truncates_for_reading(&self) -> bool {
+        self.has(O_TRUNC) && self.flags & O_ACCMODE as u64 == O_RDONLY as u64
+    }
+
+    fn creates(&self) -> bool {
+        !self.is_place() && self.has(O_CREAT)
+    }
+
+    fn makes_nameless(&self) -> bool {
+        !self.is_place() && self.has(O_TMPFILE)
+    }
+}
+
+fn open(cx: &Cx<'_>, args: &Args) -> Answer {
+    let at = i64::from(AT_FDCWD) as u64;
+    opened(cx, at, args[0], args[1], args[2])
+}
+
+fn creat(cx: &Cx<'_>, args: &Args) -> Answer {
+    let at = i64::from(AT_FDCWD) as u64;
+    let flags = (O_CREAT | O_WRONLY | O_TRUNC) as u64;
+    opened(cx, at, args[0], flags, args[1])
+}
+
+fn openat(cx: &Cx<'_>, args: &Args) -> Answer {
+    opened(cx, args[0], args[1], args[2], args[3])
+}
+
+fn opened(cx: &Cx<'_>, at: u64, path: u64, flags: u64, mode: u64) -> Answer {
+    let how = How {
+        // An int of the guest's: what widening added is no flag.
+        flags: u64::from(flags as u32),
+        mode,
+        resolve: 0,
+    };
+    run(cx, at, path, how, SYS_openat)
+}
+
+fn openat2(cx: &Cx<'_>, args: &Args) -> Answer {
+    const FIRST: usize = size_of::<How>();
+    /// A page, as Linux has it.
+    const MOST: usize = 4096;
+    let (pointer, size) = (word(args[2]), args[3] as usize);
+    match size {
+        ..FIRST => return Err(Errno::INVAL.into()),
+        MOST.. if size > MOST => return Err(Errno::TOOBIG.into()),
+        _ => {}
+    }
+    let mut bytes = vec![0; size];
+    cx.memory().read(pointer, &mut bytes)?;
+    if bytes[FIRST..].iter().any(|b| *b != 0) {
+        return Err(Errno::TOOBIG.into());
+    }
+    let number = |at: usize| {
+        bytes[at..]
+            .first_chunk()
+            .map_or(0, |b| u64::from_le_bytes(*b))
+    };
+    let how = How {
+        flags: number(0),
+        mode: number(8),
+        resolve: number(16),
+    };
+    run(cx, args[0], args[1], how, SYS_openat2)
+}
+
+fn run(cx: &Cx<'_>, at: u64, path: u64, how: How, number: i64) -> Answer {
+    let paths = &cx.process.host.paths;
+    let at = cx.process.descriptors().folder(at);
+    let changes = how.writes() || how.creates() || how.makes_nameless();
+    let by_host = match paths.reach {
+        Reach::Everything => false,
+        _ if paths.audit_is_pipe && !how.is_place() && !cx.alone() => false,
+        Reach::Changes => !changes,
+        // Other threads must not get hold of a descriptor that is to be refused.
+        Reach::Programs => {
+            !how.writes() || !paths.has_proc || cx.alone() && !how.truncates_for_reading()
+        }
+    };
+    if by_host {
+        let path = cx.memory().address(word(path));
+        if !how.writes() {
+            let descriptor = host(cx, at, path, &how, number)?;
+            return match paths.audit_is_pipe {
+                true => spare_audit(cx, descriptor as i32).inspect_err(|_| close(descriptor)),
+                false => Ok(descriptor),
+            };
+        }
+        // A shorter way to the same: truncated when it has been judged.
+        match host(cx, at, path, &how.without(O_TRUNC), number) {
+            // The megabinary runs, which is reason enough for the host; the audit is to know.
+            Err(Stop::Errno(Errno::TXTBSY)) if paths.has_proc => {}
+            opened => {
+                let descriptor = opened?;
+                return judged_afterwards(cx, descriptor as i32, &how)
+                    .inspect_err(|_| close(descriptor));
+            }
+        }
+    }
+    let path = cx.memory().path(word(path))?;
+    if path.is_empty() {
+        return Err(Errno::NOENT.into());
+    }
+    if how.flags > u64::from(u32::MAX) {
+        return Err(Errno::INVAL.into());
+    }
+    for _ in 0..ROUNDS {
+        let follow = !(how.has(O_NOFOLLOW) || how.creates() && how.has(O_EXCL));
+        match held(cx, at as i32, &path, &how, follow) {
+            Ok(held) => return open_held(cx, &held, &how),
+            Err(Errno::NOENT) if how.creates() => {
+                match create(cx, at as i32, &path, &how, follow) {
+                    Err(Stop::Errno(Errno::EXIST)) if !how.has(O_EXCL) => {}
+                    created => return created,
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Errno::AGAIN.into())
+}
+
+/// The host's own call. openat(2) passes over flags that it does not know, openat2(2) refuses
+/// them: each is asked in its own way.
+fn host(cx: &Cx<'_>, at: u64, path: u64, how: &How, number: i64) -> Answer {
+    let args = match number == SYS_openat2 {
+        true => {
+            let size = size_of::<How>() as u64;
+            [at, path, (&raw const *how) as u64, size, 0, 0]
+        }
+        false => [at, path, how.flags, how.mode, 0, 0],
+    };
+    let answer = pass_on(cx, number, true, &args);
+    std::hint::black_box(how);
+    answer
+}
+
+/// Takes back what would read the audit's events.
+fn spare_audit(cx: &Cx<'_>, descriptor: i32) -> Answer {
+    // SAFETY: the host has just opened it for the guest.
+    let file = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    judge_own(cx, &fstat(file)?)?;
+    Ok(descriptor.into())
+}
+
+/// EACCES for the audit's stream, and what else is the vkernel's own and no folder.
+fn judge_own(cx: &Cx<'_>, stat: &Stat) -> Result<(), Errno> {
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let regular = matches!(kind, FileType::RegularFile | FileType::Directory);
+    if regular || !cx.process.host.paths.is_own(stat) {
+        return Ok(());
+    }
+    let reason = "it is the audit's own stream";
+    let audit = &cx.process.host.audit;
+    audit.refuse(OPERATION, b"", reason, "EACCES");
+    Err(Errno::ACCESS)
+}
+
+/// Takes back what may not be written.
+fn judged_afterwards(cx: &Cx<'_>, descriptor: i32, how: &How) -> Answer {
+    // SAFETY: the host has just opened it for the guest.
+    let file = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    let stat = fstat(file)?;
+    judge(cx, file, &stat)?;
+    let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    if regular && how.has(O_TRUNC) && !how.makes_nameless() && !is_new(&stat) {
+        truncate(cx, descriptor, file)?;
+    }
+    Ok(descriptor.into())
+}
+
+/// Whether the file was made by opening it: then nothing is truncated, and nobody is told so. A file
+/// that somebody else made empty in the same instant keeps the times that it has from there.
+fn is_new(stat: &Stat) -> bool {
+    const INSTANT: i64 = 20_000_000;
+    let changed = (stat.st_mtime, stat.st_mtime_nsec);
+    let now = clock_gettime(ClockId::Realtime);
+    let age = (now.tv_sec - stat.st_mtime)
+        .saturating_mul(1_000_000_000)
+        .saturating_add(now.tv_nsec - stat.st_mtime_nsec as i64);
+    stat.st_size == 0
+        && changed == (stat.st_ctime, stat.st_ctime_nsec)
+        && changed == (stat.st_atime, stat.st_atime_nsec)
+        && (0..INSTANT).contains(&age)
+}
+
+/// What O_TRUNC would have done.
+fn truncate(cx: &Cx<'_>, descriptor: i32, file: BorrowedFd<'_>) -> Result<(), Stop> {
+    match pass_on(
+        cx,
+        SYS_ftruncate,
+        false,
+        &[descriptor as u64, 0, 0, 0, 0, 0],
+    ) {
+        // Opened for reading, or a file of the host kernel that has no length.
+        Err(Stop::Errno(Errno::INVAL | Errno::BADF))
+            if fstatfs(file)?.f_type != PROC_SUPER_MAGIC =>
+        {
+            Err(Errno::ACCESS.into())
+        }
+        Err(Stop::Errno(Errno::INVAL | Errno::BADF)) => Ok(()),
+        result => result.map(drop),
+    }
+}
+
+/// Judges an object that is to be written.
+fn judge(cx: &Cx<'_>, file: BorrowedFd<'_>, stat: &Stat) -> Result<(), Errno> {
+    let number = file.as_raw_fd();
+    let kind = fstatfs(file)?.f_type;
+    if KERNEL_FILE_SYSTEMS.contains(&kind) {
+        // By its name in procfs, which the host kernel tells of the open file: nobody can rename
+        // there.
+        let real = object::real_path(number).unwrap_or_default();
+        let name = real.rsplit(|b| *b == b'/').next().unwrap_or_default();
+        if kind != PROC_SUPER_MAGIC || !WRITABLE.contains(&name) {
+            cx.process.host.audit.refuse(
+                OPERATION,
+                &real,
+                "files of the host kernel's own file systems are read-only",
+                "EACCES",
+            );
+            return Err(Errno::ACCESS);
+        }
+    }
+    judge_own(cx, stat)?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+        let paths = &cx.process.host.paths;
+        paths.judge_object(cx, OPERATION, number, stat, Act::Change)?;
+    }
+    Ok(())
+}
+
+/// Holds what is at a path.
+fn held<'a>(cx: &Cx<'a>, at: i32, path: &[u8], how: &How, follow: bool) -> Result<Held<'a>, Errno> {
+    let paths = &cx.process.host.paths;
+    if how.resolve == 0 {
+        return paths.object_aside(at, path, follow);
+    }
+    let nofollow = if follow { 0 } else { O_NOFOLLOW };
+    paths.object_within(at, path, O_PATH | O_CLOEXEC | nofollow, how.resolve)
+}
+
+/// Opens for use what is held.
+fn open_held(cx: &Cx<'_>, held: &Held<'_>, how: &How) -> Answer {
+    let paths = &cx.process.host.paths;
+    let stat = fstat(held)?;
+    paths.judge_object(cx, OPERATION, held.number(), &stat, Act::Look)?;
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    if how.creates() && how.has(O_EXCL) {
+        return Err(Errno::EXIST.into());
+    }
+    if kind == FileType::Symlink && !how.is_place() {
+        return Err(Errno::LOOP.into());
+    }
+    if how.creates() && kind == FileType::Directory {
+        return Err(Errno::ISDIR.into());
+    }
+    if how.makes_nameless() {
+        paths.judge_object(cx, OPERATION, held.number(), &stat, Act::Change)?;
+    } else if how.writes() {
+        judge(cx, held.as_fd(), &stat)?;
+    } else if !how.is_place() {
+        judge_own(cx, &stat)?;
+    }
+    let how = how.without(O_CREAT | O_EXCL | O_NOFOLLOW);
+    let path = object::path_of(held);
+    let how = How { resolve: 0, ..how };
+    let at = i64::from(AT_FDCWD) as u64;
+    let answer = host(cx, at, path.as_ptr() as u64, &how, SYS_openat);
+    drop(path);
+    answer
+}
+
+/// Creates a file where there is none, behind the links at the path's end.
+fn create(cx: &Cx<'_>, at: i32, path: &[u8], how: &How, follow: bool) -> Answer {
+    let paths = &cx.process.host.paths;
+    let (mut at, mut path) = (at, path.to_vec());
+    let mut folder: Held<'_>;
+    for _ in 0..LINKS {
+        let (above, name) = split(&path).ok_or(Errno::ISDIR)?;
+        folder = match how.resolve {
+            0 => paths.object_aside(at, above, true)?,
+            resolve => paths.object_within(at, above, O_PATH | O_CLOEXEC, resolve)?,
+        };
+        if name.ends_with(b"/") || object::is_dots(name) {
+            return Err(Errno::ISDIR.into());
+        }
+        let link = match follow && how.resolve == 0 {
+            true => rustix::fs::readlinkat(&folder, name, Vec::new()).ok(),
+            false => None,
+        };
+        if let Some(target) = link {
+            // The link's own folder is where it starts.
+            let next = [above, b"/", target.as_bytes()].concat();
+            path = match target.as_bytes().first() {
+                Some(b'/') => target.into_bytes(),
+                _ => next,
+            };
+            at = match path.first() {
+                Some(b'/') => AT_FDCWD,
+                _ => at,
+            };
+            continue;
+        }
+        paths.judge_name(cx, OPERATION, &folder, name, Act::Name)?;
+        let place = object::path_in(&folder, name)?;
+        let how = How {
+            flags: how.flags | (O_EXCL | O_NOFOLLOW) as u64,
+            mode: how.mode,
+            resolve: 0,
+        };
+        let at = i64::from(AT_FDCWD) as u64;
+        let answer = host(cx, at, place.as_ptr() as u64, &how, SYS_openat);
+        drop(place);
+        return answer;
+    }
+    Err(Errno::LOOP.into())
+}
+
+/// Closes what nobody has been told of.
+fn close(descriptor: i64) {
+    // SAFETY: the caller has opened it.
+    unsafe {
+        libc::close(descriptor as i32);
+    }
+}

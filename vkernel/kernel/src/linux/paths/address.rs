@@ -1,0 +1,116 @@
+//! Socket addresses: copied once, and judged: paths here, the internet's in [`super::super::network`].
+
+use rustix::io::Errno;
+
+use super::{
+    super::call::{Cx, word},
+    Held, Reach,
+    object::{self, Act, split},
+};
+
+/// Largest address (`_K_SS_MAXSIZE`); the host refuses a longer one by its length alone.
+const MOST: usize = 128;
+
+/// Where the path of a `sockaddr_un` begins.
+const PATH: usize = 2;
+
+/// An address as the host is to get it.
+pub(in super::super) struct Address<'a> {
+    bytes: [u8; MOST],
+    len: usize,
+    /// The guest's own, where nothing is judged.
+    passed: Option<(u64, u64)>,
+    /// What the path in `bytes` leads to.
+    _held: Option<Held<'a>>,
+}
+
+/// What an address is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Use {
+    /// bind(2).
+    Own,
+    /// connect(2).
+    Peer,
+    /// sendto(2) and its like.
+    Message,
+}
+
+impl Address<'_> {
+    /// Address and length for the host.
+    pub(in super::super) fn arguments(&self) -> (u64, u64) {
+        self.passed
+            .unwrap_or((self.bytes.as_ptr() as u64, self.len as u64))
+    }
+}
+
+/// Judges the address that a guest gives; null is none.
+pub(in super::super) fn judged<'a>(
+    cx: &Cx<'a>,
+    operation: &str,
+    pointer: u64,
+    len: u64,
+    wanted: Use,
+) -> Result<Address<'a>, Errno> {
+    let paths = &cx.process.host.paths;
+    let (pointer, size) = (word(pointer), len as i32);
+    let mut address = Address {
+        bytes: [0; MOST],
+        len: 0,
+        passed: Some((cx.memory().address(pointer), len)),
+        _held: None,
+    };
+    let size = match usize::try_from(size) {
+        Ok(size) if pointer != 0 && (PATH..=MOST).contains(&size) => size,
+        _ => return Ok(address),
+    };
+    let network = &cx.process.host.network;
+    if paths.reach == Reach::Programs && !network.is_limited() {
+        return Ok(address);
+    }
+    cx.memory().read(pointer, &mut address.bytes[..size])?;
+    address.passed = None;
+    address.len = size;
+    network.judge(cx, operation, &address.bytes[..size], wanted)?;
+    let family = u16::from_le_bytes([address.bytes[0], address.bytes[1]]);
+    if i32::from(family) == libc::AF_UNIX && paths.reach > Reach::Programs {
+        let rest = &address.bytes[PATH..size];
+        let end = rest.iter().position(|b| *b == 0).unwrap_or(rest.len());
+        let path = rest[..end].to_vec();
+        // Abstract names and no names are no paths (unix(7)).
+        if !path.is_empty() {
+            judge_path(cx, operation, &path, wanted, &mut address)?;
+        }
+    }
+    Ok(address)
+}
+
+fn judge_path<'a>(
+    cx: &Cx<'a>,
+    operation: &str,
+    path: &[u8],
+    wanted: Use,
+    address: &mut Address<'a>,
+) -> Result<(), Errno> {
+    let paths = &cx.process.host.paths;
+    match wanted {
+        Use::Own => {
+            // The host keeps the string as the socket's name, so that it has to be the guest's.
+            if let Some((above, name)) = split(path) {
+                let folder = paths.object(cx, libc::AT_FDCWD, above, true)?;
+                paths.judge_name(cx, operation, &folder, name, Act::Name)?;
+            }
+        }
+        Use::Peer | Use::Message if paths.reach == Reach::Everything => {
+            let held = paths.object(cx, libc::AT_FDCWD, path, true)?;
+            paths.judge(cx, operation, &held, Act::Look)?;
+            let string = object::path_of(&held);
+            let string = string.to_bytes_with_nul();
+            address.bytes[PATH..].fill(0);
+            address.bytes[PATH..PATH + string.len()].copy_from_slice(string);
+            address.len = PATH + string.len();
+            address._held = Some(held);
+        }
+        Use::Peer | Use::Message => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! Descriptors that the vkernel holds while it answers one call.
+//!
+//! In a process with one guest thread nobody can touch them meanwhile. With more, another thread
+//! could duplicate onto the number between the judgement and the act; so they are moved above the
+//! guest's limit, where its arguments are refused ([`super::super::descriptors`]). What that thread
+//! may catch in the instant before is an `O_PATH` descriptor, which reads and writes nothing and is
+//! judged like any other where it is used.
+#![allow(unsafe_code)]
+
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use rustix::io::Errno;
+
+use super::super::{descriptors::Limit, host};
+
+/// The numbers above the guest's limit.
+#[derive(Debug)]
+pub(in super::super) struct Private {
+    limit: Limit,
+    /// While the limit is lifted.
+    lifted: Mutex<()>,
+    /// A bit for each number that is held, counted from the first that is not the guest's.
+    held: AtomicU64,
+}
+
+/// A descriptor that is closed when the call has been answered.
+#[derive(Debug)]
+pub(in super::super) struct Held<'a> {
+    number: i32,
+    private: &'a Private,
+}
+
+impl Private {
+    pub(super) fn new(limit: Limit) -> Private {
+        Private {
+            limit,
+            lifted: Mutex::new(()),
+            held: AtomicU64::new(0),
+        }
+    }
+
+    /// Keeps the limit as it is as long as the guard lives: for `fork`, and for changing it.
+    pub(in super::super) fn settled(&self) -> MutexGuard<'_, ()> {
+        self.lifted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// In the child of a `fork`: what other threads held is nobody's.
+    pub(in super::super) fn after_fork(&self) {
+        let held = self.held.swap(0, Ordering::Relaxed);
+        for bit in (0..64).filter(|bit| held & (1 << bit) != 0) {
+            close(self.limit.first_own() + bit);
+        }
+    }
+
+    /// Holds what `open` opens, by a host call that does not wait; `alone` if the process has one
+    /// guest thread.
+    pub(in super::super) fn hold(
+        &self,
+        alone: bool,
+        open: impl Fn() -> Result<i32, Errno>,
+    ) -> Result<Held<'_>, Errno> {
+        if alone {
+            match open() {
+                // The guest has used all that it may have; this one is not its own.
+                Err(Errno::MFILE) => {}
+                opened => {
+                    let number = opened?;
+                    return Ok(Held {
+                        number,
+                        private: self,
+                    });
+                }
+            }
+        }
+        let _guard = self.settled();
+        let lifted = self.limit.lift()?;
+        let number = open()?;
+        let number = match number >= self.limit.first_own() {
+            true => number,
+            false => {
+                let moved = duplicate(number, self.limit.first_own());
+                close(number);
+                moved?
+            }
+        };
+        drop(lifted);
+        if let Some(bit) = self.bit(number) {
+            self.held.fetch_or(bit, Ordering::Relaxed);
+        }
+        Ok(Held {
+            number,
+            private: self,
+        })
+    }
+
+    fn bit(&self, number: i32) -> Option<u64> {
+        let at = number.checked_sub(self.limit.first_own())?;
+        1_u64.checked_shl(u32::try_from(at).ok()?)
+    }
+}
+
+impl Held<'_> {
+    pub(in super::super) fn number(&self) -> i32 {
+        self.number
+    }
+
+    /// As an argument of a host call.
+    pub(in super::super) fn argument(&self) -> u64 {
+        self.number as u64
+    }
+}
+
+impl std::os::fd::AsFd for Held<'_> {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        // SAFETY: open as long as this value lives.
+        unsafe { std::os::fd::BorrowedFd::borrow_raw(self.number) }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if let Some(bit) = self.private.bit(self.number) {
+            self.private.held.fetch_and(!bit, Ordering::Relaxed);
+        }
+        close(self.number);
+    }
+}
+
+/// A second descriptor of the same open file, not below `least`.
+pub(super) fn duplicate(number: i32, least: i32) -> Result<i32, Errno> {
+    let command = libc::F_DUPFD_CLOEXEC as u64;
+    let args = [number as u64, command, least as u64, 0, 0, 0];
+    // SAFETY: fcntl with F_DUPFD_CLOEXEC takes no pointer.
+    answered(unsafe { host::call(libc::SYS_fcntl, &args) })
+}
+
+/// Closes a number that no Rust value owns.
+pub(super) fn close(number: i32) {
+    // SAFETY: the callers have opened it.
+    unsafe {
+        host::call(libc::SYS_close, &[number as u64, 0, 0, 0, 0, 0]);
+    }
+}
+
+/// A host call's result as a descriptor.
+pub(super) fn answered(result: i64) -> Result<i32, Errno> {
+    match i32::try_from(result) {
+        Ok(number @ 0..) => Ok(number),
+        Ok(error) => Err(Errno::from_raw_os_error(-error)),
+        Err(_) => Err(Errno::OVERFLOW),
+    }
+}

@@ -1,0 +1,129 @@
+//! The limits of time: a thread of the vkernel's own in each process, which no guest can reach,
+//! stop or outlive.
+//!
+//! The host's means would not do: its timers and signals are the guest's own to set and to block,
+//! and RLIMIT_CPU ends a process without a word. Wall-clock time counts from the start of the
+//! first process, CPU time for each process.
+
+use std::{
+    io::{self, Write},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use super::process::Host;
+
+/// Stack of the thread.
+const STACK: usize = 64 << 10;
+
+/// Shortest sleep.
+const LEAST: Duration = Duration::from_millis(2);
+
+/// The limits of a sandbox.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// When it ends, on the monotonic clock, and the limit in milliseconds.
+    wall: Option<(Duration, u64)>,
+    /// Milliseconds of CPU time.
+    cpu: Option<u64>,
+    /// How many may work for a process at a time.
+    processors: u32,
+}
+
+impl Times {
+    /// Limits in milliseconds that begin now.
+    pub(super) fn new(wall: Option<u64>, cpu: Option<u64>) -> Times {
+        let end = |ms| now(ClockId::Monotonic).saturating_add(Duration::from_millis(ms));
+        Times {
+            wall: wall.map(|ms| (end(ms), ms)),
+            cpu,
+            processors: thread::available_parallelism().map_or(1, |n| n.get() as u32),
+        }
+    }
+
+    /// The limit that is reached, by its key and value, or how long none can be.
+    fn reached(&self) -> Result<Duration, (&'static str, u64)> {
+        let mut rest = Duration::MAX;
+        if let Some((end, ms)) = self.wall {
+            rest = end.saturating_sub(now(ClockId::Monotonic));
+            if rest.is_zero() {
+                return Err(("wall_time_max_ms", ms));
+            }
+        }
+        if let Some(ms) = self.cpu {
+            let left = Duration::from_millis(ms).saturating_sub(now(ClockId::ProcessCPUTime));
+            if left.is_zero() {
+                return Err(("cpu_time_max_ms", ms));
+            }
+            rest = rest.min(left / self.processors);
+        }
+        Ok(rest.max(LEAST))
+    }
+}
+
+fn now(clock: ClockId) -> Duration {
+    Duration::try_from(clock_gettime(clock)).unwrap_or_default()
+}
+
+/// Starts the thread, if there is something to watch. The calling thread has all signals blocked,
+/// and so has the new one.
+pub(super) fn start(host: &Arc<Host>) -> io::Result<()> {
+    if host.times.wall.is_none() && host.times.cpu.is_none() {
+        return Ok(());
+    }
+    let host = Arc::clone(host);
+    thread::Builder::new()
+        .stack_size(STACK)
+        .spawn(move || {
+            loop {
+                match host.times.reached() {
+                    Ok(rest) => thread::sleep(rest),
+                    Err((limit, value)) => end(&host, limit, value),
+                }
+            }
+        })
+        .map(drop)
+}
+
+fn end(host: &Host, limit: &str, value: u64) -> ! {
+    let what = match limit {
+        "cpu_time_max_ms" => "CPU-time",
+        _ => "wall-clock",
+    };
+    // Nobody else is left to tell if standard error is closed.
+    let _ = io::stderr().write_all(
+        format!("vkernel: ended: the {what} limit of {value} ms was reached (policy `{limit}`)\n")
+            .as_bytes(),
+    );
+    host.audit.limit(limit, value);
+    host.leave();
+    // SAFETY: _exit has no preconditions.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::_exit(vkernel_abi::exit::LIMIT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits() {
+        let rest = Times::new(Some(60_000), None).reached().unwrap();
+        assert!(rest > Duration::from_secs(59) && rest <= Duration::from_secs(60));
+        assert_eq!(
+            Times::new(Some(0), None).reached(),
+            Err(("wall_time_max_ms", 0))
+        );
+        assert_eq!(
+            Times::new(None, Some(0)).reached(),
+            Err(("cpu_time_max_ms", 0))
+        );
+        let rest = Times::new(None, Some(3_600_000)).reached().unwrap();
+        assert!(rest < Duration::from_secs(3600));
+    }
+}

@@ -1,0 +1,161 @@
+//! The policy of one start, `VKERNEL_POLICY`: what the image's own allows, or less.
+//!
+//! `KEY=VALUE` with the keys of a recipe's `[policy]`, separated by `;`; lists are separated by `,`.
+//! Invariant: nothing that is written there allows what the signed policy does not.
+
+use megabinary_format::{NetworkRule, Policy, is_absolute};
+
+/// Takes from a policy what the text does not allow.
+pub(crate) fn narrow(policy: &mut Policy, text: &str) -> Result<(), Problem> {
+    for setting in text.split(';').map(str::trim).filter(|s| !s.is_empty()) {
+        apply(policy, setting).map_err(|problem| {
+            format!(
+                "VKERNEL_POLICY has `{setting}`: {problem}; settings are KEY=VALUE, separated by \
+                 `;`, with the keys of a recipe's [policy]"
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// What is wrong, for people.
+type Problem = String;
+
+fn apply(policy: &mut Policy, setting: &str) -> Result<(), Problem> {
+    let (key, value) = setting.split_once('=').ok_or("it has no `=`")?;
+    match key {
+        "memory-max" => least(&mut policy.memory_max, size(value)?),
+        "file-size-max" => least(&mut policy.file_size_max, size(value)?),
+        "wall-time-max" => least(&mut policy.wall_time_max_ms, time(value)?),
+        "cpu-time-max" => least(&mut policy.cpu_time_max_ms, time(value)?),
+        "open-files-max" => least(&mut policy.open_files_max, number(value)?),
+        "processes-max" => least(&mut policy.processes_max, number(value)?),
+        "threads-max" => least(&mut policy.threads_max, number(value)?),
+        "read-only-root" if value == "true" => policy.read_only_root = true,
+        "read-only-root" => return Err("it can only be `true`".into()),
+        "read-only" => paths(&mut policy.read_only, value, true)?,
+        "hidden" => paths(&mut policy.hidden, value, false)?,
+        "network" => network(policy, value)?,
+        _ => return Err(format!("there is no key `{key}`")),
+    }
+    Ok(())
+}
+
+fn least<T: Ord + Copy>(limit: &mut Option<T>, value: T) {
+    *limit = Some(limit.map_or(value, |now| now.min(value)));
+}
+
+fn number(text: &str) -> Result<u32, Problem> {
+    match text.parse() {
+        Ok(number @ 1..) => Ok(number),
+        _ => Err("the value is not a number above 0".into()),
+    }
+}
+
+fn with_unit(text: &str, units: &[(&str, u64)], wanted: &str) -> Result<u64, Problem> {
+    let wrong = || format!("the value is not {wanted}");
+    let (digits, factor) = units
+        .iter()
+        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))
+        .ok_or_else(wrong)?;
+    let value = digits.parse::<u64>().ok();
+    let value = value.and_then(|v| v.checked_mul(factor));
+    value.filter(|v| *v > 0).ok_or_else(wrong)
+}
+
+fn size(text: &str) -> Result<u64, Problem> {
+    let units = [
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("B", 1),
+    ];
+    with_unit(text, &units, "a size such as 64MiB")
+}
+
+fn time(text: &str) -> Result<u64, Problem> {
+    let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+    with_unit(text, &units, "a time such as 30s")
+}
+
+fn paths(list: &mut Vec<String>, value: &str, root: bool) -> Result<(), Problem> {
+    for path in value.split(',') {
+        if !(is_absolute(path) || root && path == "/") {
+            return Err(format!("`{path}` is not an absolute path"));
+        }
+        if !list.iter().any(|known| known == path) {
+            list.push(path.to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn network(policy: &mut Policy, value: &str) -> Result<(), Problem> {
+    let rules = match value {
+        "all" => return Ok(()),
+        "none" => Vec::new(),
+        "loopback" => NetworkRule::loopback(),
+        list => list
+            .split(',')
+            .map(|rule| rule.parse().map_err(|e| format!("`{rule}`: {e}")))
+            .collect::<Result<_, _>>()?,
+    };
+    policy.network = Some(match &policy.network {
+        Some(now) => NetworkRule::both(now, &rules),
+        None => rules,
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn narrowed(policy: Policy, text: &str) -> Result<Policy, String> {
+        let mut policy = policy;
+        narrow(&mut policy, text).map(|()| policy)
+    }
+
+    #[test]
+    fn only_less_is_allowed() {
+        let signed = Policy {
+            memory_max: Some(1 << 20),
+            threads_max: Some(3),
+            network: Some(NetworkRule::loopback()),
+            hidden: vec!["/a".into()],
+            ..Policy::default()
+        };
+        let text = "memory-max=1GiB; threads-max=2;network=127.0.0.0/8:80,10.0.0.0/8;hidden=/b,/a;\
+                    cpu-time-max=2s;read-only-root=true";
+        let got = narrowed(signed.clone(), text).unwrap();
+        let expected = Policy {
+            memory_max: Some(1 << 20),
+            threads_max: Some(2),
+            network: Some(vec!["127.0.0.0/8:80".parse().unwrap()]),
+            hidden: vec!["/a".into(), "/b".into()],
+            cpu_time_max_ms: Some(2000),
+            read_only_root: true,
+            ..signed.clone()
+        };
+        assert_eq!(got, expected);
+        assert_eq!(narrowed(signed.clone(), "network=all").unwrap(), signed);
+        let none = narrowed(signed, "network=none").unwrap();
+        assert_eq!(none.network, Some(Vec::new()));
+    }
+
+    #[test]
+    fn what_means_nothing_is_refused() {
+        for text in [
+            "memory",
+            "memory-max=1",
+            "threads-max=0",
+            "read-only-root=false",
+            "hidden=a",
+            "network=example.org:80",
+            "netwrk=none",
+        ] {
+            let error = narrowed(Policy::default(), text).unwrap_err();
+            assert!(error.contains(text), "{error}");
+        }
+    }
+}
