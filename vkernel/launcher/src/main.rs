@@ -45,15 +45,16 @@ extern "C" fn main() -> i32 {
 
 fn run() -> Result<i32, Failure> {
     signals::install().map_err(Failure::host("taking over signals"))?;
-    let settings = Settings::from_environment()?;
-    let payload = Payload::of_this_process()?;
+    let settings: &Settings = Box::leak(Box::new(Settings::from_environment()?));
+    // For as long as the process: its programs may go on in any of its threads.
+    let payload: &Payload = Box::leak(Box::new(Payload::of_this_process()?));
     payload.verify(settings.trusted_key)?;
     if settings.verify_all {
         payload.verify_segments()?;
     }
     let request = Request::from_arguments(&payload.index, std::env::args_os().collect())?;
-    match request.resolve(&payload, &settings) {
-        Ok(Some(guest)) => launch(&payload, &settings, guest),
+    match request.resolve(payload, settings) {
+        Ok(Some(guest)) => launch(payload, settings, guest),
         Ok(None) => Ok(0),
         Err(failure) => {
             failure.audit(&settings.audit);
@@ -62,7 +63,11 @@ fn run() -> Result<i32, Failure> {
     }
 }
 
-fn launch(payload: &Payload, settings: &Settings, guest: Guest<'_>) -> Result<i32, Failure> {
+fn launch(
+    payload: &'static Payload,
+    settings: &'static Settings,
+    guest: Guest<'_>,
+) -> Result<i32, Failure> {
     settings.audit.launch(&LaunchEvent {
         program: &guest.program,
         entry: &guest.entry_name,

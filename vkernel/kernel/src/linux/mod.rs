@@ -17,6 +17,7 @@
 
 mod call;
 mod calls;
+mod departure;
 mod descriptors;
 mod faults;
 pub mod guest;

@@ -72,14 +72,18 @@ fn fork(cx: &Cx<'_>, _: &Args) -> Answer {
     // own.
     let space = process.space.lock();
     let actions = process.actions();
+    let threads = process.before_fork();
     signals::set_mask(u64::MAX);
     // SAFETY: the child goes on in this very thread; see above for locks.
     let child = unsafe { libc::fork() };
     let error = Errno::from_io_error(&std::io::Error::last_os_error());
     drop((space, actions));
-    if child == 0 {
-        process.after_fork();
-        thread.forget_signals();
+    match child {
+        0 => {
+            process.after_fork(threads);
+            thread.forget_signals();
+        }
+        _ => drop(threads),
     }
     thread.set_mask(thread.mask());
     match child {
@@ -99,6 +103,5 @@ fn clone(cx: &Cx<'_>, args: &Args) -> Answer {
 }
 
 fn exit_group(cx: &Cx<'_>, args: &Args) -> Result<i64, Stop> {
-    super::super::robust::release(cx.memory(), cx.thread.robust.get());
-    cx.process.exit(int(args[0]))
+    cx.process.exit_group(cx.thread, int(args[0]))
 }
