@@ -160,6 +160,11 @@ fn target() -> PathBuf {
     workspace().join("target/test-linux")
 }
 
+/// The compiled case for the vkernel.
+pub fn module(case: &Case) -> PathBuf {
+    compile(case, false)
+}
+
 /// The compiled case: natively, or a module.
 fn compile(case: &Case, native: bool) -> PathBuf {
     let driver = polybuild_path().with_file_name("vkcc");

@@ -24,6 +24,7 @@ pub mod guest;
 mod host;
 mod page;
 mod process;
+mod proofs;
 mod robust;
 pub mod signals;
 pub mod space;
