@@ -88,7 +88,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// The module of a guest in `tests/e2e/guests/linux`, which has threads.
-pub fn module(name: &str) -> PathBuf {
+pub fn guest(name: &str) -> PathBuf {
     let guests = workspace().join("tests/e2e/guests/linux");
     let case = Case {
         name: name.to_owned(),
@@ -99,7 +99,7 @@ pub fn module(name: &str) -> PathBuf {
     compile(&case, false)
 }
 
-/// A root with a guest of [`module`] as its only program, under a policy.
+/// A root with a [`guest`] as its only program, under a policy.
 pub struct Sandbox {
     outer: tempfile::TempDir,
     program: String,
@@ -116,7 +116,7 @@ impl Sandbox {
              paths = [\"/usr/bin/{name}\"]\n\n\
              [image]\nname = \"test/{name}\"\ntag = \"1\"\n\n[policy]\n{policy}"
         );
-        fs::copy(module(name), outer.path().join(format!("{name}.wasm"))).unwrap();
+        fs::copy(guest(name), outer.path().join(format!("{name}.wasm"))).unwrap();
         fs::write(outer.path().join("recipe.toml"), recipe).unwrap();
         let sandbox = Sandbox {
             outer,
@@ -232,6 +232,11 @@ impl Roots {
 
 fn target() -> PathBuf {
     workspace().join("target/test-linux")
+}
+
+/// The compiled case for the vkernel.
+pub fn module(case: &Case) -> PathBuf {
+    compile(case, false)
 }
 
 /// The compiled case: natively, or a module.

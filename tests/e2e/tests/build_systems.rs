@@ -22,10 +22,14 @@ fn counts(example: &str) {
         .arg(dir.path())
         .arg(workspace().join(recipe)));
     assert_eq!(built.status, 0, "{}", built.stderr);
-    let said = run(polybuild()
-        .args(["run", "--quiet"])
-        .arg(dir.path())
-        .args(["--", "counter", "one two", " three", "", "four five six"]));
+    let said = run(polybuild().args(["run", "--quiet"]).arg(dir.path()).args([
+        "--",
+        "counter",
+        "one two",
+        " three",
+        "",
+        "four five six",
+    ]));
     assert_eq!(
         (said.status, said.stdout.as_str(), said.stderr.as_str()),
         (0, "6\n", "")

@@ -10,12 +10,16 @@
     reason = "a failed unwrap is a failed test"
 )]
 
-use std::{fs, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    process::Command,
+};
 
 use polybuild_e2e::{
     Said,
-    linux::{Case, Roots, cases, each},
-    run,
+    linux::{Case, Roots, cases, each, module},
+    run, workspace,
 };
 
 /// What is wrong with a case; nothing if it is as it should be.
@@ -109,4 +113,63 @@ fn programs_say_and_do_the_same_as_natively() {
 #[test]
 fn a_policy_that_they_do_not_meet_changes_nothing() {
     all_compared(Roots::ours_judged);
+}
+
+/// The cases that `docs/syscalls.md` names, each with the calls that it is to prove. That the page
+/// is the vkernel's table is a test of the kernel.
+fn proofs() -> BTreeMap<String, Vec<String>> {
+    let page = fs::read_to_string(workspace().join("docs/syscalls.md")).unwrap();
+    let mut proofs: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in page.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = line.split(" | ").collect();
+        let case = cells
+            .get(4)
+            .and_then(|cell| cell.strip_prefix('[')?.split_once(']'));
+        if let Some((case, _)) = case {
+            let call = cells[1].trim_matches('`').to_owned();
+            proofs.entry(case.to_owned()).or_default().push(call);
+        }
+    }
+    proofs
+}
+
+/// More system calls than a program of one's own makes: it calls one by a number that the compiler
+/// does not know, and so imports every call there is.
+const TOO_MANY: usize = 150;
+
+#[test]
+fn the_cases_make_the_calls_that_they_prove() {
+    let cases = cases();
+    let proofs = proofs();
+    assert!(proofs.values().flatten().count() > 200, "{proofs:?}");
+    let wrong = each(&cases, |case| {
+        let Some(calls) = proofs.get(&case.name) else {
+            return Vec::new();
+        };
+        let bytes = fs::read(module(case)).unwrap();
+        let facts = megabinary_linker::analyse(&case.name, &bytes).unwrap();
+        let imports: BTreeSet<&str> = facts
+            .imports
+            .iter()
+            .filter_map(|import| import.field.strip_prefix("SYS_"))
+            .collect();
+        let mut wrong: Vec<String> = calls
+            .iter()
+            .filter(|call| !imports.contains(call.as_str()))
+            .map(|call| format!("{} does not call {call}", case.name))
+            .collect();
+        if imports.len() > TOO_MANY {
+            wrong.push(format!("{} calls by a variable number", case.name));
+        }
+        wrong
+    });
+    assert_eq!(wrong.concat(), Vec::<String>::new());
+    if std::env::var_os("CASE").is_none() {
+        for name in proofs.keys() {
+            assert!(
+                cases.iter().any(|case| case.name == *name),
+                "no case {name}"
+            );
+        }
+    }
 }

@@ -171,6 +171,18 @@ int main(void)
     send(sq[0], "cd", 2, 0);
     TRY(recv(sq[1], b, 9, 0));
     TRY(recv(-1, b, 9, 0));
+    struct iovec parts[2] = {{"one", 3}, {"three", 5}};
+    struct mmsghdr both[2] = {{{.msg_iov = parts, .msg_iovlen = 1}},
+                              {{.msg_iov = parts + 1, .msg_iovlen = 1}}};
+    recv(sq[1], b, 9, 0);
+    TRY(syscall(SYS_sendmmsg, sq[0], both, 2, 0));
+    say("sent %u %u", both[0].msg_len, both[1].msg_len);
+    char texts[2][9] = {{0}};
+    parts[0] = (struct iovec){texts[0], 8};
+    parts[1] = (struct iovec){texts[1], 8};
+    TRY(syscall(SYS_recvmmsg, sq[1], both, 2, MSG_DONTWAIT, 0L));
+    say("got %u %s, %u %s", both[0].msg_len, texts[0], both[1].msg_len, texts[1]);
+    TRY(syscall(SYS_recvmmsg, sq[1], both, 2, MSG_DONTWAIT, 0L));
     TRY(recv(f = open("f", O_RDONLY), b, 9, 0));
     return 0;
 }

@@ -27,7 +27,7 @@ pub use compile::Compiler;
 pub use config::{Flavour, GUEST_STACK, HOST_STACK};
 pub use error::EngineError;
 #[cfg(feature = "linux")]
-pub use linux::{LinuxMachines, LinuxOutcome};
+pub use linux::{LinuxMachines, LinuxOutcome, Next};
 pub use machine::{Finished, Machine, Outcome, Start};
 pub use memory::PageSource;
 pub use trap::TrapReport;

@@ -7,7 +7,7 @@ use std::{os::fd::OwnedFd, sync::Arc};
 
 use megabinary_format::{Index, Module};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
-use vkernel_engine::{LinuxMachines, LinuxOutcome};
+use vkernel_engine::{LinuxMachines, LinuxOutcome, Next};
 use vkernel_kernel::{
     audit::LaunchEvent,
     confine::{self, Directories, Surface},
@@ -17,7 +17,7 @@ use vkernel_kernel::{
 };
 
 use crate::{
-    failure::Failure,
+    failure::{self, Failure},
     guest::{self, Guest, Role, reserve_stack},
     mounts,
     payload::{self, Payload},
@@ -32,8 +32,8 @@ pub(crate) fn wanted(module: &Module) -> bool {
 /// Runs a guest and the programs that it executes; returns the exit status of a last program that
 /// is not of this personality. Others end the process themselves.
 pub(crate) fn run(
-    payload: &Payload,
-    settings: &Settings,
+    payload: &'static Payload,
+    settings: &'static Settings,
     guest: Guest<'_>,
 ) -> Result<i32, Failure> {
     if matches!(guest.role, Role::Snapshot { .. }) {
@@ -42,7 +42,7 @@ pub(crate) fn run(
         ));
     }
     reserve_stack()?;
-    let mut image = image(payload, &guest)?;
+    let image = image(payload, &guest)?;
     let file = payload::own_file()?;
     let title = Title::of_this_process();
     let directories = enter_root(&guest)?;
@@ -63,29 +63,73 @@ pub(crate) fn run(
     confine(&payload.index, directories.as_ref())?;
     host.watch()
         .map_err(Failure::host("watching the limits of time"))?;
-    let mut machines = LinuxMachines::default();
-    loop {
-        let module = module(&payload.index, image.module)?;
-        if !wanted(module) {
-            return wasi(payload, settings, image, file);
-        }
-        let range = module
-            .code
-            .ok_or_else(|| Failure::new("the index has no code for the module"))?;
-        let code = payload.code(range)?;
-        let program = image.program.clone();
-        let target = payload.index.target;
-        match machines.run(target, module, code, &file, image, &host)? {
-            LinuxOutcome::Exec(next) => {
-                image = *next;
-                host.enter_program(&image);
-                launched(settings, &image, payload);
+    let programs = Arc::new(Programs {
+        payload,
+        settings,
+        host,
+        file,
+        machines: LinuxMachines::default(),
+    });
+    programs.run(image)
+}
+
+/// What every program of the process runs on.
+struct Programs {
+    payload: &'static Payload,
+    settings: &'static Settings,
+    host: Arc<Host>,
+    file: Arc<OwnedFd>,
+    machines: LinuxMachines,
+}
+
+impl Programs {
+    /// Runs a program, and those that it executes, in the calling thread, the process's first.
+    fn run(self: &Arc<Self>, mut image: Image) -> Result<i32, Failure> {
+        let (payload, settings, host) = (self.payload, self.settings, &self.host);
+        let again = Arc::clone(self);
+        let next: Next = Arc::new(move |image| again.run_on(*image));
+        loop {
+            let module = module(&payload.index, image.module)?;
+            if !wanted(module) {
+                let file = Arc::clone(&self.file);
+                return wasi(payload, settings, image, file);
             }
-            LinuxOutcome::Trap(report, signal) => {
-                guest::report_trap(&program, &report, &settings.audit);
-                host.die(&program, signal);
+            let range = module
+                .code
+                .ok_or_else(|| Failure::new("the index has no code for the module"))?;
+            let code = payload.code(range)?;
+            let program = image.program.clone();
+            let target = payload.index.target;
+            match self
+                .machines
+                .run(target, module, code, &self.file, image, host, &next)?
+            {
+                LinuxOutcome::Exec(next) => {
+                    image = *next;
+                    self.begins(&image);
+                }
+                LinuxOutcome::Trap(report, signal) => {
+                    guest::report_trap(&program, &report, &settings.audit);
+                    host.die(&program, signal);
+                }
             }
         }
+    }
+
+    /// The process becomes another program.
+    fn begins(&self, image: &Image) {
+        self.host.enter_program(image);
+        launched(self.settings, image, self.payload);
+    }
+
+    /// Goes on with another program, to the end of the process.
+    fn run_on(self: &Arc<Self>, image: Image) -> ! {
+        self.begins(&image);
+        let status = self.run(image).unwrap_or_else(|failure| {
+            failure.print();
+            failure.status()
+        });
+        failure::end(status)
     }
 }
 
@@ -106,6 +150,7 @@ fn image(payload: &Payload, guest: &Guest<'_>) -> Result<Image, Failure> {
         executed: guest.program.clone(),
         argv: guest.argv.clone(),
         env: guest.env.clone(),
+        mask: None,
     })
 }
 
@@ -218,6 +263,9 @@ fn wasi(
     file: Arc<OwnedFd>,
 ) -> Result<i32, Failure> {
     signals::install().map_err(Failure::host("taking over signals"))?;
+    if let Some(mask) = image.mask {
+        linux::signals::restore_mask(mask);
+    }
     let cwd = rustix::process::getcwd(Vec::new())
         .map_err(|errno| Failure::host("finding the working directory")(errno.into()))?
         .into_bytes();

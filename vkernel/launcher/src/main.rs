@@ -52,7 +52,7 @@ extern "C" fn main() -> i32 {
 
 fn run() -> Result<i32, Failure> {
     signals::install().map_err(Failure::host("taking over signals"))?;
-    let settings = Settings::from_environment()?;
+    let settings: &Settings = Box::leak(Box::new(Settings::from_environment()?));
     let mut payload = Payload::of_this_process()?;
     payload.verify(settings.trusted_key)?;
     if settings.verify_all {
@@ -62,9 +62,11 @@ fn run() -> Result<i32, Failure> {
         narrow::narrow(&mut Arc::make_mut(&mut payload.index).policy, text)
             .map_err(Failure::new)?;
     }
+    // For as long as the process: its programs may go on in any of its threads.
+    let payload: &Payload = Box::leak(Box::new(payload));
     let request = Request::from_arguments(&payload.index, std::env::args_os().collect())?;
-    match request.resolve(&payload, &settings) {
-        Ok(Some(guest)) => launch(&payload, &settings, guest),
+    match request.resolve(payload, settings) {
+        Ok(Some(guest)) => launch(payload, settings, guest),
         Ok(None) => Ok(0),
         Err(failure) => {
             failure.audit(&settings.audit);
@@ -73,7 +75,11 @@ fn run() -> Result<i32, Failure> {
     }
 }
 
-fn launch(payload: &Payload, settings: &Settings, guest: Guest<'_>) -> Result<i32, Failure> {
+fn launch(
+    payload: &'static Payload,
+    settings: &'static Settings,
+    guest: Guest<'_>,
+) -> Result<i32, Failure> {
     settings.audit.launch(&LaunchEvent {
         program: &guest.program,
         entry: &guest.entry_name,

@@ -25,13 +25,16 @@ impl Handlers {
 }
 
 /// Calls the handlers of all signals in the thread's box. Whether a call that they interrupted may
-/// be begun again.
+/// be begun again. An error if the thread is to leave instead.
 pub(super) fn all(store: &mut StoreContextMut<'_, Guest>) -> wasmtime::Result<bool> {
     let mut restart = true;
     loop {
         let next = {
             let guest = store.data();
             let running = guest.running()?;
+            if let Some(stop) = running.process.leave() {
+                return Err(wasmtime::Error::new(stop));
+            }
             guest.thread.next_delivery(&running.process)
         };
         let Some(delivery) = next else {

@@ -11,7 +11,12 @@ mod deliver;
 mod imports;
 mod threads;
 
-use std::{collections::HashMap, os::fd::OwnedFd, ptr::NonNull, sync::Arc};
+use std::{
+    collections::HashMap,
+    os::fd::OwnedFd,
+    ptr::NonNull,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use megabinary_format::{Module as IndexModule, Target};
 use vkernel_abi::snapshot;
@@ -53,7 +58,13 @@ struct Running {
     names: Names,
     /// Only of modules with shared memory.
     pre: Option<InstancePre<Guest>>,
+    next: Next,
 }
+
+/// Goes on with another program in the calling thread, which is the process's first but was not
+/// started by [`LinuxMachines::run`]: a `fork` in one of several threads made it the first. It does
+/// not come back.
+pub type Next = Arc<dyn Fn(Box<Image>) + Send + Sync>;
 
 impl Guest {
     /// The process; compiled code runs only when it is there.
@@ -68,7 +79,8 @@ impl Guest {
 /// how often.
 #[derive(Default)]
 pub struct LinuxMachines {
-    loaded: HashMap<u32, Loaded>,
+    /// Locked only while the process has one thread: a `fork` never finds it locked.
+    loaded: Mutex<HashMap<u32, Loaded>>,
 }
 
 #[derive(Clone)]
@@ -91,13 +103,14 @@ pub enum LinuxOutcome {
 impl LinuxMachines {
     /// Loads a module, if it is not.
     fn load(
-        &mut self,
+        &self,
         target: Target,
         at: u32,
         code: CodeImage,
         file: &Arc<OwnedFd>,
     ) -> Result<Loaded, EngineError> {
-        if let Some(loaded) = self.loaded.get(&at) {
+        let mut all = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(loaded) = all.get(&at) {
             return Ok(loaded.clone());
         }
         let images = Images::whole(Arc::clone(file));
@@ -118,21 +131,26 @@ impl LinuxMachines {
             names,
             images,
         };
-        self.loaded.insert(at, loaded.clone());
+        all.insert(at, loaded.clone());
         Ok(loaded)
     }
 
     /// Runs `image`, whose module is `module`, as the program of this host process.
     ///
     /// `code` is its compiled code; `file` is the megabinary, for memory images.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a program and all that it runs on"
+    )]
     pub fn run(
-        &mut self,
+        &self,
         target: Target,
         module: &IndexModule,
         code: CodeImage,
         file: &Arc<OwnedFd>,
         image: Image,
         host: &Arc<Host>,
+        next: &Next,
     ) -> Result<LinuxOutcome, EngineError> {
         let loaded = self.load(target, image.module, code, file)?;
         alternate_stack::install();
@@ -162,9 +180,10 @@ impl LinuxMachines {
         let base = NonNull::new(base)
             .ok_or_else(|| EngineError::missing(&module.name, snapshot::MEMORY))?;
         let initial = module.cold.pages.saturating_mul(WASM_PAGE as u64);
+        let mask = image.mask;
         let process = process(image, base, initial, host);
+        end_at_faults_in(shared.is_some().then(|| process.space.memory()));
         if shared.is_some() {
-            end_at_faults_in(process.space.memory());
             process.space.close_rest(initial).map_err(|errno| {
                 EngineError::wasmtime("laying out the memory")(wasmtime::Error::new(errno))
             })?;
@@ -180,8 +199,12 @@ impl LinuxMachines {
             engine: engine.clone(),
             names: loaded.names,
             pre: shared.is_some().then_some(pre),
+            next: Arc::clone(next),
         });
         enter(&mut store, &instance, &running);
+        if let Some(mask) = mask {
+            store.data().thread.handled(mask);
+        }
         let ended = start(&mut store, &instance, &module.name)?;
         let process = &running.process;
         let outcome = match ended {
@@ -190,8 +213,12 @@ impl LinuxMachines {
             Err(error) => match error.downcast::<Stop>() {
                 Ok(Stop::Exec(image)) => LinuxOutcome::Exec(image),
                 Ok(Stop::Thread(status)) => {
+                    store.data().thread.handled(u64::MAX);
                     store.data().thread.ended(process);
-                    process.first_thread_ended(status)
+                    match process.thread_ended(status) {
+                        Some(image) => LinuxOutcome::Exec(image),
+                        None => process.exit(status),
+                    }
                 }
                 Ok(Stop::Errno(_)) => LinuxOutcome::Trap(
                     Box::new(TrapReport::plain(

@@ -6,7 +6,7 @@ use std::{
 };
 
 use rustix::{io::Errno, thread::gettid};
-use vkernel_kernel::linux::{Stop, Thread};
+use vkernel_kernel::linux::{Stop, Thread, signals::Inbox};
 use wasmtime::{Instance, Store, Trap};
 
 use super::{Guest, Running, enter, signal_of, store};
@@ -36,7 +36,7 @@ pub(super) fn spawn(running: &Arc<Running>, caller: &Thread, argument: i32) -> R
     match started.ok().and_then(|_| told.recv().ok()) {
         Some(id) => Ok(id),
         None => {
-            running.process.thread_ended();
+            running.process.thread_never_began();
             Err(Errno::AGAIN)
         }
     }
@@ -51,17 +51,30 @@ fn body(running: &Arc<Running>, mask: u64, argument: i32, tell: &mpsc::SyncSende
         return;
     };
     enter(&mut store, &instance, running);
+    running.process.thread_has_begun();
     let id = gettid().as_raw_nonzero().get();
     if tell.send(id).is_err() {
         return;
     }
     store.data().thread.handled(mask);
-    let ended = entry.call(&mut store, (id, argument));
     let process = &running.process;
+    let ended = match process.leave() {
+        Some(stop) => Err(wasmtime::Error::new(stop)),
+        None => entry.call(&mut store, (id, argument)),
+    };
     let status = match ended.map_err(|error| error.downcast::<Stop>()) {
         Ok(()) => 0,
         Err(Ok(Stop::Thread(status))) => status,
-        Err(Ok(_)) => process.die(signal_of(None)),
+        Err(Ok(Stop::Exec(image))) => {
+            Inbox::leave();
+            // Its hold on the memory, before the next program begins.
+            drop(store);
+            if let Some(image) = process.hand_over(image) {
+                (running.next)(image);
+            }
+            return;
+        }
+        Err(Ok(Stop::Errno(_))) => process.die(signal_of(None)),
         Err(Err(error)) => {
             let signal = signal_of(error.downcast_ref::<Trap>());
             let report = TrapReport::new(&process.image.entry, &running.names, &error);
@@ -71,11 +84,13 @@ fn body(running: &Arc<Running>, mask: u64, argument: i32, tell: &mpsc::SyncSende
     };
     let thread = &store.data().thread;
     thread.handled(u64::MAX);
-    vkernel_kernel::linux::signals::Inbox::leave();
+    Inbox::leave();
     // The last thing that others can see of it: its stack may be gone right after.
     thread.ended(process);
-    if process.thread_ended() {
-        process.exit(status);
+    // The first thread of a process that was forked by one of several threads.
+    if let Some(image) = process.thread_ended(status) {
+        drop(store);
+        (running.next)(image);
     }
 }
 

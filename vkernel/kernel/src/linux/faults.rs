@@ -122,8 +122,9 @@ pub fn install() -> io::Result<()> {
 
 /// Makes faults in this memory end the process as they do natively. The engine knows the memories
 /// that an instance defines, but takes a fault in one that it shares for a mistake of its own.
-pub fn end_at_faults_in(memory: Memory) {
-    SHARED.store(memory.at(0) as usize, Ordering::Relaxed);
+pub fn end_at_faults_in(memory: Option<Memory>) {
+    let base = memory.map_or(0, |memory| memory.at(0) as usize);
+    SHARED.store(base, Ordering::Relaxed);
 }
 
 extern "C" fn on_fault(

@@ -17,6 +17,7 @@
 
 mod call;
 mod calls;
+mod departure;
 mod descriptors;
 mod faults;
 pub mod guest;
@@ -26,6 +27,7 @@ mod page;
 mod paths;
 mod population;
 mod process;
+mod proofs;
 mod robust;
 pub mod signals;
 pub mod space;

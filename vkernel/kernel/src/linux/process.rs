@@ -9,14 +9,17 @@ use std::{
     os::fd::OwnedFd,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use megabinary_format::{Digest, Index};
 use rustix::process::{Resource, getrlimit};
 
 use super::{
+    call::Stop,
+    departure::{self, Departure, Threads},
     descriptors::{self, Limit},
     guest::Memory,
     network::Network,
@@ -24,6 +27,7 @@ use super::{
     population::Population,
     signals::{self, COUNT, HostAction, SYNCHRONOUS, bit},
     space::Space,
+    thread::Thread,
     title::{Copies, Copy, Strings, Title},
     watchdog::{self, Times},
 };
@@ -48,6 +52,8 @@ pub struct Image {
     pub argv: Vec<Vec<u8>>,
     /// Environment.
     pub env: Vec<Vec<u8>>,
+    /// The signal mask to begin with; the host's if there is none.
+    pub mask: Option<u64>,
 }
 
 impl From<exec::Launch<'_>> for Image {
@@ -61,6 +67,7 @@ impl From<exec::Launch<'_>> for Image {
             program: launch.program,
             argv: launch.argv,
             env: launch.env,
+            mask: None,
         }
     }
 }
@@ -224,7 +231,9 @@ pub struct LinuxProcess {
     pub space: Space,
     /// What outlives the program.
     pub host: Arc<Host>,
-    threads: AtomicU32,
+    departure: Departure,
+    /// Whether a thread has ever had robust mutexes.
+    robust: AtomicBool,
     /// Where the program's arguments and environment went.
     copies: Mutex<Copies>,
 }
@@ -232,12 +241,14 @@ pub struct LinuxProcess {
 impl LinuxProcess {
     /// A process with one thread, its first `initial` bytes of memory mapped.
     pub fn new(image: Image, memory: Memory, initial: u64, host: Arc<Host>) -> LinuxProcess {
+        signals::leaving(false);
         let limit = host.index.policy.memory_max.unwrap_or(u64::MAX);
         LinuxProcess {
             image,
             space: Space::new(memory, initial, limit),
             host,
-            threads: AtomicU32::new(1),
+            departure: Departure::new(),
+            robust: AtomicBool::new(false),
             copies: Mutex::default(),
         }
     }
@@ -267,30 +278,91 @@ impl LinuxProcess {
 
     /// Number of live guest threads.
     pub fn threads(&self) -> u32 {
-        self.threads.load(Ordering::SeqCst)
+        self.departure.count()
     }
 
-    /// Counts a thread that begins. Not if the policy has no room for it; then the call that wants
-    /// it gets EAGAIN.
+    /// Counts a thread that is about to begin. Not if the policy has no room for it; then the call
+    /// that wants it gets EAGAIN.
     pub fn thread_begins(&self) -> bool {
         let most = self.host.index.policy.threads_max.unwrap_or(u32::MAX);
-        let (set, fetch) = (Ordering::SeqCst, Ordering::SeqCst);
-        let another = |now: u32| now.checked_add(1).filter(|n| *n <= most);
-        let counted = self.threads.fetch_update(set, fetch, another).is_ok();
+        let counted = self.departure.begins(most);
         if !counted {
             self.host.refuse_another("thread", "threads_max");
         }
         counted
     }
 
-    /// Counts a thread that ended; whether it was the last one.
-    pub fn thread_ended(&self) -> bool {
-        self.threads.fetch_sub(1, Ordering::SeqCst) == 1
+    /// The calling thread, which was counted, has begun.
+    pub fn thread_has_begun(&self) {
+        self.departure.begun();
+    }
+
+    /// A thread that was counted could not begin.
+    pub fn thread_never_began(&self) {
+        self.departure.never_began();
+    }
+
+    /// The calling thread has ended, with this status. If it was the last one the process ends; the
+    /// process's first thread comes back from here when it is to run another program.
+    pub fn thread_ended(&self, status: i32) -> Option<Box<Image>> {
+        if self.departure.ended() {
+            self.exit(status);
+        }
+        // It lets no signal in any more: the process's are for the others.
+        departure::is_first().then(|| self.departure.next())
+    }
+
+    /// Why the calling thread cannot go on, if it cannot: another one has called `execve`, or ends
+    /// the process.
+    pub fn leave(&self) -> Option<Stop> {
+        self.departure.concerns_caller().then_some(Stop::Thread(0))
+    }
+
+    /// Makes `image` the process's program, for the calling thread, which is the only one that
+    /// still runs. It comes back in the process's first thread only.
+    pub fn hand_over(&self, image: Box<Image>) -> Option<Box<Image>> {
+        if departure::is_first() {
+            return Some(image);
+        }
+        self.departure.hand_over(image);
+        None
+    }
+
+    /// Ends all other threads, for good: the caller is about to `execve`.
+    pub(super) fn end_others(&self) -> Result<(), Stop> {
+        match self.departure.alone(None) {
+            true => Ok(()),
+            false => Err(Stop::Thread(0)),
+        }
+    }
+
+    /// A thread has robust mutexes from now on.
+    pub(super) fn has_robust(&self) {
+        self.robust.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the process for its thread `thread`. Mutexes that others hold are given up by
+    /// themselves, as the host does it natively; nobody waits long for one that cannot.
+    pub(super) fn exit_group(&self, thread: &Thread, status: i32) -> Result<i64, Stop> {
+        const LONGEST: Duration = Duration::from_secs(1);
+        thread.release_robust(self);
+        if self.robust.load(Ordering::Relaxed)
+            && self.threads() > 1
+            && !self.departure.alone(Some(LONGEST))
+        {
+            return Err(Stop::Thread(status));
+        }
+        self.exit(status)
+    }
+
+    /// The list of threads, locked, for [`LinuxProcess::after_fork`].
+    pub(super) fn before_fork(&self) -> MutexGuard<'_, Threads> {
+        self.departure.lock()
     }
 
     /// In the child of a `fork`, which has one thread.
-    pub(super) fn after_fork(&self) {
-        self.threads.store(1, Ordering::SeqCst);
+    pub(super) fn after_fork(&self, threads: MutexGuard<'_, Threads>) {
+        self.departure.after_fork(threads);
         self.host.paths.private.after_fork();
         // The parent's watchdog is no thread of this process.
         if watchdog::start(&self.host).is_err() {
@@ -330,19 +402,6 @@ impl LinuxProcess {
             &mut io::stderr(),
             format!("vkernel: {program} trapped in {report}\n").as_bytes(),
         );
-    }
-
-    /// The first thread has ended; the process goes on as long as others do.
-    pub fn first_thread_ended(&self, status: i32) -> ! {
-        if self.thread_ended() {
-            self.exit(status);
-        }
-        // SAFETY: ends this host thread alone; nothing on its stack is needed by others.
-        #[allow(unsafe_code)]
-        unsafe {
-            super::host::call(libc::SYS_exit, &[status as u64, 0, 0, 0, 0, 0]);
-        }
-        self.exit(status)
     }
 
     /// Ends the process as the signal does by default.

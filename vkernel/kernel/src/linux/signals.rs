@@ -13,7 +13,7 @@
 use std::{
     cell::{Cell, UnsafeCell},
     io, mem, ptr,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 /// Signals that the engine needs for faults of compiled code; never blocked, and their host action
@@ -39,6 +39,34 @@ pub const fn bit(signal: i32) -> u64 {
 /// Signals that fit in a box. One suffices for what the host lets in; more come only if the
 /// guest's mask is opened while one waits.
 const SLOTS: usize = 8;
+
+/// Set beside the count of a box when its thread is to leave the process.
+const LEAVE: u32 = 1 << 31;
+
+/// The host signal that makes threads leave: never blocked, and never sent to them for anything else
+/// while they are to leave.
+const LEAVE_SIGNAL: i32 = libc::SIGTRAP;
+
+/// Whether threads of this process are to leave.
+static LEAVING: AtomicBool = AtomicBool::new(false);
+
+/// Says whether threads of this process are to leave.
+pub(super) fn leaving(are: bool) {
+    LEAVING.store(are, Ordering::SeqCst);
+}
+
+/// Tells a thread, by the host's id, that it is to leave; [`leaving`] has been said before.
+pub(super) fn leave(thread: i32) {
+    let process = u64::from(std::process::id());
+    let args = [process, thread as u64, LEAVE_SIGNAL as u64, 0, 0, 0];
+    // SAFETY: no pointers; a thread that has ended meanwhile is an error that nobody needs.
+    unsafe { super::host::call(libc::SYS_tgkill, &args) };
+}
+
+/// Whether this result of a wait for signals is the signal that makes threads leave.
+pub(super) fn is_leave(signal: i64) -> bool {
+    signal == i64::from(LEAVE_SIGNAL) && LEAVING.load(Ordering::SeqCst)
+}
 
 /// A caught signal: its number and `siginfo_t` as the host gave it (layout of x86-64).
 #[derive(Clone, Copy)]
@@ -103,24 +131,51 @@ impl Inbox {
         self.count.load(Ordering::Relaxed) != 0
     }
 
-    /// Empties the box; called with all signals blocked, by the owning thread.
+    /// Empties the box; called with all signals blocked, by the owning thread. Those of
+    /// [`SYNCHRONOUS`] may come meanwhile all the same.
     pub(super) fn take(&self, each: &mut dyn FnMut(Caught)) {
-        let count = self.count.load(Ordering::Relaxed) as usize;
-        for at in 0..count.min(SLOTS) {
-            // SAFETY: this is the owning thread and no handler can run: signals are blocked.
-            each(unsafe { (*self.slots.get())[at] });
+        let mut taken = 0;
+        loop {
+            let found = self.count.load(Ordering::Relaxed);
+            let count = (found & !LEAVE) as usize;
+            for at in taken..count.min(SLOTS) {
+                // SAFETY: this is the owning thread; a handler that interrupts it writes beyond
+                // `count` and has finished when this goes on.
+                each(unsafe { (*self.slots.get())[at] });
+            }
+            taken = count;
+            let (kept, order) = (found & LEAVE, Ordering::Relaxed);
+            if self
+                .count
+                .compare_exchange(found, kept, order, order)
+                .is_ok()
+            {
+                return;
+            }
         }
+    }
+
+    /// Empties the box and makes the thread one that stays.
+    pub(super) fn clear(&self) {
         self.count.store(0, Ordering::Relaxed);
     }
 
     fn put(&self, caught: Caught) {
-        let at = self.count.load(Ordering::Relaxed) as usize;
+        // The slot is taken first: a signal of SYNCHRONOUS may interrupt this handler.
+        let at = (self.count.fetch_add(1, Ordering::Relaxed) & !LEAVE) as usize;
         if at < SLOTS {
-            // SAFETY: the handler runs on the owning thread, which does not read meanwhile (it
-            // blocks signals first), and handlers do not interrupt each other (sa_mask is full).
+            // SAFETY: the handler runs on the owning thread, which does not read meanwhile, and a
+            // handler that interrupts this one writes to another slot.
             unsafe { (*self.slots.get())[at] = caught };
-            self.count.store(at as u32 + 1, Ordering::Relaxed);
+        } else {
+            self.count.fetch_sub(1, Ordering::Relaxed);
         }
+        (self.interrupt)();
+    }
+
+    /// Makes the thread look for what it has to do, which is to leave.
+    pub(super) fn tell_to_leave(&self) {
+        self.count.fetch_or(LEAVE, Ordering::Relaxed);
         (self.interrupt)();
     }
 }
@@ -147,6 +202,10 @@ pub(super) extern "C" fn on_signal(
         let at = &mut context.uc_mcontext.gregs[libc::REG_RIP as usize];
         if let Some(missed) = super::host::missed(*at as u64) {
             *at = missed as i64;
+        }
+        if is_leave(signal.into()) {
+            (*inbox).tell_to_leave();
+            return;
         }
         // Nothing more until this one was handled.
         set_words(&mut context.uc_sigmask, !SYNCHRONOUS);
@@ -266,6 +325,11 @@ pub(super) fn set_mask(mask: u64) {
     ];
     // SAFETY: the kernel reads eight bytes of `mask`.
     unsafe { super::host::call(libc::SYS_rt_sigprocmask, &args) };
+}
+
+/// Opens the mask again for a program of another personality, which is to begin with this one.
+pub fn restore_mask(mask: u64) {
+    set_mask(mask);
 }
 
 /// As [`set_mask`], for a thread that is about to end: whatever `mask` says.

@@ -99,7 +99,18 @@ impl Thread {
         }
     }
 
-    /// Whether there are signals whose handlers may be called now.
+    /// Lets no signal in, for good: the thread's program ends. The mask of its next program.
+    pub(super) fn close(&self) -> u64 {
+        signals::set_mask(u64::MAX);
+        self.mask()
+    }
+
+    /// Gives up the robust mutexes that it holds.
+    pub(super) fn release_robust(&self, process: &LinuxProcess) {
+        super::robust::release(process.space.memory(), self.robust.take());
+    }
+
+    /// Whether there are signals whose handlers may be called now, or the thread is to leave.
     pub fn has_signals(&self) -> bool {
         self.inbox.has_mail() || self.waiting.borrow().iter().any(|c| self.is_open(c.signal))
     }
@@ -111,7 +122,7 @@ impl Thread {
 
     /// In the child of a `fork`: what the parent caught is the parent's.
     pub(super) fn forget_signals(&self) {
-        self.inbox.take(&mut |_| {});
+        self.inbox.clear();
         self.waiting.borrow_mut().clear();
     }
 
@@ -208,7 +219,7 @@ impl Thread {
 
     /// The thread has ended: tells whoever waits for it.
     pub fn ended(&self, process: &LinuxProcess) {
-        super::robust::release(process.space.memory(), self.robust.get());
+        self.release_robust(process);
         let address = self.clear_tid.get();
         if address == 0 {
             return;

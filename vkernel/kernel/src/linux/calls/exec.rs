@@ -34,7 +34,7 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 const NOTE: &str = "programs of the image and scripts for them; ELF and WebAssembly files without a \
-                    route give EACCES; ENOSYS while the process has other threads";
+                    route give EACCES";
 
 /// Most bytes of arguments and environment together: what Linux gives with a stack of 8 MiB, a
 /// quarter of it (execve(2)).
@@ -100,9 +100,6 @@ fn execveat(cx: &Cx<'_>, args: &Args) -> Answer {
 
 /// Executes `path`, which is called `shown` if that is another name.
 fn run(cx: &Cx<'_>, path: Vec<u8>, shown: Option<Vec<u8>>, argv: u32, env: u32) -> Answer {
-    if cx.process.threads() > 1 {
-        return Err(Errno::NOSYS.into());
-    }
     let memory = cx.memory();
     let argv = memory.strings(argv, MOST)?;
     let env = memory.strings(env, MOST)?;
@@ -123,6 +120,11 @@ fn run(cx: &Cx<'_>, path: Vec<u8>, shown: Option<Vec<u8>>, argv: u32, env: u32) 
                 }
                 image.executed = shown;
             }
+            // From here on there is no way back.
+            let mask = cx.thread.close();
+            cx.process.end_others()?;
+            cx.thread.release_robust(cx.process);
+            image.mask = Some(mask);
             Err(Stop::Exec(Box::new(image)))
         }
         Ok(Resolution::PrintEnvironment(variables)) => {

@@ -82,6 +82,7 @@ fn fork(cx: &Cx<'_>, _: &Args) -> Answer {
     let space = process.space.lock();
     let actions = process.actions();
     let settled = process.host.paths.private.settled();
+    let threads = process.before_fork();
     signals::set_mask(u64::MAX);
     // SAFETY: the child goes on in this very thread; see above for locks.
     let child = unsafe { libc::fork() };
@@ -94,9 +95,12 @@ fn fork(cx: &Cx<'_>, _: &Args) -> Answer {
             child => population.settle_child(slot, child),
         }
     }
-    if child == 0 {
-        process.after_fork();
-        thread.forget_signals();
+    match child {
+        0 => {
+            process.after_fork(threads);
+            thread.forget_signals();
+        }
+        _ => drop(threads),
     }
     thread.set_mask(thread.mask());
     match child {
@@ -116,6 +120,5 @@ fn clone(cx: &Cx<'_>, args: &Args) -> Answer {
 }
 
 fn exit_group(cx: &Cx<'_>, args: &Args) -> Result<i64, Stop> {
-    super::super::robust::release(cx.memory(), cx.thread.robust.get());
-    cx.process.exit(int(args[0]))
+    cx.process.exit_group(cx.thread, int(args[0]))
 }

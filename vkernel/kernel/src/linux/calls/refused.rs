@@ -44,6 +44,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::refused(SYS_swapoff, MACHINE),
     Row::refused(SYS_acct, MACHINE),
     Row::refused(SYS_settimeofday, MACHINE),
+    Row::refused(SYS_clock_settime, MACHINE),
     Row::refused(SYS_adjtimex, MACHINE),
     Row::refused(SYS_clock_adjtime, MACHINE),
     Row::refused(SYS_sethostname, MACHINE),

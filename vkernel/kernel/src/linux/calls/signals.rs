@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use super::super::{
     call::{Answer, Args, Cx, int, word},
     process::{Action, DEFAULT, IGNORE, set_default},
-    signals::{COUNT, HostAction, SYNCHRONOUS, UNBLOCKABLE, bit, set_action},
+    signals::{COUNT, HostAction, SYNCHRONOUS, UNBLOCKABLE, bit, is_leave, set_action},
     table::{Row, pass_on},
 };
 
@@ -16,7 +16,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_rt_sigprocmask, mask),
     Row::pass(SYS_rt_sigpending, "pv"),
     Row::call(SYS_rt_sigsuspend, suspend).waits(),
-    Row::pass(SYS_rt_sigtimedwait, "pppv").waits(),
+    Row::call(SYS_rt_sigtimedwait, timed_wait).waits(),
     Row::pass(SYS_pause, "").waits(),
     Row::call(SYS_sigaltstack, alternate_stack).about_stacks(),
     Row::pass(SYS_kill, "vv"),
@@ -114,6 +114,17 @@ fn suspend(cx: &Cx<'_>, args: &Args) -> Answer {
     let mask = cx.memory().u64(word(args[0]))? & !SYNCHRONOUS;
     let host = [(&raw const mask) as u64, SET, 0, 0, 0, 0];
     pass_on(cx, SYS_rt_sigsuspend, true, &host)
+}
+
+fn timed_wait(cx: &Cx<'_>, args: &Args) -> Answer {
+    let at = |i: usize| cx.memory().address(word(args[i]));
+    let host = [at(0), at(1), at(2), args[3], 0, 0];
+    let signal = pass_on(cx, SYS_rt_sigtimedwait, true, &host)?;
+    if is_leave(signal) {
+        cx.thread.inbox.tell_to_leave();
+        return Err(Errno::INTR.into());
+    }
+    Ok(signal)
 }
 
 fn alternate_stack(cx: &Cx<'_>, args: &Args) -> Answer {

@@ -13,7 +13,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_set_tid_address, set_tid_address),
     Row::call(SYS_futex, futex).restarts(),
     Row::call(SYS_set_robust_list, set_robust_list).partial(
-        "the list is walked when a thread or its process ends by itself, not when a signal ends it",
+        "the list is walked when a thread or its process ends by itself or calls execve, not when a signal ends it",
     ),
     Row::call(SYS_get_robust_list, get_robust_list)
         .partial("of the calling thread; others give EPERM"),
@@ -23,7 +23,7 @@ pub(super) const ROWS: &[Row] = &[
 fn exit(cx: &Cx<'_>, args: &Args) -> Answer {
     let status = int(args[0]);
     if cx.process.threads() == 1 {
-        super::super::robust::release(cx.memory(), cx.thread.robust.get());
+        cx.thread.release_robust(cx.process);
         cx.process.exit(status);
     }
     Err(Stop::Thread(status))
@@ -82,6 +82,7 @@ fn set_robust_list(cx: &Cx<'_>, args: &Args) -> Answer {
     match word(args[1]) {
         HEAD => {
             cx.thread.robust.set(word(args[0]));
+            cx.process.has_robust();
             Ok(0)
         }
         _ => Err(Errno::INVAL.into()),

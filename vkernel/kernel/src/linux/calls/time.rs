@@ -11,7 +11,6 @@ use super::super::{
 pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_clock_gettime, clock_gettime),
     Row::pass(SYS_clock_getres, "vp"),
-    Row::pass(SYS_clock_settime, "vp"),
     Row::pass(SYS_clock_nanosleep, "vvpp").waits(),
     Row::pass(SYS_nanosleep, "pp").waits(),
     Row::call(SYS_gettimeofday, gettimeofday).host(&[SYS_clock_gettime]),
