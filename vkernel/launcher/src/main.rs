@@ -15,14 +15,13 @@ mod info;
 mod linux;
 #[cfg(feature = "linux")]
 mod mounts;
-mod narrow;
 mod payload;
 mod request;
 mod settings;
 
 use std::sync::Arc;
 
-use vkernel_kernel::{audit::LaunchEvent, confine, signals};
+use vkernel_kernel::{audit::LaunchEvent, confine, narrow::narrow, signals};
 
 use crate::{
     failure::Failure, guest::Guest, payload::Payload, request::Request, settings::Settings,
@@ -55,8 +54,7 @@ fn run() -> Result<i32, Failure> {
         payload.verify_segments()?;
     }
     if let Some(text) = &settings.policy {
-        narrow::narrow(&mut Arc::make_mut(&mut payload.index).policy, text)
-            .map_err(Failure::new)?;
+        narrow(&mut Arc::make_mut(&mut payload.index).policy, text).map_err(Failure::new)?;
     }
     let request = Request::from_arguments(&payload.index, std::env::args_os().collect())?;
     match request.resolve(&payload, &settings) {
