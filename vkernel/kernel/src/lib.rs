@@ -13,6 +13,7 @@ pub mod confine;
 pub mod exec;
 mod fs;
 pub mod linux;
+pub mod narrow;
 pub mod preview1;
 pub mod process;
 pub mod signals;

@@ -15,14 +15,13 @@ mod info;
 mod linux;
 #[cfg(feature = "linux")]
 mod mounts;
-mod narrow;
 mod payload;
 mod request;
 mod settings;
 
 use std::sync::Arc;
 
-use vkernel_kernel::{audit::LaunchEvent, confine, signals};
+use vkernel_kernel::{audit::LaunchEvent, confine, narrow::narrow, signals};
 
 use crate::{
     failure::Failure, guest::Guest, payload::Payload, request::Request, settings::Settings,
@@ -59,8 +58,7 @@ fn run() -> Result<i32, Failure> {
         payload.verify_segments()?;
     }
     if let Some(text) = &settings.policy {
-        narrow::narrow(&mut Arc::make_mut(&mut payload.index).policy, text)
-            .map_err(Failure::new)?;
+        narrow(&mut Arc::make_mut(&mut payload.index).policy, text).map_err(Failure::new)?;
     }
     // For as long as the process: its programs may go on in any of its threads.
     let payload: &Payload = Box::leak(Box::new(payload));

@@ -21,7 +21,7 @@ pub(crate) struct Settings {
     pub(crate) audit: Audit,
     pub(crate) verify_all: bool,
     pub(crate) trusted_key: Option<PublicKey>,
-    /// `KEY=VALUE;…`, see [`crate::narrow`].
+    /// `KEY=VALUE;…`, see [`vkernel_kernel::narrow`].
     pub(crate) policy: Option<String>,
     /// The guest's environment: everything else, `NAME=VALUE` each.
     pub(crate) guest_env: Vec<Vec<u8>>,

@@ -5,8 +5,8 @@
 
 use megabinary_format::{NetworkRule, Policy, is_absolute};
 
-/// Takes from a policy what the text does not allow.
-pub(crate) fn narrow(policy: &mut Policy, text: &str) -> Result<(), Problem> {
+/// Takes from a policy what the text does not allow. Else what is wrong with the text, for people.
+pub fn narrow(policy: &mut Policy, text: &str) -> Result<(), String> {
     for setting in text.split(';').map(str::trim).filter(|s| !s.is_empty()) {
         apply(policy, setting).map_err(|problem| {
             format!(
