@@ -70,7 +70,7 @@ real_case "nginx in docker" nginx_answers
 nginx_signals() {
     local said slow
     nginx_start nginx-signals
-    said=$(limited wrk -t2 -c50 -d5s "http://127.0.0.1:$NGINX_PORT/numbers.txt")
+    said=$(limited wrk -t2 -c50 -d8s "http://127.0.0.1:$NGINX_PORT/numbers.txt")
     echo "$said"
     fails grep -E 'Socket errors|Non-2xx' <<<"$said"
     [[ $(awk '/requests in/ { print $1 }' <<<"$said") -ge 10000 ]]
