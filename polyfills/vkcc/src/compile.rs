@@ -137,9 +137,9 @@ pub(crate) fn process(
 
 /// Whether the last of the options that choose an optimisation level is one that unrolls loops.
 fn is_for_speed(options: &[String]) -> bool {
-    let levels = options.iter().filter(|option| option.starts_with("-O"));
+    let mut levels = options.iter().filter(|option| option.starts_with("-O"));
     matches!(
-        levels.last().map(String::as_str),
+        levels.next_back().map(String::as_str),
         Some("-O2" | "-O3" | "-O4" | "-Ofast")
     )
 }

@@ -186,7 +186,8 @@ mod tests {
     fn threads_are_counted_and_the_last_one_knows() {
         std::thread::spawn(|| {
             let departure = Arc::new(Departure::new());
-            departure.begins();
+            assert!(departure.begins(u32::MAX));
+            assert!(!departure.begins(2));
             assert_eq!(departure.count(), 2);
             let other = Arc::clone(&departure);
             std::thread::spawn(move || {
@@ -196,7 +197,7 @@ mod tests {
             })
             .join()
             .unwrap();
-            departure.begins();
+            assert!(departure.begins(u32::MAX));
             departure.never_began();
             assert!(departure.ended());
         })
@@ -207,7 +208,7 @@ mod tests {
     #[test]
     fn the_first_one_to_ask_stays() {
         let departure = Arc::new(Departure::new());
-        departure.begins();
+        assert!(departure.begins(u32::MAX));
         let other = Arc::clone(&departure);
         let thread = std::thread::spawn(move || {
             other.begun();
