@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use megabinary_format::Target;
 use wasmtime::{Config, Engine, OptLevel};
 
-use crate::{EngineError, Flavour, config, names};
+use crate::{EngineError, Flavour, config, names, polls};
 
 /// Instruction-set extensions that native code may use: x86-64-v2, which every x86-64 server of
 /// the last decade has. The host's own features are never looked at, so that the same module
@@ -24,6 +24,7 @@ const X86_64_V2: &[&str] = &[
 pub struct Compiler {
     engine: Engine,
     target: Target,
+    flavour: Flavour,
 }
 
 impl Compiler {
@@ -33,12 +34,20 @@ impl Compiler {
         optimise(&mut config, target);
         let engine =
             Engine::new(&config).map_err(EngineError::wasmtime("setting the compiler up"))?;
-        Ok(Compiler { engine, target })
+        Ok(Compiler {
+            engine,
+            target,
+            flavour,
+        })
     }
 
     /// Compiles `wasm`; the result is what the linker packs. Deterministic.
     pub fn compile(&self, name: &str, wasm: &[u8]) -> Result<Vec<u8>, EngineError> {
-        names::compile_without(wasm, |wasm| self.engine.precompile_module(wasm)).map_err(|source| {
+        names::compile_without(wasm, |wasm| match self.flavour {
+            Flavour::Wasi => self.engine.precompile_module(wasm),
+            Flavour::Linux => self.engine.precompile_module(&polls::insert(wasm)?),
+        })
+        .map_err(|source| {
             EngineError::Compile {
                 module: name.to_owned(),
                 target: self.target,
@@ -55,7 +64,7 @@ impl Compiler {
         self.engine
             .precompile_compatibility_hash()
             .hash(&mut hasher);
-        format!("{:?} {:016x} names", self.target, hasher.finish())
+        format!("{:?} {:016x} names, polls", self.target, hasher.finish())
     }
 }
 

@@ -29,7 +29,7 @@ const BACKTRACE_FRAMES: usize = 24;
 pub enum Flavour {
     /// WASI: one thread, no signals.
     Wasi,
-    /// The Linux personality: shared memory, exceptions (for `longjmp`), and epochs, by which
+    /// The Linux personality: shared memory, exceptions (for `longjmp`), and polls, by which
     /// signals interrupt computations.
     Linux,
 }
@@ -73,7 +73,8 @@ fn proposals(config: &mut Config, flavour: Flavour) {
     config.wasm_exceptions(linux);
     config.wasm_threads(linux);
     config.shared_memory(linux);
-    config.epoch_interruption(linux);
+    // Polls are branches that are hardly ever taken, and say so.
+    config.wasm_branch_hinting(linux);
     if linux {
         // Exceptions are the only objects there are. They must be given back: a shell throws one
         // for each `longjmp`, as long as it runs.

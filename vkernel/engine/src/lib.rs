@@ -19,6 +19,8 @@ mod linux;
 mod machine;
 mod memory;
 mod names;
+#[cfg(feature = "compile")]
+mod polls;
 mod trap;
 
 pub use code::CodeImage;

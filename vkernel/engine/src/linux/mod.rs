@@ -2,13 +2,14 @@
 //! signal handlers, and its next program when it calls `execve`.
 //!
 //! What system calls mean is the kernel crate's; here they are linked to imports ([`imports`]),
-//! signals reach compiled code ([`deliver`]), threads get instances ([`threads`]).
+//! signals reach compiled code ([`polls`], [`deliver`]), threads get instances ([`threads`]).
 //!
 //! Invariant: the linear memory is 4 GiB for compiled code from the start and never moves; which
 //! of its pages are there is the kernel crate's business.
 
 mod deliver;
 mod imports;
+pub(crate) mod polls;
 mod threads;
 
 use std::{
@@ -25,7 +26,7 @@ use vkernel_kernel::linux::{
     signals::Inbox, space::PAGE,
 };
 use wasmtime::{
-    Engine, Instance, InstancePre, Linker, Module, SharedMemory, Store, Trap, UpdateDeadline,
+    Engine, Instance, InstancePre, Linker, Module, SharedMemory, Store, Trap,
 };
 
 use crate::{
@@ -36,9 +37,6 @@ use crate::{
     memory::{Images, WASM_PAGE},
     names::Names,
 };
-
-/// More epochs than there will be.
-const FAR: u64 = u64::MAX / 2;
 
 /// Most pages of a 32-bit memory.
 const ALL_PAGES: u64 = 65536;
@@ -67,6 +65,15 @@ struct Running {
 pub type Next = Arc<dyn Fn(Box<Image>) + Send + Sync>;
 
 impl Guest {
+    /// What a store of `thread` holds before its instance is made.
+    fn of(thread: Thread) -> Guest {
+        Guest {
+            thread,
+            running: None,
+            handlers: None,
+        }
+    }
+
     /// The process; compiled code runs only when it is there.
     fn running(&self) -> wasmtime::Result<&Arc<Running>> {
         self.running
@@ -158,7 +165,7 @@ impl LinuxMachines {
         let engine = &loaded.engine;
         let mut linker: Linker<Guest> = Linker::new(engine);
         imports::add(&mut linker, &loaded.module)?;
-        let mut store = store(engine, Thread::new);
+        let mut store = Store::new(engine, Guest::of(Thread::new()));
         let shared = shared_memory(engine, &loaded.module)?;
         if let Some((module, field, memory)) = &shared {
             linker
@@ -201,7 +208,7 @@ impl LinuxMachines {
             pre: shared.is_some().then_some(pre),
             next: Arc::clone(next),
         });
-        enter(&mut store, &instance, &running);
+        enter(&mut store, &instance, &running)?;
         if let Some(mask) = mask {
             store.data().thread.handled(mask);
         }
@@ -259,40 +266,19 @@ fn process(image: Image, base: NonNull<u8>, initial: u64, host: &Arc<Host>) -> L
     LinuxProcess::new(image, memory, initial, Arc::clone(host))
 }
 
-/// A store for one thread, made by `thread` from what interrupts its computations.
-fn store(
-    engine: &Engine,
-    thread: impl FnOnce(Box<dyn Fn() + Send + Sync>) -> Thread,
-) -> Store<Guest> {
-    let epochs = engine.clone();
-    let guest = Guest {
-        // An atomic addition: allowed in a signal handler.
-        thread: thread(Box::new(move || epochs.increment_epoch())),
-        running: None,
-        handlers: None,
-    };
-    let mut store = Store::new(engine, guest);
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|mut store| {
-        // wasmtime does not come here again before this returns, so the handlers must not either:
-        // what arrives meanwhile waits for them.
-        store.set_epoch_deadline(FAR);
-        let delivered = deliver::all(&mut store);
-        // Also when a handler leaves by a jump.
-        store.set_epoch_deadline(1);
-        delivered?;
-        Ok(UpdateDeadline::Continue(1))
-    });
-    store
-}
-
 /// Makes the instance's thread the calling host thread's.
-fn enter(store: &mut Store<Guest>, instance: &Instance, running: &Arc<Running>) {
+fn enter(
+    store: &mut Store<Guest>,
+    instance: &Instance,
+    running: &Arc<Running>,
+) -> Result<(), EngineError> {
+    let poll = polls::connect(store, instance, &running.process.image.entry)?;
     let handlers = deliver::Handlers::of(instance, store);
     let guest = store.data_mut();
     guest.handlers = handlers;
     guest.running = Some(Arc::clone(running));
-    guest.thread.inbox.enter();
+    guest.thread.inbox.enter(poll);
+    Ok(())
 }
 
 fn start(

@@ -9,7 +9,7 @@ use rustix::{io::Errno, thread::gettid};
 use vkernel_kernel::linux::{Stop, Thread, signals::Inbox};
 use wasmtime::{Instance, Store, Trap};
 
-use super::{Guest, Running, enter, signal_of, store};
+use super::{Guest, Running, enter, signal_of};
 use crate::{GUEST_STACK, HOST_STACK, TrapReport};
 
 /// Export that is a thread's body: `(tid, argument) -> ()`.
@@ -43,14 +43,16 @@ pub(super) fn spawn(running: &Arc<Running>, caller: &Thread, argument: i32) -> R
 }
 
 fn body(running: &Arc<Running>, mask: u64, argument: i32, tell: &mpsc::SyncSender<i32>) {
-    let mut store = store(&running.engine, Thread::closed);
+    let mut store = Store::new(&running.engine, Guest::of(Thread::closed()));
     let Some(instance) = instance(running, &mut store) else {
         return;
     };
     let Ok(entry) = instance.get_typed_func::<(i32, i32), ()>(&mut store, BODY) else {
         return;
     };
-    enter(&mut store, &instance, running);
+    if enter(&mut store, &instance, running).is_err() {
+        return;
+    }
     running.process.thread_has_begun();
     let id = gettid().as_raw_nonzero().get();
     if tell.send(id).is_err() {

@@ -3,7 +3,7 @@
 //! The host kernel decides which thread gets a signal and when, by masks and actions that are the
 //! guest's own. The host handler only puts the signal into the thread's box and blocks all others
 //! until the guest's handler has been called: at the return of the system call that it
-//! interrupted, or, in a computation, at the next epoch check of the compiled code.
+//! interrupted, or, in a computation, at the next poll of the compiled code.
 //!
 //! Invariants: the host handler is async-signal-safe and touches nothing but its thread's
 //! [`Inbox`]; a signal that the host delivered is not lost: a second one comes in before the box was
@@ -12,8 +12,9 @@
 
 use std::{
     cell::{Cell, UnsafeCell},
-    io, mem, ptr,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    io, mem,
+    ptr::{self, NonNull},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering},
 };
 
 /// Signals that the engine needs for faults of compiled code; never blocked, and their host action
@@ -81,12 +82,13 @@ pub struct Caught {
 pub struct Inbox {
     count: AtomicU32,
     slots: UnsafeCell<[Caught; SLOTS]>,
-    /// Makes a computation look here soon.
-    interrupt: Box<dyn Fn() + Send + Sync>,
+    /// What the thread's computations look at, and come here if it is not zero; null before they
+    /// begin.
+    poll: AtomicPtr<AtomicU32>,
 }
 
 // SAFETY: `slots` is written by the owning thread's signal handler and read by that thread with
-// all signals blocked; other threads use nothing but `interrupt`, which is Sync.
+// all signals blocked; the rest is atomic.
 unsafe impl Sync for Inbox {}
 // SAFETY: as above.
 unsafe impl Send for Inbox {}
@@ -97,9 +99,8 @@ thread_local! {
     static CURRENT: Cell<*const Inbox> = const { Cell::new(ptr::null()) };
 }
 
-impl Inbox {
-    /// An empty box; `interrupt` must be async-signal-safe.
-    pub fn new(interrupt: Box<dyn Fn() + Send + Sync>) -> Inbox {
+impl Default for Inbox {
+    fn default() -> Inbox {
         const EMPTY: Caught = Caught {
             signal: 0,
             info: [0; 128],
@@ -107,13 +108,25 @@ impl Inbox {
         Inbox {
             count: AtomicU32::new(0),
             slots: UnsafeCell::new([EMPTY; SLOTS]),
-            interrupt,
+            poll: AtomicPtr::default(),
         }
     }
+}
 
-    /// Makes this the calling thread's box. The caller keeps it alive until [`Inbox::leave`].
-    pub fn enter(&self) {
+impl Inbox {
+    /// Makes this the calling thread's box, and `poll` what its computations look at. The caller
+    /// keeps both alive until [`Inbox::leave`].
+    pub fn enter(&self, poll: NonNull<AtomicU32>) {
+        self.poll.store(poll.as_ptr(), Ordering::Relaxed);
         CURRENT.set(self);
+    }
+
+    /// Makes the thread's computation look here at its next poll, or not.
+    pub fn call_at_poll(&self, call: bool) {
+        // SAFETY: null, or what `enter` got: alive, and only ever used as an atomic.
+        if let Some(poll) = unsafe { self.poll.load(Ordering::Relaxed).as_ref() } {
+            poll.store(call.into(), Ordering::Relaxed);
+        }
     }
 
     /// Takes the calling thread's box away.
@@ -170,13 +183,13 @@ impl Inbox {
         } else {
             self.count.fetch_sub(1, Ordering::Relaxed);
         }
-        (self.interrupt)();
+        self.call_at_poll(true);
     }
 
     /// Makes the thread look for what it has to do, which is to leave.
     pub(super) fn tell_to_leave(&self) {
         self.count.fetch_or(LEAVE, Ordering::Relaxed);
-        (self.interrupt)();
+        self.call_at_poll(true);
     }
 }
 

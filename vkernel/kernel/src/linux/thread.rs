@@ -50,9 +50,10 @@ pub struct Delivery {
 
 impl Thread {
     /// A thread with the calling host thread's signal mask.
-    pub fn new(interrupt: Box<dyn Fn() + Send + Sync>) -> Thread {
+    #[expect(clippy::new_without_default, reason = "it asks the host for a mask")]
+    pub fn new() -> Thread {
         Thread {
-            inbox: Inbox::new(interrupt),
+            inbox: Inbox::default(),
             waiting: RefCell::default(),
             mask: Cell::new(signals::mask()),
             stack: Cell::new((0, 0)),
@@ -63,8 +64,8 @@ impl Thread {
     }
 
     /// A thread that lets no signal in until [`Thread::handled`] gives it a mask.
-    pub fn closed(interrupt: Box<dyn Fn() + Send + Sync>) -> Thread {
-        let thread = Thread::new(interrupt);
+    pub fn closed() -> Thread {
+        let thread = Thread::new();
         thread.mask.set(!UNBLOCKABLE);
         signals::set_mask(u64::MAX);
         thread

@@ -1,0 +1,257 @@
+//! Puts *polls* into a module: places where a computation looks whether there is a signal whose
+//! handler is to be called.
+//!
+//! A poll is a load, a comparison and a branch that is never taken but then:
+//!
+//! ```wat
+//! i32.const 0
+//! i32.load $word        ;; of a memory that this thread alone has and the guest cannot name
+//! if                    ;; hinted as unlikely
+//!   global.get $call    ;; a function of the engine's
+//!   call_ref $nothing
+//! end
+//! ```
+//!
+//! They are at the head of every loop, and at the beginning of every function that calls another:
+//! what has neither ends soon. wasmtime's epochs do the same by 64-bit counters and deadlines, which
+//! cost two registers in every loop and a value that flows through all of them; and since a poll is
+//! code like any other, what a handler throws is caught where the poll is (`longjmp`).
+//!
+//! Invariant: no index of any index space changes; the memory, the global and the type come last.
+
+use wasm_encoder::{
+    BranchHint, BranchHints, Encode, Function, MemArg, RawSection, Section as _, SectionId,
+};
+use wasmparser::{
+    BinaryReader, FunctionBody, MemorySectionReader, Operator, Parser, Payload, TypeRef,
+};
+
+use crate::linux::polls::{CALL, WORD};
+
+/// Sections in the order that a module has them in (core spec 5.5.2).
+const ORDER: &[SectionId] = &[
+    SectionId::Type,
+    SectionId::Import,
+    SectionId::Function,
+    SectionId::Table,
+    SectionId::Memory,
+    SectionId::Tag,
+    SectionId::Global,
+    SectionId::Export,
+    SectionId::Start,
+    SectionId::Element,
+    SectionId::DataCount,
+    SectionId::Code,
+    SectionId::Data,
+];
+
+/// Numbers of what a module has, and so the indices of what is added.
+#[derive(Default)]
+struct Counts {
+    types: u32,
+    functions: u32,
+    memories: u32,
+    globals: u32,
+}
+
+/// The module with polls. It must be valid.
+pub(crate) fn insert(wasm: &[u8]) -> wasmtime::Result<Vec<u8>> {
+    let mut counts = Counts::default();
+    let mut sections: Vec<(u8, &[u8])> = Vec::new();
+    let mut bodies = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        let payload = payload?;
+        counts.add(&payload)?;
+        if let Some((id, range)) = payload.as_section()
+            && id != SectionId::Code as u8
+            && let Some(contents) = wasm.get(range)
+        {
+            sections.push((id, contents));
+        }
+        if let Payload::CodeSectionEntry(body) = payload {
+            bodies.push(body);
+        }
+    }
+
+    let mut out = wasm_encoder::Module::new();
+    let (code, hints) = counts.code(wasm, &bodies)?;
+    for id in ORDER {
+        let id = *id as u8;
+        let mut contents = sections
+            .iter()
+            .filter(|(section, _)| *section == id)
+            .map(|(_, contents)| *contents);
+        let contents = contents.next();
+        let added = counts.added(id);
+        if id == SectionId::Code as u8 && !bodies.is_empty() {
+            out.section(&hints).section(&code);
+        } else if !added.is_empty() {
+            let data = append(contents.unwrap_or(&[0]), &added)?;
+            out.section(&RawSection { id, data: &data });
+        } else if let Some(data) = contents {
+            out.section(&RawSection { id, data });
+        }
+    }
+    Ok(out.finish())
+}
+
+/// A section's contents, which are a vector, with more elements.
+fn append(vector: &[u8], elements: &[Vec<u8>]) -> wasmtime::Result<Vec<u8>> {
+    let mut reader = BinaryReader::new(vector, 0);
+    let count = reader.read_var_u32()?;
+    let mut out = Vec::with_capacity(vector.len() + 64);
+    (count + elements.len() as u32).encode(&mut out);
+    out.extend_from_slice(reader.read_bytes(reader.bytes_remaining())?);
+    elements.iter().for_each(|e| out.extend_from_slice(e));
+    Ok(out)
+}
+
+impl Counts {
+    fn add(&mut self, payload: &Payload<'_>) -> wasmtime::Result<()> {
+        match payload {
+            Payload::TypeSection(groups) => {
+                for group in groups.clone() {
+                    self.types += group?.types().len() as u32;
+                }
+            }
+            Payload::ImportSection(imports) => {
+                for import in imports.clone().into_imports() {
+                    match import?.ty {
+                        TypeRef::Func(_) | TypeRef::FuncExact(_) => self.functions += 1,
+                        TypeRef::Memory(_) => self.memories += 1,
+                        TypeRef::Global(_) => self.globals += 1,
+                        TypeRef::Table(_) | TypeRef::Tag(_) => {}
+                    }
+                }
+            }
+            Payload::MemorySection(memories) => self.memories += memories.count(),
+            Payload::GlobalSection(globals) => self.globals += globals.count(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What is added to a section.
+    fn added(&self, id: u8) -> Vec<Vec<u8>> {
+        let call = wasm_encoder::RefType {
+            nullable: true,
+            heap_type: wasm_encoder::HeapType::Concrete(self.types),
+        };
+        let mut element = Vec::new();
+        if id == SectionId::Type as u8 {
+            // A function type, without parameters and results.
+            element.extend_from_slice(&[0x60, 0, 0]);
+        } else if id == SectionId::Memory as u8 {
+            wasm_encoder::MemoryType {
+                minimum: 1,
+                maximum: Some(1),
+                memory64: false,
+                shared: false,
+                page_size_log2: None,
+            }
+            .encode(&mut element);
+        } else if id == SectionId::Global as u8 {
+            wasm_encoder::GlobalType {
+                val_type: wasm_encoder::ValType::Ref(call),
+                mutable: true,
+                shared: false,
+            }
+            .encode(&mut element);
+            wasm_encoder::ConstExpr::ref_null(call.heap_type).encode(&mut element);
+        } else if id == SectionId::Export as u8 {
+            let export = |name: &str, kind: wasm_encoder::ExportKind, index: u32| {
+                let mut element = Vec::new();
+                name.encode(&mut element);
+                kind.encode(&mut element);
+                index.encode(&mut element);
+                element
+            };
+            return vec![
+                export(WORD, wasm_encoder::ExportKind::Memory, self.memories),
+                export(CALL, wasm_encoder::ExportKind::Global, self.globals),
+            ];
+        } else {
+            return Vec::new();
+        }
+        vec![element]
+    }
+
+    /// The bodies with polls in them, and hints that these are not taken.
+    fn code(
+        &self,
+        wasm: &[u8],
+        bodies: &[FunctionBody<'_>],
+    ) -> wasmtime::Result<(wasm_encoder::CodeSection, BranchHints)> {
+        let mut code = wasm_encoder::CodeSection::new();
+        let mut hints = BranchHints::new();
+        let poll = self.poll();
+        for (function, body) in (self.functions..).zip(bodies) {
+            let places = places(body)?;
+            let (mut from, end) = (body.range().start, body.range().end);
+            let mut bytes = Vec::with_capacity(end - from + places.len() * poll.bytes.len());
+            let mut unlikely = Vec::with_capacity(places.len());
+            for place in places {
+                bytes.extend_from_slice(wasm.get(from..place).unwrap_or_default());
+                unlikely.push(BranchHint {
+                    branch_func_offset: (bytes.len() + poll.branch) as u32,
+                    branch_hint_value: 0,
+                });
+                bytes.extend_from_slice(&poll.bytes);
+                from = place;
+            }
+            bytes.extend_from_slice(wasm.get(from..end).unwrap_or_default());
+            code.raw(&bytes);
+            if !unlikely.is_empty() {
+                hints.function_hints(function, unlikely);
+            }
+        }
+        Ok((code, hints))
+    }
+
+    fn poll(&self) -> Poll {
+        let mut poll = Function::new([]);
+        let start = poll.byte_len();
+        poll.instructions().i32_const(0).i32_load(MemArg {
+            offset: 0,
+            align: 2,
+            memory_index: self.memories,
+        });
+        let branch = poll.byte_len() - start;
+        poll.instructions()
+            .if_(wasm_encoder::BlockType::Empty)
+            .global_get(self.globals)
+            .call_ref(self.types)
+            .end();
+        let bytes = poll.into_raw_body().split_off(start);
+        Poll { bytes, branch }
+    }
+}
+
+/// The instructions of a poll, and where among them the branch is.
+struct Poll {
+    bytes: Vec<u8>,
+    branch: usize,
+}
+
+/// Where polls go in a function: offsets in the module, in order.
+fn places(body: &FunctionBody<'_>) -> wasmtime::Result<Vec<usize>> {
+    let mut operators = body.get_operators_reader()?;
+    let mut places = vec![operators.original_position()];
+    let mut calls = false;
+    while !operators.eof() {
+        match operators.read()? {
+            Operator::Loop { .. } => places.push(operators.original_position()),
+            Operator::Call { .. }
+            | Operator::CallIndirect { .. }
+            | Operator::CallRef { .. }
+            | Operator::ReturnCall { .. }
+            | Operator::ReturnCallIndirect { .. }
+            | Operator::ReturnCallRef { .. } => calls = true,
+            _ => {}
+        }
+    }
+    if !calls {
+        places.remove(0);
+    }
+    Ok(places)
+}
