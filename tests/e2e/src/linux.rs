@@ -147,11 +147,16 @@ impl Roots {
 
     /// Runs a case natively.
     pub fn native(&self, case: &Case) -> Said {
-        in_root(&self.native, case)
+        run_with(&mut in_root(&self.native, case), INPUT)
     }
 
     /// Runs a case in the vkernel.
     pub fn ours(&self, case: &Case) -> Said {
+        run_with(&mut self.command(case), INPUT)
+    }
+
+    /// What runs a case in the vkernel: the host executes `/bin/NAME` last.
+    pub fn command(&self, case: &Case) -> Command {
         in_root(&self.ours, case)
     }
 }
@@ -190,12 +195,7 @@ fn compile(case: &Case, native: bool) -> PathBuf {
     fs::create_dir_all(&place).unwrap();
     let mut command = match native {
         true => Command::new("gcc"),
-        false => {
-            let mut command = Command::new(driver);
-            command.env("VKCC_SYSROOT", sysroot.join("sysroot/sysroot"));
-            command.env("VKCC_ZIG", zig());
-            command
-        }
+        false => vkcc(),
     };
     command.args(["-std=gnu17", "-O1", "-fno-builtin", "-w"]);
     if native {
@@ -203,11 +203,22 @@ fn compile(case: &Case, native: bool) -> PathBuf {
     } else if case.threads {
         command.arg("-pthread");
     }
-    let scratch = place.join("unfinished");
+    // Another test may be making the same.
+    let folder = tempfile::tempdir_in(&place).unwrap();
+    let scratch = folder.path().join("unfinished");
     let said = run(command.arg("-o").arg(&scratch).arg(&case.source).arg("-lm"));
     assert_eq!(said.status, 0, "compiling {}: {}", case.name, said.stderr);
     fs::rename(scratch, &made).unwrap();
     made
+}
+
+/// The compiler driver with the built sysroot.
+pub fn vkcc() -> Command {
+    let mut command = Command::new(polybuild_path().with_file_name("vkcc"));
+    let sysroot = workspace().join("out/musl-1.2.5");
+    command.env("VKCC_SYSROOT", sysroot.join("sysroot/sysroot"));
+    command.env("VKCC_ZIG", zig());
+    command
 }
 
 /// The compiler that `tests/install` made.
@@ -280,7 +291,10 @@ env -i PATH=/bin "$@" unshare --root="$root" --wd=/w "$program"
 exit $?
 "#;
 
-fn in_root(root: &Path, case: &Case) -> Said {
+/// Standard input of every case.
+pub const INPUT: &[u8] = b"standard input\n";
+
+fn in_root(root: &Path, case: &Case) -> Command {
     let mut script = ENTER.to_owned();
     if !case.settings.args.is_empty() {
         let args = case.settings.args.iter().map(|a| format!(" '{a}'"));
@@ -304,5 +318,5 @@ fn in_root(root: &Path, case: &Case) -> Said {
         .arg(root)
         .arg(format!("/bin/{}", case.name))
         .args(case.settings.env.iter().map(|(k, v)| format!("{k}={v}")));
-    run_with(&mut command, b"standard input\n")
+    command
 }
