@@ -261,7 +261,10 @@ fn random_calls_end_nothing_but_the_guest() {
         let mut wrong = Vec::new();
         while start.elapsed() < seconds && wrong.len() < 5 {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            let guest = if seed % 2 == 0 { "threads" } else { "single" };
+            let guest = match seed.is_multiple_of(2) {
+                true => "threads",
+                false => "single",
+            };
             wrong.extend(once(&fresh, guest, seed, seed % 16 < 2, &counts));
         }
         wrong
