@@ -32,6 +32,15 @@ static void *mask(void *x)
     say("inherited %d", sigismember(&s, SIGHUP));
     return 0;
 }
+/* A signal that C libraries keep for themselves once there are threads. */
+static void *nothing(void *x) { return 0; }
+static void sends_itself_33(void)
+{
+    pthread_t t;
+    pthread_create(&t, 0, nothing, 0);
+    pthread_join(t, 0);
+    syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), 33);
+}
 int main(void)
 {
     struct sigevent e = {.sigev_notify = SIGEV_THREAD, .sigev_value.sival_int = 6};
@@ -69,5 +78,6 @@ int main(void)
     TRY0(sigwait(&h, &got));
     say("%d", got);
     TRY0(pthread_sigmask(99, &h, 0));
+    CHILD(sends_itself_33());
     return 0;
 }
