@@ -156,6 +156,7 @@ static void one(int *left)
 	if ((is(index, "exit") || is(index, "exit_group")) && BELOW(20)) return;
 	/* The standard streams, once more. */
 	if (is(index, "close_range")) a[0] = 3 + (unsigned)a[0] % 64;
+	if (is(index, "close") && (unsigned)a[0] < 3) return;
 	if ((is(index, "dup2") || is(index, "dup3")) && (unsigned)a[1] < 3) return;
 	/* Their signals are as good as being sent them: see `signals`. */
 	if (is(index, "prctl") && (int)a[0] == 1) a[1] = ONE_OF(signals);
