@@ -215,18 +215,23 @@ impl Roots {
 
     /// Runs a case natively.
     pub fn native(&self, case: &Case) -> Said {
-        in_root(&self.native, case, "")
+        run_with(&mut in_root(&self.native, case, ""), INPUT)
     }
 
     /// Runs a case in the vkernel.
     pub fn ours(&self, case: &Case) -> Said {
+        run_with(&mut self.command(case), INPUT)
+    }
+
+    /// What runs a case in the vkernel: the host executes `/bin/NAME` last.
+    pub fn command(&self, case: &Case) -> Command {
         in_root(&self.ours, case, "")
     }
 
     /// The same under a policy that guards paths, none of which the case uses.
     pub fn ours_judged(&self, case: &Case) -> Said {
         let policy = "VKERNEL_POLICY=hidden=/nowhere;read-only=/nothing";
-        in_root(&self.ours, case, policy)
+        run_with(&mut in_root(&self.ours, case, policy), INPUT)
     }
 }
 
@@ -264,12 +269,7 @@ fn compile(case: &Case, native: bool) -> PathBuf {
     fs::create_dir_all(&place).unwrap();
     let mut command = match native {
         true => Command::new("gcc"),
-        false => {
-            let mut command = Command::new(driver);
-            command.env("VKCC_SYSROOT", sysroot.join("sysroot/sysroot"));
-            command.env("VKCC_ZIG", zig());
-            command
-        }
+        false => vkcc(),
     };
     command.args(["-std=gnu17", "-O1", "-fno-builtin", "-w"]);
     if native {
@@ -277,11 +277,22 @@ fn compile(case: &Case, native: bool) -> PathBuf {
     } else if case.threads {
         command.arg("-pthread");
     }
-    let scratch = place.join("unfinished");
+    // Another test may be making the same.
+    let folder = tempfile::tempdir_in(&place).unwrap();
+    let scratch = folder.path().join("unfinished");
     let said = run(command.arg("-o").arg(&scratch).arg(&case.source).arg("-lm"));
     assert_eq!(said.status, 0, "compiling {}: {}", case.name, said.stderr);
     fs::rename(scratch, &made).unwrap();
     made
+}
+
+/// The compiler driver with the built sysroot.
+pub fn vkcc() -> Command {
+    let mut command = Command::new(polybuild_path().with_file_name("vkcc"));
+    let sysroot = workspace().join("out/musl-1.2.5");
+    command.env("VKCC_SYSROOT", sysroot.join("sysroot/sysroot"));
+    command.env("VKCC_ZIG", zig());
+    command
 }
 
 /// The compiler that `tests/install` made.
@@ -355,7 +366,10 @@ env -i PATH=/bin "$@" unshare --root="$root" --wd=/w "$program"
 exit $?
 "#;
 
-fn in_root(root: &Path, case: &Case, policy: &str) -> Said {
+/// Standard input of every case.
+pub const INPUT: &[u8] = b"standard input\n";
+
+fn in_root(root: &Path, case: &Case, policy: &str) -> Command {
     let env: Vec<String> = case
         .settings
         .env
@@ -363,7 +377,7 @@ fn in_root(root: &Path, case: &Case, policy: &str) -> Said {
         .map(|(k, v)| format!("{k}={v}"))
         .chain((!policy.is_empty()).then(|| policy.to_owned()))
         .collect();
-    enter(
+    entering(
         root,
         &format!("/bin/{}", case.name),
         &case.settings.args,
@@ -379,6 +393,15 @@ pub fn enter(
     args: &[impl AsRef<str>],
     env: &[impl AsRef<str>],
 ) -> Said {
+    run_with(&mut entering(root, program, args, env), INPUT)
+}
+
+fn entering(
+    root: &Path,
+    program: &str,
+    args: &[impl AsRef<str>],
+    env: &[impl AsRef<str>],
+) -> Command {
     let mut script = ENTER.to_owned();
     if !args.is_empty() {
         let args = args.iter().map(|a| format!(" '{}'", a.as_ref()));
@@ -402,5 +425,5 @@ pub fn enter(
         .arg(root)
         .arg(program)
         .args(env.iter().map(AsRef::as_ref));
-    run_with(&mut command, b"standard input\n")
+    command
 }

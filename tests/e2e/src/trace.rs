@@ -10,6 +10,11 @@ use crate::{Said, run_with};
 const CALLS: &str = "mmap,mprotect,pkey_mprotect,mremap,remap_file_pages,memfd_create,shmat,\
                      execve,execveat,personality,uselib";
 
+/// [`CALLS`], and those that begin processes and threads.
+pub const CALLS_AND_PROCESSES: &str = "mmap,mprotect,pkey_mprotect,mremap,remap_file_pages,\
+                                       memfd_create,shmat,execve,execveat,personality,uselib,\
+                                       clone,clone3,fork,vfork";
+
 /// A traced run.
 pub struct Traced {
     /// What the program said.
@@ -110,6 +115,27 @@ pub struct Mapping {
     pub perms: String,
     /// The file, `[stack]`, or nothing.
     pub path: String,
+}
+
+/// A live process and all that descend from it.
+pub fn family(pid: u32) -> Vec<u32> {
+    let mut family = vec![pid];
+    for at in 0.. {
+        let Some(pid) = family.get(at) else { break };
+        for task in fs::read_dir(format!("/proc/{pid}/task"))
+            .into_iter()
+            .flatten()
+        {
+            let path = task.unwrap().path().join("children");
+            let children = fs::read_to_string(path).unwrap_or_default();
+            family.extend(
+                children
+                    .split_whitespace()
+                    .map(|id| id.parse::<u32>().unwrap()),
+            );
+        }
+    }
+    family
 }
 
 /// The mappings of a live process.

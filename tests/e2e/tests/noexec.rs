@@ -16,10 +16,12 @@ use std::{
 };
 
 use polybuild_e2e::{
-    guests, polybuild,
+    guests,
+    linux::{INPUT, Roots, cases},
+    polybuild,
     root::{PYTHON, Root},
     run, trace,
-    trace::{bad_mappings, is_violation, mappings},
+    trace::{CALLS_AND_PROCESSES, bad_mappings, family, is_violation, mappings},
     workspace,
 };
 
@@ -170,6 +172,142 @@ fn maps_of_a_live_guest() {
         assert_eq!(found.len(), texts, "{found:?}");
         assert!(found.iter().all(|(_, perms)| perms == "r-xp"), "{found:?}");
     }
+}
+
+/// The calls of a run from where the host executes `program`, which must be its last `execve`, and
+/// whose own processes and threads the trace follows.
+#[track_caller]
+fn after_program<'a>(traced: &'a trace::Traced, program: &str) -> &'a [String] {
+    let call = format!("execve(\"{program}\"");
+    let at = traced.lines.iter().rposition(|l| l.contains(&call));
+    let at = at.unwrap_or_else(|| panic!("no {call} in {:#?}", traced.lines));
+    let after = &traced.lines[at + 1..];
+    // Memory of a file without a name is no more than other memory: what counts is how it is
+    // mapped.
+    let bad: Vec<&String> = after
+        .iter()
+        .filter(|l| is_violation(l) && !l.contains("memfd_create("))
+        .collect();
+    assert!(bad.is_empty(), "{program}: {bad:#?}");
+    after
+}
+
+/// Processes and threads that a trace shows the beginning of.
+fn begun(lines: &[String]) -> (usize, usize) {
+    let clones = lines
+        .iter()
+        .filter(|l| ["clone(", "clone3(", "fork("].iter().any(|c| l.contains(c)))
+        .filter(|l| !l.contains("resumed"));
+    let (threads, processes): (Vec<_>, Vec<_>) = clones.partition(|l| l.contains("CLONE_THREAD"));
+    (processes.len(), threads.len())
+}
+
+/// Programs of the comparison suite, in all their processes and threads: each ends as it does
+/// untraced, with at least so many processes and threads begun.
+#[test]
+fn linux_programs_that_fork_execute_and_have_threads() {
+    // In CASE's sense, one case may be left out.
+    let all = cases();
+    let roots = Roots::new(&all);
+    for (name, processes, threads) in [
+        ("fork", 3, 0),
+        ("exec", 5, 0),
+        ("spawn", 2, 0),
+        ("clone", 3, 0),
+        ("mmap", 1, 0),
+        ("mprotect", 0, 0),
+        ("fault", 1, 0),
+        ("sigaction", 0, 0),
+        ("threads", 1, 200),
+        ("threadexec", 5, 30),
+        ("robust", 4, 4),
+        ("cancel", 0, 5),
+    ] {
+        let Some(case) = all.iter().find(|case| case.name == name) else {
+            continue;
+        };
+        let command = roots.command(case);
+        let traced = trace::trace_calls(&command, CALLS_AND_PROCESSES, INPUT);
+        let untraced = roots.ours(case);
+        assert_eq!(
+            traced.said.status, untraced.status,
+            "{name}: {:?}",
+            traced.said
+        );
+        let after = after_program(&traced, &format!("/bin/{name}"));
+        let begun = begun(after);
+        assert!(
+            begun.0 >= processes && begun.1 >= threads,
+            "{name}: only {begun:?} processes and threads were seen"
+        );
+    }
+}
+
+/// The shell of the Python image, and through it busybox and Python: pipelines, subshells,
+/// substitution, background jobs.
+#[test]
+fn shell_pipelines() {
+    let script = "
+        printf 'b\\na\\n' | sort | (read x; echo $x; exit 3); echo $?
+        for i in 1 2 3; do (echo $i | cat) & done | sort; wait
+        echo $(echo $(echo $(uname)))
+        trap 'echo bye' EXIT
+        echo 'print(6*7)' | python3 - | tr 4 5
+        find /etc -type f | xargs ls | wc -l | grep -c .
+        exec busybox true";
+    let said = "a\n3\n1\n2\n3\nLinux\n52\n1\n";
+    let root = Root::python();
+    // What background jobs read.
+    root.write("/dev/null", "");
+    let mut command = root.contained(&["/bin/sh", "-c", script]);
+    command.env("PATH", std::env::var_os("PATH").unwrap());
+    let traced = trace::trace_calls(&command, CALLS_AND_PROCESSES, b"");
+    assert_eq!(
+        (traced.said.status, traced.said.stdout.as_str()),
+        (0, said),
+        "{:?}",
+        traced.said
+    );
+    let after = after_program(&traced, "/bin/sh");
+    assert!(begun(after).0 >= 15, "{after:#?}");
+}
+
+#[test]
+fn maps_of_a_live_pipeline() {
+    let root = Root::python_unshared();
+    for folder in ["proc", "dev"] {
+        fs::create_dir(root.path().join(folder)).unwrap();
+    }
+    let program = fs::canonicalize(root.path().join(".vkernel/megabinary")).unwrap();
+    // Each process says that it is there before it waits for its input's end.
+    let script = "(echo 1 >&2; cat) | (echo 2 >&2; tr a b) | (echo 3 >&2; python3 -c '
+import sys
+print(4, file=sys.stderr, flush=True)
+print(sys.stdin.read())')";
+    let mut child = root
+        .program("/bin/sh", &["-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said: Vec<String> = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .take(4)
+        .map(Result::unwrap)
+        .collect();
+    said.sort();
+    assert_eq!(said, ["1", "2", "3", "4"]);
+    let family = family(child.id());
+    assert!(family.len() >= 4, "{family:?}");
+    for pid in family {
+        let maps = mappings(pid);
+        assert_eq!(bad_mappings(&maps, &program), [], "process {pid}");
+        assert!(maps.iter().any(|m| m.perms.contains('x')));
+    }
+    child.stdin.take().unwrap().write_all(b"aaa").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "bbb\n");
 }
 
 /// A native program does one forbidden thing; the trace must show it.

@@ -55,7 +55,7 @@ impl Compiler {
         self.engine
             .precompile_compatibility_hash()
             .hash(&mut hasher);
-        format!("{:?} {:016x} names", self.target, hasher.finish())
+        format!("{:?} {:016x} names, marks", self.target, hasher.finish())
     }
 }
 

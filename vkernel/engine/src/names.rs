@@ -1,4 +1,4 @@
-//! Names of guest functions, for trap reports.
+//! Names of guest functions, for trap reports, and which of them have checkpoints.
 //!
 //! wasmtime decodes the names of all functions at every start, into 12 bytes of private memory
 //! each, for the sake of programs that trap. So modules are compiled without them; they follow
@@ -9,20 +9,32 @@
 //! names, one after the other, UTF-8
 //! count × { function index: u32, end of its name from the first name's beginning: u32 }
 //! count: u32
+//! marks × { function index: u32 }
+//! marks: u32
 //! ```
 //!
-//! Invariant: entries are sorted by function index; their ends do not decrease.
+//! Marked are the functions that call [`CHECKPOINT`], which `polyfills/vkcc` makes functions do that
+//! call setjmp.
+//!
+//! Invariant: entries and marks are sorted by function index; their ends do not decrease.
 
 use crate::EngineError;
 
-/// Bytes of an entry.
+/// Bytes of an entry, and of a mark.
 const ENTRY: usize = 8;
+const MARK: usize = 4;
+
+/// The function at whose beginning signals are handled for those that call it
+/// (`polyfills/sysroot/port/src/setjmp/wasm32/checkpoint.c`).
+#[cfg(feature = "compile")]
+const CHECKPOINT: &str = "__sanitizer_cov_trace_pc";
 
 /// The names of a code image.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Names {
     text: &'static [u8],
     entries: &'static [u8],
+    marks: &'static [u8],
 }
 
 impl Names {
@@ -33,6 +45,9 @@ impl Names {
 
     fn try_split(image: &'static [u8]) -> Option<(&'static [u8], Names)> {
         let (rest, count) = image.split_last_chunk()?;
+        let marks = (u32::from_le_bytes(*count) as usize).checked_mul(MARK)?;
+        let (rest, marks) = rest.split_at_checked(rest.len().checked_sub(marks)?)?;
+        let (rest, count) = rest.split_last_chunk()?;
         let entries = (u32::from_le_bytes(*count) as usize).checked_mul(ENTRY)?;
         let (rest, entries) = rest.split_at_checked(rest.len().checked_sub(entries)?)?;
         let text = match entries.last_chunk() {
@@ -40,7 +55,21 @@ impl Names {
             None => 0,
         };
         let (elf, text) = rest.split_at_checked(rest.len().checked_sub(text)?)?;
-        Some((elf, Names { text, entries }))
+        let names = Names {
+            text,
+            entries,
+            marks,
+        };
+        Some((elf, names))
+    }
+
+    /// Whether a function has checkpoints.
+    #[cfg(feature = "linux")]
+    pub(crate) fn has_checkpoints(&self, function: u32) -> bool {
+        let (marks, _) = self.marks.as_chunks::<MARK>();
+        marks
+            .binary_search_by_key(&function, |mark| u32::from_le_bytes(*mark))
+            .is_ok()
     }
 
     /// The name of a function.
@@ -89,9 +118,51 @@ pub(crate) fn compile_without(
     rest.extend_from_slice(&wasm[kept..]);
     names.sort_by_key(|(index, _)| *index);
     names.dedup_by_key(|(index, _)| *index);
+    let checkpoint = names.iter().find(|(_, name)| *name == CHECKPOINT);
+    let marks = match checkpoint {
+        Some((checkpoint, _)) => callers(wasm, *checkpoint)?,
+        None => Vec::new(),
+    };
     let mut image = compile(&rest)?;
     append(&mut image, &names)?;
+    for mark in &marks {
+        image.extend_from_slice(&mark.to_le_bytes());
+    }
+    image.extend_from_slice(&(marks.len() as u32).to_le_bytes());
     Ok(image)
+}
+
+/// The functions that call `callee`, in order.
+#[cfg(feature = "compile")]
+fn callers(wasm: &[u8], callee: u32) -> wasmtime::Result<Vec<u32>> {
+    use wasmparser::{Operator, Parser, Payload, TypeRef};
+
+    let mut function = 0_u32;
+    let mut callers = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload? {
+            Payload::ImportSection(imports) => {
+                for import in imports.into_imports() {
+                    if matches!(import?.ty, TypeRef::Func(_)) {
+                        function += 1;
+                    }
+                }
+            }
+            Payload::CodeSectionEntry(body) => {
+                for operator in body.get_operators_reader()? {
+                    if matches!(operator?, Operator::Call { function_index }
+                        if function_index == callee)
+                    {
+                        callers.push(function);
+                        break;
+                    }
+                }
+                function += 1;
+            }
+            _ => {}
+        }
+    }
+    Ok(callers)
 }
 
 /// The function names of a name section; those of a malformed one are as many as can be read, for
@@ -160,6 +231,21 @@ mod tests {
         assert_eq!(names.get(0).as_deref(), Some("a"));
         assert_eq!(names.get(1).as_deref(), Some("main"));
         assert_eq!(names.get(2), None);
+    }
+
+    #[test]
+    fn functions_with_checkpoints_are_marked() {
+        // Function 2 calls function 1, and function 0, which has the name.
+        const CALLS: &[u8] = b"\0asm\x01\0\0\0\
+            \x01\x04\x01\x60\0\0\
+            \x03\x04\x03\0\0\0\
+            \x0a\x0e\x03\x02\0\x0b\x02\0\x0b\x06\0\x10\x01\x10\0\x0b\
+            \0\x22\x04name\x01\x1b\x01\0\x18__sanitizer_cov_trace_pc";
+        let (_, image) = image(CALLS).unwrap();
+        let (_, names) = Names::split(image).unwrap();
+        assert_eq!(names.get(0).as_deref(), Some(CHECKPOINT));
+        let marked = [0, 1, 2, 3].map(|function| names.has_checkpoints(function));
+        assert_eq!(marked, [false, false, true, false]);
     }
 
     #[test]

@@ -25,7 +25,8 @@ use vkernel_kernel::linux::{
     signals::Inbox, space::PAGE,
 };
 use wasmtime::{
-    Engine, Instance, InstancePre, Linker, Module, SharedMemory, Store, Trap, UpdateDeadline,
+    Engine, Instance, InstancePre, Linker, Module, SharedMemory, Store, StoreContextMut, Trap,
+    UpdateDeadline, WasmBacktrace,
 };
 
 use crate::{
@@ -274,6 +275,9 @@ fn store(
     let mut store = Store::new(engine, guest);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut store| {
+        if is_for_later(&store) {
+            return Ok(UpdateDeadline::Continue(0));
+        }
         // wasmtime does not come here again before this returns, so the handlers must not either:
         // what arrives meanwhile waits for them.
         store.set_epoch_deadline(FAR);
@@ -284,6 +288,22 @@ fn store(
         Ok(UpdateDeadline::Continue(1))
     });
     store
+}
+
+/// Whether a computation comes by a better place for its signals soon: the function has checkpoints
+/// (see [`Names`]), and what a handler throws would not be caught in the function itself.
+fn is_for_later(store: &StoreContextMut<'_, Guest>) -> bool {
+    let guest = store.data();
+    let Some(running) = guest
+        .running
+        .as_ref()
+        .filter(|_| guest.thread.has_signals())
+    else {
+        return false;
+    };
+    let backtrace = WasmBacktrace::force_capture(store);
+    let innermost = backtrace.frames().first();
+    innermost.is_some_and(|frame| running.names.has_checkpoints(frame.func_index()))
 }
 
 /// Makes the instance's thread the calling host thread's.
