@@ -3,7 +3,7 @@
 SHELL_IMAGE=example/shell:1.0.0
 
 shell_build() {
-    [[ -n ${SHELL_DIR:-} ]] || polybuild_build "$ROOT/recipes/examples/shell/recipe.toml" "$WORK/shell"
+    [[ -n ${SHELL_DIR:-} ]] || CALL_TIMEOUT=900 polybuild_build "$ROOT/recipes/examples/shell/recipe.toml" "$WORK/shell"
     local form
     for form in oci-layout oci-archive.tar docker-archive.tar; do
         verify "${SHELL_DIR:-$WORK/shell}/$form"

@@ -2,7 +2,7 @@
 BASE_IMAGE=vkernel/base:1.0
 
 base_build() {
-    [[ -n ${BASE_DIR:-} ]] || polybuild_build "$ROOT/base-images/base/1.0/recipe.toml" "$WORK/base"
+    [[ -n ${BASE_DIR:-} ]] || CALL_TIMEOUT=900 polybuild_build "$ROOT/base-images/base/1.0/recipe.toml" "$WORK/base"
     verify "${BASE_DIR:-$WORK/base}/docker-archive.tar"
     docker load -i "${BASE_DIR:-$WORK/base}/docker-archive.tar"
 }

@@ -2,7 +2,7 @@
 REDIS_IMAGE=vkernel/redis:8.0.2
 
 redis_build() {
-    [[ -n ${REDIS_DIR:-} ]] || polybuild_build "$ROOT/base-images/redis/8.0.2/recipe.toml" "$WORK/redis"
+    [[ -n ${REDIS_DIR:-} ]] || CALL_TIMEOUT=900 polybuild_build "$ROOT/base-images/redis/8.0.2/recipe.toml" "$WORK/redis"
     verify "${REDIS_DIR:-$WORK/redis}/docker-archive.tar"
     docker load -i "${REDIS_DIR:-$WORK/redis}/docker-archive.tar"
 }

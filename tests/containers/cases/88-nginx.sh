@@ -2,7 +2,7 @@
 NGINX_IMAGE=vkernel/nginx:1.26.3
 
 nginx_build() {
-    [[ -n ${NGINX_DIR:-} ]] || polybuild_build "$ROOT/base-images/nginx/1.26.3/recipe.toml" "$WORK/nginx"
+    [[ -n ${NGINX_DIR:-} ]] || CALL_TIMEOUT=900 polybuild_build "$ROOT/base-images/nginx/1.26.3/recipe.toml" "$WORK/nginx"
     verify "${NGINX_DIR:-$WORK/nginx}/docker-archive.tar"
     docker load -i "${NGINX_DIR:-$WORK/nginx}/docker-archive.tar"
 }
