@@ -36,6 +36,9 @@ impl Syscall {
     }
 }
 
+/// Called where a signal's handler may be called while the calling function computes.
+pub const CHECKPOINT: &str = "__signal_checkpoint";
+
 /// Functions by which a C library starts its program and its threads
 /// (`polyfills/sysroot/README.md`); the last three are other toolchains'.
 pub const STARTUP: &[Function] = &[
@@ -50,6 +53,7 @@ pub const STARTUP: &[Function] = &[
         &[Type::I32, Type::I32],
         Some(Type::I32),
     ),
+    f(CHECKPOINT, &[], None),
     f("__init", &[], Some(Type::I32)),
     f("__deinit", &[], Some(Type::I32)),
     f("__proc_exit", &[Type::I32], None),

@@ -21,6 +21,7 @@ const OTHERS: &[&str] = &[
     "__get_env_len",
     "__copy_env",
     "__wasm_thread_spawn",
+    "__signal_checkpoint",
 ];
 
 /// Exports of every program.

@@ -12,6 +12,7 @@
 
 mod archive;
 mod check;
+mod checkpoints;
 mod command;
 mod compile;
 mod environment;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    archive,
+    archive, checkpoints,
     command::{self, Command, Item, Stage},
     compile::{self, Job, is_cxx},
     environment::{Environment, Variant},
@@ -74,11 +74,50 @@ fn drive(environment: &Environment, command: &Command, cxx: bool) -> Result<u8> 
             // Objects on a command line that does not link: gcc ignores them too.
             return Ok(0);
         }
+        compiled(environment, command, variant, cxx, job)
+    }
+}
+
+/// Runs the compiler; once more if what it made calls setjmp (see [`checkpoints`]).
+fn compiled(
+    environment: &Environment,
+    command: &Command,
+    variant: Variant,
+    cxx: bool,
+    mut job: Job<'_>,
+) -> Result<u8> {
+    let run = |job: &Job<'_>| {
         execute(
-            compile::process(environment, command, variant, cxx, &job),
+            compile::process(environment, command, variant, cxx, job),
             command,
         )
+    };
+    let status = run(&job)?;
+    if status != 0 || job.stage != Stage::Object || command.show_only {
+        return Ok(status);
     }
+    let mut functions = Vec::new();
+    for (source, _) in &job.sources {
+        let object = match job.output {
+            Some(output) => output.to_owned(),
+            None => {
+                let name = Path::new(source).file_name().unwrap_or_default();
+                PathBuf::from(name).with_extension("o")
+            }
+        };
+        // Where the compiler chose another name there is nothing to be read, and nothing to do.
+        functions.extend(checkpoints::wanted(
+            &std::fs::read(object).unwrap_or_default(),
+        ));
+    }
+    // Standard input cannot be read again.
+    if functions.is_empty() || job.sources.iter().any(|(source, _)| *source == "-") {
+        return Ok(0);
+    }
+    let list = tempfile::NamedTempFile::new().doing("making a file in", std::env::temp_dir())?;
+    std::fs::write(list.path(), checkpoints::list(&functions)).doing("writing", list.path())?;
+    job.extra.extend(checkpoints::options(list.path()));
+    run(&job)
 }
 
 /// Compiles every source to an object of its own, then links.
@@ -102,10 +141,7 @@ fn build(environment: &Environment, command: &Command, variant: Variant, cxx: bo
             stage: Stage::Object,
             extra: dependencies(command, path),
         };
-        let status = execute(
-            compile::process(environment, command, variant, cxx, &job),
-            command,
-        )?;
+        let status = compiled(environment, command, variant, cxx, job)?;
         if status != 0 {
             return Ok(status);
         }

@@ -39,6 +39,13 @@ impl Root {
         Root::new(&scratch.path().join("root"), false)
     }
 
+    /// A copy of another one, which nobody has used.
+    pub fn like(other: &Root) -> Root {
+        let outer = tempfile::tempdir().unwrap();
+        copy(&other.path(), &outer.path().join("root"), false);
+        Root { outer }
+    }
+
     fn new(from: &Path, share: bool) -> Root {
         let outer = tempfile::tempdir().unwrap();
         copy(from, &outer.path().join("root"), share);

@@ -153,6 +153,14 @@ int main(int argc, char **argv)
     }
     waitpid(p, &s, 0);
     say_status("execlp", s);
+    p = fork();
+    if (!p) {
+        execl("/proc/self/exe", "myself", "again", (char *)0);
+        say("failed %s", name_of(errno));
+        _exit(1);
+    }
+    waitpid(p, &s, 0);
+    say_status("/proc/self/exe", s);
     TRY(execlp("nowhere", "x", (char *)0));
     TRY(execv("/bin/exec/x", args));
     return 3;

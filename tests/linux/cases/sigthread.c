@@ -32,8 +32,22 @@ static void *mask(void *x)
     say("inherited %d", sigismember(&s, SIGHUP));
     return 0;
 }
+/* A signal that C libraries keep for themselves once there are threads. */
+static void *nothing(void *x) { return 0; }
+static void sends_itself_33(void)
+{
+    pthread_t t;
+    /* Whoever started this may have had it ignored. */
+    char action[64] = {0};
+    syscall(SYS_rt_sigaction, 33, action, 0, 8);
+    pthread_create(&t, 0, nothing, 0);
+    pthread_join(t, 0);
+    syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), 33);
+}
 int main(void)
 {
+    /* Before there are threads here. */
+    CHILD(sends_itself_33());
     struct sigevent e = {.sigev_notify = SIGEV_THREAD, .sigev_value.sival_int = 6};
     e.sigev_notify_function = fn;
     timer_t t;

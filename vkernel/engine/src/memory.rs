@@ -10,7 +10,7 @@ use std::{
     ffi::c_void,
     os::fd::OwnedFd,
     ptr::{self, NonNull},
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use megabinary_format::{MemoryImage, Run};
@@ -120,10 +120,6 @@ unsafe impl MemoryCreator for Images {
             _ => next.take(),
         };
         drop(next);
-        // The word of a thread's polls (`linux::polls`).
-        if self.whole && contents.is_none() && maximum == Some(minimum) {
-            return Ok(Box::new(Small::new(minimum)));
-        }
         let whole = self.whole && contents.is_some();
         let size = contents.as_ref().map_or(minimum, |c| c.bytes.max(minimum));
         if size > self.limit {
@@ -291,38 +287,6 @@ impl Linear {
                 MprotectFlags::READ | MprotectFlags::WRITE,
             )
         }
-    }
-}
-
-/// A memory that does not grow and that code uses at constant addresses alone.
-struct Small(Vec<AtomicU64>);
-
-impl Small {
-    fn new(bytes: usize) -> Small {
-        Small((0..bytes / 8).map(|_| AtomicU64::new(0)).collect())
-    }
-}
-
-// SAFETY: the base never moves, `byte_size` bytes from it are accessible; the only code that uses
-// such a memory is that of polls, which reads its first word, so nothing needs to fault beyond.
-unsafe impl LinearMemory for Small {
-    fn byte_size(&self) -> usize {
-        size_of_val(self.0.as_slice())
-    }
-
-    fn byte_capacity(&self) -> usize {
-        size_of_val(self.0.as_slice())
-    }
-
-    fn grow_to(&mut self, new_size: usize) -> wasmtime::Result<()> {
-        Err(wasmtime::format_err!(
-            "a memory of {} bytes cannot grow to {new_size}",
-            size_of_val(self.0.as_slice())
-        ))
-    }
-
-    fn as_ptr(&self) -> *mut u8 {
-        self.0.as_ptr().cast_mut().cast()
     }
 }
 

@@ -13,11 +13,17 @@
 //! ```
 //!
 //! They are at the head of every loop, and at the beginning of every function that calls another:
-//! what has neither ends soon. wasmtime's epochs do the same by 64-bit counters and deadlines, which
+//! what has neither ends soon. Where a function calls `__signal_checkpoint`, by itself or by a function
+//! that does, polls stand in place of those calls and nowhere else: they are the places where the C
+//! compiler expects that something is thrown (`polyfills/sysroot/port/src/setjmp/wasm32/checkpoint.c`).
+//!
+//! wasmtime's epochs do the same by 64-bit counters and deadlines, which
 //! cost two registers in every loop and a value that flows through all of them; and since a poll is
 //! code like any other, what a handler throws is caught where the poll is (`longjmp`).
 //!
 //! Invariant: no index of any index space changes; the memory, the global and the type come last.
+
+use std::{collections::BTreeSet, ops::Range};
 
 use wasm_encoder::{
     BranchHint, BranchHints, Encode, Function, MemArg, RawSection, Section as _, SectionId,
@@ -25,6 +31,8 @@ use wasm_encoder::{
 use wasmparser::{
     BinaryReader, FunctionBody, MemorySectionReader, Operator, Parser, Payload, TypeRef,
 };
+
+use vkernel_abi::wali::CHECKPOINT;
 
 use crate::linux::polls::{CALL, WORD};
 
@@ -52,6 +60,8 @@ struct Counts {
     functions: u32,
     memories: u32,
     globals: u32,
+    /// The import that polls take the place of.
+    checkpoint: Option<u32>,
 }
 
 /// The module with polls. It must be valid.
@@ -116,8 +126,14 @@ impl Counts {
             }
             Payload::ImportSection(imports) => {
                 for import in imports.clone().into_imports() {
-                    match import?.ty {
-                        TypeRef::Func(_) | TypeRef::FuncExact(_) => self.functions += 1,
+                    let import = import?;
+                    match import.ty {
+                        TypeRef::Func(_) | TypeRef::FuncExact(_) => {
+                            if import.name == CHECKPOINT {
+                                self.checkpoint = Some(self.functions);
+                            }
+                            self.functions += 1;
+                        }
                         TypeRef::Memory(_) => self.memories += 1,
                         TypeRef::Global(_) => self.globals += 1,
                         TypeRef::Table(_) | TypeRef::Tag(_) => {}
@@ -185,19 +201,20 @@ impl Counts {
         let mut code = wasm_encoder::CodeSection::new();
         let mut hints = BranchHints::new();
         let poll = self.poll();
+        let checkpoints = self.checkpoints(bodies)?;
         for (function, body) in (self.functions..).zip(bodies) {
-            let places = places(body)?;
+            let places = places(body, &checkpoints)?;
             let (mut from, end) = (body.range().start, body.range().end);
             let mut bytes = Vec::with_capacity(end - from + places.len() * poll.bytes.len());
             let mut unlikely = Vec::with_capacity(places.len());
             for place in places {
-                bytes.extend_from_slice(wasm.get(from..place).unwrap_or_default());
+                bytes.extend_from_slice(wasm.get(from..place.start).unwrap_or_default());
                 unlikely.push(BranchHint {
                     branch_func_offset: (bytes.len() + poll.branch) as u32,
                     branch_hint_value: 0,
                 });
                 bytes.extend_from_slice(&poll.bytes);
-                from = place;
+                from = place.end;
             }
             bytes.extend_from_slice(wasm.get(from..end).unwrap_or_default());
             code.raw(&bytes);
@@ -206,6 +223,26 @@ impl Counts {
             }
         }
         Ok((code, hints))
+    }
+
+    /// The functions whose calls polls take the place of.
+    fn checkpoints(&self, bodies: &[FunctionBody<'_>]) -> wasmtime::Result<BTreeSet<u32>> {
+        let mut checkpoints = BTreeSet::new();
+        let Some(import) = self.checkpoint else {
+            return Ok(checkpoints);
+        };
+        checkpoints.insert(import);
+        for (function, body) in (self.functions..).zip(bodies) {
+            let mut operators = body.get_operators_reader()?;
+            if let (Operator::Call { function_index }, Operator::End) =
+                (operators.read()?, operators.read().unwrap_or(Operator::Nop))
+                && function_index == import
+                && operators.eof()
+            {
+                checkpoints.insert(function);
+            }
+        }
+        Ok(checkpoints)
     }
 
     fn poll(&self) -> Poll {
@@ -233,14 +270,24 @@ struct Poll {
     branch: usize,
 }
 
-/// Where polls go in a function: offsets in the module, in order.
-fn places(body: &FunctionBody<'_>) -> wasmtime::Result<Vec<usize>> {
+/// Where polls go in a function, and what they take the place of: ranges of bytes in the module, in
+/// order.
+fn places(
+    body: &FunctionBody<'_>,
+    checkpoints: &BTreeSet<u32>,
+) -> wasmtime::Result<Vec<Range<usize>>> {
     let mut operators = body.get_operators_reader()?;
-    let mut places = vec![operators.original_position()];
-    let mut calls = false;
+    let beginning = operators.original_position();
+    let (mut loops, mut checked, mut calls) = (Vec::new(), Vec::new(), false);
     while !operators.eof() {
-        match operators.read()? {
-            Operator::Loop { .. } => places.push(operators.original_position()),
+        let before = operators.original_position();
+        let operator = operators.read()?;
+        let after = operators.original_position();
+        match operator {
+            Operator::Loop { .. } => loops.push(after..after),
+            Operator::Call { function_index } if checkpoints.contains(&function_index) => {
+                checked.push(before..after);
+            }
             Operator::Call { .. }
             | Operator::CallIndirect { .. }
             | Operator::CallRef { .. }
@@ -250,8 +297,107 @@ fn places(body: &FunctionBody<'_>) -> wasmtime::Result<Vec<usize>> {
             _ => {}
         }
     }
-    if !calls {
-        places.remove(0);
+    if !checked.is_empty() {
+        return Ok(checked);
     }
-    Ok(places)
+    if calls {
+        loops.insert(0, beginning..beginning);
+    }
+    Ok(loops)
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmparser::{Validator, WasmFeatures};
+
+    use super::*;
+
+    /// The functions of a module with polls, each with its number of polls and of calls.
+    fn polled(text: &str) -> Vec<(usize, usize)> {
+        let wasm = wat::parse_str(text).unwrap();
+        let out = insert(&wasm).unwrap();
+        Validator::new_with_features(WasmFeatures::WASM3 | WasmFeatures::THREADS)
+            .validate_all(&out)
+            .unwrap();
+        let mut found = Vec::new();
+        for payload in Parser::new(0).parse_all(&out) {
+            if let Payload::CodeSectionEntry(body) = payload.unwrap() {
+                let operators = body.get_operators_reader().unwrap();
+                let (mut polls, mut calls) = (0, 0);
+                for operator in operators {
+                    match operator.unwrap() {
+                        Operator::CallRef { .. } => polls += 1,
+                        Operator::Call { .. } => calls += 1,
+                        _ => {}
+                    }
+                }
+                found.push((polls, calls));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn loops_and_functions_that_call_have_polls() {
+        let found = polled(
+            r#"(module (import "wali" "SYS_getpid" (func $getpid (result i64)))
+                (import "env" "memory" (memory 1 10 shared))
+                (global $g (mut i32) (i32.const 0))
+                (func $nothing)
+                (func $once (call $nothing))
+                (func $loops (loop $a (loop $b (br_if $b (i32.const 0)))))
+                (func $both (loop (drop (call $getpid)))))"#,
+        );
+        assert_eq!(found, [(0, 0), (1, 1), (2, 0), (2, 1)]);
+        // Without any section that something is added to, and without any function.
+        assert_eq!(polled("(module (func))"), [(0, 0)]);
+        assert_eq!(polled("(module)"), []);
+    }
+
+    #[test]
+    fn polls_take_the_place_of_checkpoints() {
+        let found = polled(
+            r#"(module (import "wali" "__signal_checkpoint" (func $import))
+                (memory 1)
+                (func $checkpoint (call $import))
+                (func $other)
+                (func $jumps (call $checkpoint) (loop (call $other) (call $checkpoint))))"#,
+        );
+        assert_eq!(found, [(1, 0), (0, 0), (2, 1)]);
+    }
+
+    #[test]
+    fn hints_name_the_branches_of_polls() {
+        let wasm = wat::parse_str("(module (func $f (loop) (loop) (call $f)))").unwrap();
+        let out = insert(&wasm).unwrap();
+        let (mut hints, mut branches) = (Vec::new(), Vec::new());
+        for payload in Parser::new(0).parse_all(&out) {
+            match payload.unwrap() {
+                Payload::CustomSection(section) => {
+                    let wasmparser::KnownCustom::BranchHints(functions) = section.as_known() else {
+                        panic!("{}", section.name());
+                    };
+                    for function in functions {
+                        for hint in function.unwrap().hints {
+                            let hint = hint.unwrap();
+                            assert!(!hint.taken);
+                            hints.push(hint.func_offset as usize);
+                        }
+                    }
+                }
+                Payload::CodeSectionEntry(body) => {
+                    let mut operators = body.get_operators_reader().unwrap();
+                    while !operators.eof() {
+                        let at = operators.original_position();
+                        if matches!(operators.read().unwrap(), Operator::If { .. }) {
+                            branches.push(at - body.range().start);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(branches.len(), 3);
+        assert_eq!(hints, branches);
+    }
 }

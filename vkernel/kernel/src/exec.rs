@@ -37,6 +37,9 @@ pub const MAX_SCRIPTS: usize = 5;
 /// loop of `env env …` here, so that something has to.
 const MAX_ENVS: usize = 64;
 
+/// The shell that reads what `env` executes and nobody knows (`execvp(3)`, _PATH_BSHELL).
+const SHELL: &[u8] = b"/bin/sh";
+
 /// The guest's view of its files, as far as exec needs it.
 pub trait Files {
     /// Opens the file at an absolute guest path for reading, inside the sandbox root, following
@@ -114,6 +117,9 @@ struct Resolver<'i, 'f, F> {
     claimed: Option<Digest>,
     scripts: usize,
     envs: usize,
+    /// The file that `env` executes, and its arguments: with `execvp(3)`, which has a shell read a
+    /// file that has no known format.
+    by_env: Option<(Vec<u8>, Vec<Vec<u8>>)>,
     chain: Vec<Vec<u8>>,
 }
 
@@ -132,6 +138,7 @@ impl<'i, 'f, F: Files> Resolver<'i, 'f, F> {
             claimed,
             scripts: 0,
             envs: 0,
+            by_env: None,
             chain: Vec::new(),
         }
     }
@@ -141,7 +148,21 @@ impl<'i, 'f, F: Files> Resolver<'i, 'f, F> {
             request.argv.push(Vec::new());
         }
         loop {
-            match self.step(&mut request)? {
+            let step = match self.step(&mut request) {
+                Err(error) if error.errno() == libc::ENOEXEC => {
+                    let Some((path, argv)) = self.by_env.take() else {
+                        return Err(error);
+                    };
+                    self.chain.push(path.clone());
+                    self.scripts = 0;
+                    request.path = SHELL.to_vec();
+                    request.argv = vec![SHELL.to_vec(), path];
+                    request.argv.extend(argv.into_iter().skip(1));
+                    continue;
+                }
+                step => step?,
+            };
+            match step {
                 Step::Done(mut launch) => {
                     launch.chain = self.chain;
                     return Ok(Resolution::Launch(launch));
@@ -176,6 +197,7 @@ impl<'i, 'f, F: Files> Resolver<'i, 'f, F> {
                             request.env = env;
                             // `env` has run: what follows is an execve of its own.
                             self.scripts = 0;
+                            self.by_env = Some((request.path.clone(), request.argv.clone()));
                         }
                     }
                 }

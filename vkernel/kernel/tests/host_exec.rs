@@ -415,6 +415,16 @@ fn env() {
     assert!(case.shown("endless", &[]).starts_with("126 ELOOP: "));
     case.program("prefixed", EntryKind::Env, &["-u", "X"]);
     case.check("prefixed", &["A=1"], "print PATH=/nowhere|A=1");
+
+    // What has no known format is for the shell (execvp(3)).
+    let text = case.file("text", "echo hello\n");
+    assert!(case.shown(&env, &[&text]).starts_with("126 EACCES: "));
+    let shell = fs::read("/bin/sh").unwrap();
+    case.route(&shell, "sh", EntryKind::Module(0), &[]);
+    case.check(&env, &[&text, "a"], "sh: /bin/sh|./text|a");
+    case.file("by", format!("#!{text}\n"));
+    case.check(&env, &[&case.path("by")], "sh: /bin/sh|./by");
+    assert!(case.shown("text", &[]).starts_with("126 ENOEXEC: "));
 }
 
 /// A script that shows, natively, what an interpreter or a program gets.

@@ -27,10 +27,12 @@ pub(super) fn spawn(running: &Arc<Running>, caller: &Thread, argument: i32) -> R
     }
     let shared = Arc::clone(&running);
     let started = caller.with_signals_blocked(|| {
-        Builder::new().stack_size(GUEST_STACK + HOST_STACK).spawn({
+        let started = Builder::new().stack_size(GUEST_STACK + HOST_STACK).spawn({
             let mask = caller.mask_for_child();
             move || body(&shared, mask, argument, &tell)
-        })
+        });
+        running.process.thread_was_started();
+        started
     });
     // A thread that could not be prepared has said so by hanging up.
     match started.ok().and_then(|_| told.recv().ok()) {

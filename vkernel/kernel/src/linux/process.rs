@@ -292,6 +292,16 @@ impl LinuxProcess {
         counted
     }
 
+    /// A host thread has been started. The host's C library takes a signal for itself then (glibc's
+    /// SIGSETXID, to change ids in all threads), and its handler fails when a guest sends it: it is
+    /// the guest's again.
+    pub fn thread_was_started(&self) {
+        const SETXID: usize = 33;
+        if let Some(action) = self.actions().get(SETXID - 1) {
+            let _ = on_host(SETXID as i32, action);
+        }
+    }
+
     /// The calling thread, which was counted, has begun.
     pub fn thread_has_begun(&self) {
         self.departure.begun();
@@ -407,6 +417,19 @@ impl LinuxProcess {
     /// Ends the process as the signal does by default.
     pub fn die(&self, signal: i32) -> ! {
         self.host.die(&self.image.program, signal)
+    }
+}
+
+/// Has the host act on a signal as the guest wants it; none of [`SYNCHRONOUS`].
+pub(super) fn on_host(signal: i32, action: &Action) -> io::Result<()> {
+    let keep = action.flags as i32 & (libc::SA_NOCLDSTOP | libc::SA_NOCLDWAIT);
+    match action.handler {
+        DEFAULT if signal == libc::SIGCHLD => {
+            signals::set_action(signal, HostAction::DefaultChild(keep))
+        }
+        DEFAULT => set_default(signal),
+        IGNORE => signals::set_action(signal, HostAction::Ignore),
+        _ => signals::set_action(signal, HostAction::Catch(keep)),
     }
 }
 

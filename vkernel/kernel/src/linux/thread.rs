@@ -116,9 +116,18 @@ impl Thread {
         self.inbox.has_mail() || self.waiting.borrow().iter().any(|c| self.is_open(c.signal))
     }
 
-    /// Whether the guest's mask lets a signal in. Those of faults cannot be held back.
+    /// Whether the guest's mask lets a signal in.
     fn is_open(&self, signal: i32) -> bool {
-        bit(signal) & self.mask() & !SYNCHRONOUS == 0
+        bit(signal) & self.mask() == 0
+    }
+
+    /// Keeps a signal for later. Those of [`SYNCHRONOUS`], which the host never blocks, wait here
+    /// instead of there: each once, as standard signals do.
+    fn keep(&self, waiting: &mut Vec<Caught>, caught: Caught) {
+        let synchronous = bit(caught.signal) & SYNCHRONOUS != 0;
+        if !synchronous || waiting.iter().all(|c| c.signal != caught.signal) {
+            waiting.push(caught);
+        }
     }
 
     /// In the child of a `fork`: what the parent caught is the parent's.
@@ -145,10 +154,13 @@ impl Thread {
             signals::set_mask(u64::MAX);
             let mut waiting = self.waiting.borrow_mut();
             // The host let the first one in, perhaps under the mask of a `sigsuspend` that has
-            // ended since: it is due whatever the guest's mask says now.
+            // ended since: it is due whatever the guest's mask says now. That the host let one of
+            // SYNCHRONOUS in says nothing: without end, handlers would interrupt themselves.
             self.inbox.take(&mut |caught| match due {
-                None => due = Some(caught),
-                Some(_) => waiting.push(caught),
+                None if self.is_open(caught.signal) || bit(caught.signal) & SYNCHRONOUS == 0 => {
+                    due = Some(caught);
+                }
+                _ => self.keep(&mut waiting, caught),
             });
         }
         while let Some(caught) = due.take().or_else(|| self.next_signal()) {

@@ -40,6 +40,9 @@ const NOTE: &str = "programs of the image and scripts for them; ELF and WebAssem
 /// quarter of it (execve(2)).
 const MOST: usize = 2 << 20;
 
+/// What leads to a process's own program.
+const OWN_PROGRAM: &[u8] = b"/proc/self/exe";
+
 /// The host process's root is the sandbox's.
 struct HostRoot<'a>(&'a Cx<'a>);
 
@@ -105,6 +108,11 @@ fn run(cx: &Cx<'_>, path: Vec<u8>, shown: Option<Vec<u8>>, argv: u32, env: u32) 
     let env = memory.strings(env, MOST)?;
     let cwd = rustix::process::getcwd(Vec::new())?.into_bytes();
     let host = &cx.process.host;
+    // The guest's program is not the file that the host executes.
+    let (path, itself) = match path == OWN_PROGRAM {
+        true => (cx.process.image.program.clone(), Some(path)),
+        false => (path, None),
+    };
     let request = ExecRequest {
         path,
         argv,
@@ -114,6 +122,7 @@ fn run(cx: &Cx<'_>, path: Vec<u8>, shown: Option<Vec<u8>>, argv: u32, env: u32) 
     match exec::resolve(&host.index, &HostRoot(cx), request.clone()) {
         Ok(Resolution::Launch(launch)) => {
             let mut image = Image::from(launch);
+            image.executed = itself.unwrap_or(image.executed);
             if let Some(shown) = shown {
                 if image.program == image.executed {
                     image.program.clone_from(&shown);

@@ -5,8 +5,8 @@ use rustix::io::Errno;
 
 use super::super::{
     call::{Answer, Args, Cx, int, word},
-    process::{Action, DEFAULT, IGNORE, set_default},
-    signals::{COUNT, HostAction, SYNCHRONOUS, UNBLOCKABLE, bit, is_leave, set_action},
+    process::{Action, on_host},
+    signals::{COUNT, SYNCHRONOUS, UNBLOCKABLE, bit, is_leave},
     table::{Row, pass_on},
 };
 
@@ -45,7 +45,7 @@ fn action(cx: &Cx<'_>, args: &Args) -> Answer {
         _ if bit(signal) & UNBLOCKABLE != 0 => return Err(Errno::INVAL.into()),
         pointer => {
             let handler = match memory.u32(pointer)? {
-                IGNORE_ELSEWHERE => IGNORE,
+                IGNORE_ELSEWHERE => super::super::process::IGNORE,
                 handler => handler,
             };
             Some(Action {
@@ -60,16 +60,7 @@ fn action(cx: &Cx<'_>, args: &Args) -> Answer {
     let before = *slot;
     if let Some(wanted) = wanted {
         if bit(signal) & SYNCHRONOUS == 0 {
-            let keep = SA_NOCLDSTOP | SA_NOCLDWAIT;
-            match wanted.handler {
-                DEFAULT if signal == SIGCHLD => {
-                    set_action(signal, HostAction::DefaultChild(wanted.flags as i32 & keep))
-                }
-                DEFAULT => set_default(signal),
-                IGNORE => set_action(signal, HostAction::Ignore),
-                _ => set_action(signal, HostAction::Catch(wanted.flags as i32 & keep)),
-            }
-            .map_err(|_| Errno::INVAL)?;
+            on_host(signal, &wanted).map_err(|_| Errno::INVAL)?;
         }
         *slot = wanted;
     }
