@@ -57,6 +57,24 @@ fn start(command: &mut Command) -> Started {
     Started { child }
 }
 
+/// The command with no signal ignored, whoever started this and how (`nohup`, a shell's `&`).
+fn with_default_signals(command: &Command) -> Command {
+    let mut env = Command::new("env");
+    env.arg("--default-signal")
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => env.env(name, value),
+            None => env.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        env.current_dir(folder);
+    }
+    env
+}
+
 fn kill(pid: u32, signal: &str) {
     let said = run(Command::new("kill")
         .arg(format!("-{signal}"))
@@ -88,7 +106,7 @@ fn end_by_the_signal_itself() {
     let root = Root::python();
     for (name, number) in [("TERM", 15), ("INT", 2), ("HUP", 1), ("QUIT", 3)] {
         for (what, code) in ACTS {
-            let started = start(&mut root.python3(&["-c", code]));
+            let started = start(&mut with_default_signals(&root.python3(&["-c", code])));
             let pid = started.child.id();
             let status = started.end(pid, name);
             assert_eq!(

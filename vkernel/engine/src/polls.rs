@@ -25,12 +25,8 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
-use wasm_encoder::{
-    BranchHint, BranchHints, Encode, Function, MemArg, RawSection, Section as _, SectionId,
-};
-use wasmparser::{
-    BinaryReader, FunctionBody, MemorySectionReader, Operator, Parser, Payload, TypeRef,
-};
+use wasm_encoder::{BranchHint, BranchHints, Encode, Function, MemArg, RawSection, SectionId};
+use wasmparser::{BinaryReader, FunctionBody, Operator, Parser, Payload, TypeRef};
 
 use vkernel_abi::wali::CHECKPOINT;
 
