@@ -47,12 +47,10 @@ impl Compiler {
             Flavour::Wasi => self.engine.precompile_module(wasm),
             Flavour::Linux => self.engine.precompile_module(&polls::insert(wasm)?),
         })
-        .map_err(|source| {
-            EngineError::Compile {
-                module: name.to_owned(),
-                target: self.target,
-                source,
-            }
+        .map_err(|source| EngineError::Compile {
+            module: name.to_owned(),
+            target: self.target,
+            source,
         })
     }
 

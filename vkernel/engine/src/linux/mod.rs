@@ -25,9 +25,7 @@ use vkernel_kernel::linux::{
     Host, Image, LinuxProcess, Stop, Thread, end_at_faults_in, guest, install_fault_handlers,
     signals::Inbox, space::PAGE,
 };
-use wasmtime::{
-    Engine, Instance, InstancePre, Linker, Module, SharedMemory, Store, Trap,
-};
+use wasmtime::{Engine, Instance, InstancePre, Linker, Module, SharedMemory, Store, Trap};
 
 use crate::{
     CodeImage, EngineError, TrapReport, alternate_stack,

@@ -16,11 +16,13 @@ use super::{
 };
 
 pub(super) const ROWS: &[Row] = &[
-    Row::call(SYS_sendmsg, |cx, args| one(cx, SYS_sendmsg, args)).restarts(),
+    Row::call(SYS_sendmsg, |cx, args| one(cx, SYS_sendmsg, args))
+        .host(&[SYS_getsockopt])
+        .restarts(),
     Row::call(SYS_recvmsg, |cx, args| one(cx, SYS_recvmsg, args)).restarts(),
     Row::call(SYS_sendmmsg, |cx, args| many(cx, SYS_sendmsg, args))
         .restarts()
-        .host(&[SYS_sendmsg]),
+        .host(&[SYS_sendmsg, SYS_getsockopt]),
     Row::call(SYS_recvmmsg, |cx, args| many(cx, SYS_recvmsg, args))
         .restarts()
         .host(&[SYS_recvmsg])
@@ -69,7 +71,13 @@ fn message(cx: &Cx<'_>, number: i64, descriptor: u64, header: u32, flags: u64) -
     let address = match number == SYS_sendmsg {
         true => {
             let (name, len) = (field(0).into(), field(4).into());
-            Some(judged(cx, "sendmsg", name, len, Use::Message)?)
+            Some(judged(
+                cx,
+                "sendmsg",
+                descriptor,
+                (name, len),
+                Use::Message,
+            )?)
         }
         false => None,
     };

@@ -15,11 +15,13 @@ pub(super) const ROWS: &[Row] = &[
     Row::pass(SYS_socketpair, "vvvp"),
     Row::call(SYS_bind, |cx, args| {
         addressed(cx, "bind", SYS_bind, args, 1)
-    }),
+    })
+    .host(&[SYS_getsockopt]),
     Row::call(SYS_listen, listen).host(&[SYS_getsockname]),
     Row::call(SYS_connect, |cx, args| {
         addressed(cx, "connect", SYS_connect, args, 1)
     })
+    .host(&[SYS_getsockopt])
     .restarts(),
     Row::pass(SYS_accept, "fpp").restarts(),
     Row::pass(SYS_accept4, "fppv").restarts(),
@@ -29,6 +31,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_sendto, |cx, args| {
         addressed(cx, "sendto", SYS_sendto, args, 4)
     })
+    .host(&[SYS_getsockopt])
     .restarts(),
     Row::pass(SYS_recvfrom, "fpvvpp").restarts(),
     Row::call(SYS_setsockopt, setsockopt).partial("options that attach filter programs give EPERM"),
@@ -47,7 +50,7 @@ fn addressed(cx: &Cx<'_>, operation: &str, number: i64, args: &Args, at: usize) 
     if number == SYS_sendto {
         host[1] = cx.memory().address(word(args[1]));
     }
-    let address = judged(cx, operation, args[at], args[at + 1], wanted)?;
+    let address = judged(cx, operation, host[0], (args[at], args[at + 1]), wanted)?;
     (host[at], host[at + 1]) = address.arguments();
     let answer = pass_on(cx, number, waits, &host);
     // The host kernel has read it.

@@ -3,7 +3,10 @@
 use rustix::io::Errno;
 
 use super::{
-    super::call::{Cx, word},
+    super::{
+        call::{Cx, word},
+        host,
+    },
     Held, Reach,
     object::{self, Act, split},
 };
@@ -13,6 +16,9 @@ const MOST: usize = 128;
 
 /// Where the path of a `sockaddr_un` begins.
 const PATH: usize = 2;
+
+/// Size of a `sockaddr_un`; the host refuses a longer one by its length alone.
+const UNIX: usize = size_of::<libc::sockaddr_un>();
 
 /// An address as the host is to get it.
 pub(in super::super) struct Address<'a> {
@@ -43,12 +49,12 @@ impl Address<'_> {
     }
 }
 
-/// Judges the address that a guest gives; null is none.
+/// Judges the address that a guest gives for a socket; null is none.
 pub(in super::super) fn judged<'a>(
     cx: &Cx<'a>,
     operation: &str,
-    pointer: u64,
-    len: u64,
+    socket: u64,
+    (pointer, len): (u64, u64),
     wanted: Use,
 ) -> Result<Address<'a>, Errno> {
     let paths = &cx.process.host.paths;
@@ -72,16 +78,41 @@ pub(in super::super) fn judged<'a>(
     address.len = size;
     network.judge(cx, operation, &address.bytes[..size], wanted)?;
     let family = u16::from_le_bytes([address.bytes[0], address.bytes[1]]);
-    if i32::from(family) == libc::AF_UNIX && paths.reach > Reach::Programs {
+    if i32::from(family) == libc::AF_UNIX && size <= UNIX && paths.reach > Reach::Programs {
         let rest = &address.bytes[PATH..size];
         let end = rest.iter().position(|b| *b == 0).unwrap_or(rest.len());
         let path = rest[..end].to_vec();
         // Abstract names and no names are no paths (unix(7)).
-        if !path.is_empty() {
-            judge_path(cx, operation, &path, wanted, &mut address)?;
+        if !path.is_empty()
+            && let Err(errno) = judge_path(cx, operation, &path, wanted, &mut address)
+        {
+            if !is_of_another_family(socket) {
+                return Err(errno);
+            }
+            // The host says what such a socket says to such an address; it gets no path, for by then
+            // another thread may have put another socket here.
+            address.bytes[PATH..size].fill(0);
         }
     }
     Ok(address)
+}
+
+/// Whether a socket's addresses have no paths.
+fn is_of_another_family(socket: u64) -> bool {
+    let mut family = 0_i32;
+    let mut len = size_of_val(&family) as u32;
+    let args = [
+        socket,
+        libc::SOL_SOCKET as u64,
+        libc::SO_DOMAIN as u64,
+        (&raw mut family) as u64,
+        (&raw mut len) as u64,
+        0,
+    ];
+    // SAFETY: the kernel writes at most `len` bytes to `family`.
+    #[allow(unsafe_code)]
+    let result = unsafe { host::call(libc::SYS_getsockopt, &args) };
+    result == 0 && std::hint::black_box(family) != libc::AF_UNIX
 }
 
 fn judge_path<'a>(
