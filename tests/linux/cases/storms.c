@@ -58,6 +58,22 @@ static void of_all_kinds(void)
     while (waitpid(p, &s, 0) != p) ;
     say("all kinds %d", counted > 22);
 }
+/* Those that faults cause, but sent: while the process computes, and while it waits. */
+static void of_faults(void)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    for (int i = 0; i < 6; i++) signal(faults[i], count);
+    pid_t parent = getpid(), p = fork();
+    if (!p) {
+        for (int i = 0; i < 30000; i++) kill(parent, faults[i < 10000 ? 0 : i % 6]);
+        _exit(0);
+    }
+    volatile unsigned long x = 1;
+    int s = 0;
+    while (waitpid(p, &s, counted & 1 ? WNOHANG : 0) != p)
+        for (int i = 0; i < 100; i++) x = x * 3 + 1;
+    say("faults that were none %d", counted > 0);
+}
 static void nested(void)
 {
     struct sigaction a = {.sa_handler = again, .sa_flags = SA_NODEFER};
@@ -120,6 +136,7 @@ int main(void)
 {
     CHILD(from_a_child());
     CHILD(of_all_kinds());
+    CHILD(of_faults());
     CHILD(nested());
     CHILD(nested_for_ever());
     CHILD(from_a_timer());

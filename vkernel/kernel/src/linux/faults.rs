@@ -106,7 +106,13 @@ pub fn install() -> io::Result<()> {
         let (mut action, mut old): (libc::sigaction, libc::sigaction) = unsafe { mem::zeroed() };
         let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) = on_fault;
         action.sa_sigaction = handler as libc::sighandler_t;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        // One at a time: processes may send them faster than they are handled, and the stack of
+        // handlers is small. A fault in the handler itself ends the process.
+        for other in (1..32).filter(|other| SYNCHRONOUS & bit(*other) != 0) {
+            // SAFETY: a set of this frame, and a signal's number.
+            unsafe { libc::sigaddset(&raw mut action.sa_mask, other) };
+        }
         // SAFETY: the handler has the signature that SA_SIGINFO demands and is
         // async-signal-safe.
         if unsafe { libc::sigaction(signal, &raw const action, &raw mut old) } != 0 {

@@ -9,7 +9,7 @@ use std::{
     os::fd::OwnedFd,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -232,6 +232,8 @@ pub struct LinuxProcess {
     /// What outlives the program.
     pub host: Arc<Host>,
     departure: Departure,
+    /// Its id, which does not change: programs ask for it often.
+    id: AtomicI32,
     /// Whether a thread has ever had robust mutexes.
     robust: AtomicBool,
     /// Where the program's arguments and environment went.
@@ -248,6 +250,7 @@ impl LinuxProcess {
             space: Space::new(memory, initial, limit),
             host,
             departure: Departure::new(),
+            id: AtomicI32::new(host_id()),
             robust: AtomicBool::new(false),
             copies: Mutex::default(),
         }
@@ -266,6 +269,11 @@ impl LinuxProcess {
         };
         let mut copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
         copies.note(&self.host.title, self.space.memory(), &strings, copy);
+    }
+
+    /// Its id (getpid(2)).
+    pub(super) fn id(&self) -> i32 {
+        self.id.load(Ordering::Relaxed)
     }
 
     pub(super) fn actions(&self) -> MutexGuard<'_, [Action; COUNT]> {
@@ -372,6 +380,7 @@ impl LinuxProcess {
 
     /// In the child of a `fork`, which has one thread.
     pub(super) fn after_fork(&self, threads: MutexGuard<'_, Threads>) {
+        self.id.store(host_id(), Ordering::Relaxed);
         self.departure.after_fork(threads);
         self.host.paths.private.after_fork();
         // The parent's watchdog is no thread of this process.
@@ -418,6 +427,10 @@ impl LinuxProcess {
     pub fn die(&self, signal: i32) -> ! {
         self.host.die(&self.image.program, signal)
     }
+}
+
+fn host_id() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
 }
 
 /// Has the host act on a signal as the guest wants it; none of [`SYNCHRONOUS`].

@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_exit_group, exit_group),
     Row::pass(SYS_wait4, "vpvp").restarts(),
     Row::pass(SYS_waitid, "vvpvp").restarts(),
-    Row::pass(SYS_getpid, ""),
+    Row::call(SYS_getpid, |cx, _| Ok(cx.process.id().into())),
     Row::pass(SYS_getppid, ""),
     Row::pass(SYS_gettid, ""),
     Row::pass(SYS_getpgid, "v"),
