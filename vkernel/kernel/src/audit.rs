@@ -241,12 +241,14 @@ impl Sink {
     /// One write; a line that did not go out whole counts as lost (only a full disk or a pipe in
     /// non-blocking mode can do that to so short a line).
     fn write(&self, line: &[u8]) -> bool {
-        loop {
-            match rustix::io::write(self.stream.fd(), line) {
-                Err(rustix::io::Errno::INTR) => continue,
-                done => return done == Ok(line.len()),
+        crate::confine::files::without_limit(|| {
+            loop {
+                match rustix::io::write(self.stream.fd(), line) {
+                    Err(rustix::io::Errno::INTR) => continue,
+                    done => return done == Ok(line.len()),
+                }
             }
-        }
+        })
     }
 }
 

@@ -1,20 +1,51 @@
-//! The size of files: a limit of the host's, which holds for all that the process writes.
+//! The size of files: a limit of the host's, which holds for all that the process writes but the
+//! audit stream: a guest may lower the limit, and must not cut its own record by that.
+//!
+//! So the host's hard limit stays as it is, and the soft one is out of the way while an event is
+//! written ([`without_limit`]).
 
-use std::io;
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Lowers the size of files that can be written, for good: the hard limit too (setrlimit(2),
-/// RLIMIT_FSIZE). Beyond it a write gives EFBIG, and SIGXFSZ where that is not ignored.
+/// No limit.
+const NONE: u64 = u64::MAX;
+
+/// The soft limit that was set here; [`NONE`] if none was.
+static SOFT: AtomicU64 = AtomicU64::new(NONE);
+
+/// Lowers the size of files that can be written (setrlimit(2), RLIMIT_FSIZE). Beyond it a write
+/// gives EFBIG, and SIGXFSZ where that is not ignored.
 pub fn limit_size(most: u64) -> io::Result<()> {
-    let now = getrlimit(Resource::Fsize);
-    let lower = |limit: Option<u64>| Some(limit.unwrap_or(u64::MAX).min(most));
-    setrlimit(
-        Resource::Fsize,
-        Rlimit {
-            current: lower(now.current),
-            maximum: lower(now.maximum),
-        },
-    )?;
+    let now = getrlimit(Resource::Fsize).current;
+    set_size(now.unwrap_or(NONE).min(most))
+}
+
+/// Sets the size of files that can be written.
+pub(crate) fn set_size(soft: u64) -> io::Result<()> {
+    set((soft != NONE).then_some(soft))?;
+    SOFT.store(soft, Ordering::SeqCst);
     Ok(())
+}
+
+/// Does something that the limit is not for. Async-signal-safe, as far as `act` is.
+pub(crate) fn without_limit<T>(act: impl FnOnce() -> T) -> T {
+    let soft = SOFT.load(Ordering::SeqCst);
+    if soft == NONE {
+        return act();
+    }
+    // Where the host itself has a limit, that is what holds.
+    let _ = set(getrlimit(Resource::Fsize).maximum);
+    let result = act();
+    // Not what it was before: another thread may be here too.
+    let _ = set(Some(SOFT.load(Ordering::SeqCst)).filter(|soft| *soft != NONE));
+    result
+}
+
+fn set(current: Option<u64>) -> rustix::io::Result<()> {
+    let maximum = getrlimit(Resource::Fsize).maximum;
+    setrlimit(Resource::Fsize, Rlimit { current, maximum })
 }

@@ -1,12 +1,19 @@
 //! Descriptors: the guest's numbers are the host's.
 //!
-//! The few that the vkernel itself needs open lie above the guest's limit (RLIMIT_NOFILE, soft),
-//! where the host gives out no number and where the guest's arguments are refused.
+//! The few that the vkernel itself needs open have numbers of their own, which the guest's arguments
+//! may not name. They lie above the guest's limit (RLIMIT_NOFILE, soft), where the host gives out no
+//! number. That limit may be a million, and a table of that size be made at every start and copied
+//! at every `fork`; so the host's limit is that of most systems, 1024, until the guest comes
+//! to it. Then the vkernel's numbers are all filled, so that the host gives none of them to the
+//! guest, and the host's limit becomes what the guest takes it for ([`Limit::grow`]). Processes
+//! with more than one guest thread have that done before: while numbers are being filled, another
+//! thread could get one.
 #![allow(unsafe_code)]
 
 use std::{
     io,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    sync::atomic::{AtomicBool, AtomicI32, Ordering},
 };
 
 use rustix::{
@@ -14,41 +21,122 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 
+use super::host;
+
 /// How many descriptors the vkernel may keep for itself: its few own, and one or two for each call
 /// that threads have judged at the same time.
-const OWN: u64 = 64;
+pub(super) const OWN: i32 = 64;
+
+/// The first number of the vkernel's, unless the guest's limit is below it.
+const FIRST: u64 = 1024 - OWN as u64;
 
 /// Most descriptors of a guest, whatever the host would allow.
 const MOST: u64 = 1 << 20;
 
-/// Number of the first descriptor that is not the guest's.
+/// Whether the numbers above the vkernel's are the guest's too. One process has one table.
+static GROWN: AtomicBool = AtomicBool::new(false);
+
+/// One of the vkernel's descriptors, of which the unused numbers are duplicates in a table that has
+/// grown.
+static PLACEHOLDER: AtomicI32 = AtomicI32::new(-1);
+
+/// The numbers that are not the guest's: [`OWN`] of them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limit(i32);
+pub(super) struct Limit {
+    first: i32,
+    most: u64,
+}
 
 impl Limit {
     /// Lowers the soft limit so that there is room above it; at most `wanted` are left for guests.
     pub(super) fn establish(wanted: Option<u32>) -> io::Result<Limit> {
         let now = getrlimit(Resource::Nofile);
         let hard = now.maximum.unwrap_or(MOST).min(MOST);
-        let soft = now.current.unwrap_or(MOST).min(hard.saturating_sub(OWN));
-        let limit = wanted.map_or(soft, |w| soft.min(u64::from(w)));
+        let soft = now
+            .current
+            .unwrap_or(MOST)
+            .min(hard.saturating_sub(OWN as u64));
+        let (first, most) = match wanted {
+            // Exactly as many as the policy says.
+            Some(wanted) => (soft.min(wanted.into()), soft.min(wanted.into())),
+            None => (soft.min(FIRST), soft),
+        };
         let new = Rlimit {
-            current: Some(limit),
+            current: Some(first),
             maximum: now.maximum,
         };
         setrlimit(Resource::Nofile, new)?;
-        Ok(Limit(i32::try_from(limit).unwrap_or(i32::MAX)))
+        GROWN.store(false, Ordering::SeqCst);
+        Ok(Limit {
+            first: i32::try_from(first).unwrap_or(i32::MAX),
+            most,
+        })
     }
 
     /// Number of the first descriptor that is not the guest's.
     pub(super) fn first_own(self) -> i32 {
-        self.0
+        self.first
+    }
+
+    /// Number of the first descriptor above the vkernel's.
+    pub(super) fn after_own(self) -> i32 {
+        self.first.saturating_add(OWN)
+    }
+
+    /// The guest's soft limit at first, and the most that it may set.
+    pub(super) fn most(self) -> u64 {
+        self.most
+    }
+
+    /// Whether numbers above the vkernel's are the guest's.
+    pub(super) fn has_grown(self) -> bool {
+        GROWN.load(Ordering::SeqCst)
+    }
+
+    /// What the host's soft limit is to be when the guest's is `soft`.
+    pub(super) fn on_host(self, soft: u64) -> u64 {
+        match self.has_grown() {
+            true => soft,
+            false => soft.min(self.first as u64),
+        }
+    }
+
+    /// Gives the guest the numbers up to its limit, `soft`; whether it has more than before. Called
+    /// by the only guest thread, or where no other can be in a call that opens something; which
+    /// numbers of the vkernel's are in use is said to `used`.
+    pub(super) fn grow(self, soft: u64, used: &mut dyn FnMut(i32)) -> Result<bool, Errno> {
+        if self.has_grown() || soft <= self.after_own() as u64 {
+            return Ok(false);
+        }
+        let numbers = self.first..self.after_own();
+        let open: Vec<i32> = numbers.clone().filter(|number| is_open(*number)).collect();
+        let Some(placeholder) = open.first() else {
+            return Ok(false);
+        };
+        let before = getrlimit(Resource::Nofile);
+        let current = Some(soft);
+        let maximum = before.maximum;
+        setrlimit(Resource::Nofile, Rlimit { current, maximum })?;
+        PLACEHOLDER.store(*placeholder, Ordering::SeqCst);
+        for number in numbers {
+            match open.contains(&number) {
+                true => used(number),
+                false => self.fill(number)?,
+            }
+        }
+        GROWN.store(true, Ordering::SeqCst);
+        Ok(true)
+    }
+
+    /// Makes a number of the vkernel's, which it does not use, one that is taken.
+    pub(super) fn fill(self, number: i32) -> Result<(), Errno> {
+        replace(PLACEHOLDER.load(Ordering::SeqCst), number)
     }
 
     /// An argument that names a descriptor: EBADF if it is none that the guest could have.
     pub(super) fn check(self, argument: u64) -> Result<u64, Errno> {
         let number = argument as i32;
-        match (0..self.0).contains(&number) {
+        match number >= 0 && !(self.first..self.after_own()).contains(&number) {
             true => Ok(number as u64),
             false => Err(Errno::BADF),
         }
@@ -71,19 +159,20 @@ impl Limit {
         }
     }
 
-    /// Moves a descriptor of the vkernel out of the guest's reach.
+    /// Moves a descriptor of the vkernel out of the guest's reach. Before there is a guest.
     pub(super) fn own(self, descriptor: OwnedFd) -> io::Result<OwnedFd> {
         let _lifted = self.lift()?;
-        duplicate_above(&descriptor, self.0)
+        duplicate_above(&descriptor, self.first)
     }
 
     /// Lets new numbers of the vkernel lie above the limit, until the value is dropped.
     pub(super) fn lift(self) -> Result<Lifted, Errno> {
         let before = getrlimit(Resource::Nofile);
+        let current = before.current.unwrap_or(MOST).max(self.first as u64);
         setrlimit(
             Resource::Nofile,
             Rlimit {
-                current: Some(self.0 as u64 + OWN),
+                current: Some(current + OWN as u64),
                 maximum: before.maximum,
             },
         )?;
@@ -111,19 +200,40 @@ fn duplicate_above(descriptor: &OwnedFd, least: i32) -> io::Result<OwnedFd> {
     }
 }
 
+/// Makes `to` a duplicate of `from`, close-on-exec, whatever it was.
+pub(super) fn replace(from: i32, to: i32) -> Result<(), Errno> {
+    let args = [from as u64, to as u64, libc::O_CLOEXEC as u64, 0, 0, 0];
+    // SAFETY: dup3 takes no pointer; `to` is a number that no Rust value owns.
+    match unsafe { host::call(libc::SYS_dup3, &args) } {
+        0.. => Ok(()),
+        error => Err(Errno::from_raw_os_error(-error as i32)),
+    }
+}
+
+fn is_open(number: i32) -> bool {
+    // SAFETY: fcntl with F_GETFD takes no pointer.
+    unsafe {
+        host::call(
+            libc::SYS_fcntl,
+            &[number as u64, libc::F_GETFD as u64, 0, 0, 0, 0],
+        ) >= 0
+    }
+}
+
 /// Closes what is marked close-on-exec, as `execve` does; the vkernel's own stay.
-pub(super) fn close_on_exec(first_own: i32) {
+pub(super) fn close_on_exec(limit: Limit) {
+    let own = limit.first..limit.after_own();
     // The list saves asking for every number; a root without procfs has none.
     let numbers: Vec<i32> = match std::fs::read_dir("/proc/self/fd") {
         Ok(entries) => entries
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .filter(|number| (0..first_own).contains(number))
             .collect(),
-        Err(_) => (0..first_own).collect(),
+        Err(_) if limit.has_grown() => (0..i32::try_from(limit.most).unwrap_or(i32::MAX)).collect(),
+        Err(_) => (0..limit.first).collect(),
     };
-    for number in numbers {
+    for number in numbers.into_iter().filter(|number| !own.contains(number)) {
         // SAFETY: fcntl and close take any number. What is closed here is
-        // the guest's: no Rust value owns a number below `first_own`.
+        // the guest's: no Rust value owns a number that is not one of `own`.
         unsafe {
             let flags = rustix::io::fcntl_getfd(BorrowedFd::borrow_raw(number));
             if flags.is_ok_and(|f| f.contains(rustix::io::FdFlags::CLOEXEC)) {

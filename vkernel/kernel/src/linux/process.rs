@@ -97,8 +97,11 @@ pub struct Host {
     pub audit: Audit,
     limit: Limit,
     pub(super) paths: Paths,
-    /// The guest's hard limit of descriptors.
+    /// The guest's limits of descriptors.
+    pub(super) files_soft: AtomicU64,
     pub(super) files_hard: AtomicU64,
+    /// The guest's hard limit of the size of files.
+    pub(super) size_hard: AtomicU64,
     pub(super) network: Network,
     /// The processes of the sandbox, if their number is limited.
     pub(super) population: Option<Population>,
@@ -124,6 +127,8 @@ impl Host {
         let network = Network::new(policy.network.clone());
         let population = policy.processes_max.map(Population::new).transpose()?;
         let times = Times::new(policy.wall_time_max_ms, policy.cpu_time_max_ms);
+        let size_hard = getrlimit(Resource::Fsize).maximum.unwrap_or(u64::MAX);
+        let size_hard = size_hard.min(index.policy.file_size_max.unwrap_or(u64::MAX));
         let mut actions = [Action::default(); COUNT];
         for (signal, action) in (1..).zip(&mut actions) {
             if signals::is_ignored(signal) {
@@ -135,7 +140,9 @@ impl Host {
             audit,
             limit,
             paths,
+            files_soft: AtomicU64::new(limit.most()),
             files_hard: AtomicU64::new(hard),
+            size_hard: AtomicU64::new(size_hard),
             network,
             population,
             times,
@@ -147,6 +154,13 @@ impl Host {
     /// Moves a descriptor of the vkernel out of the guest's reach.
     pub fn own(&self, descriptor: OwnedFd) -> io::Result<OwnedFd> {
         self.limit.own(descriptor)
+    }
+
+    /// Gives the guest the descriptors up to its limit, if it does not have them; whether it has
+    /// more than before. See [`descriptors`].
+    pub(super) fn more_descriptors(&self) -> bool {
+        let soft = self.files_soft.load(Ordering::SeqCst);
+        self.paths.private.grow(soft)
     }
 
     /// Watches the time that the process takes. Called when it is confined.
@@ -199,7 +213,7 @@ impl Host {
     pub fn enter_program(&self, image: &Image) {
         self.name(image);
         self.show(image);
-        descriptors::close_on_exec(self.limit.first_own());
+        descriptors::close_on_exec(self.limit);
         // What is ignored stays so; everything else gets its default (execve(2)).
         for (signal, action) in (1..).zip(self.actions().iter_mut()) {
             let before = std::mem::take(action);
@@ -293,6 +307,7 @@ impl LinuxProcess {
     /// that wants it gets EAGAIN.
     pub fn thread_begins(&self) -> bool {
         let most = self.host.index.policy.threads_max.unwrap_or(u32::MAX);
+        self.host.more_descriptors();
         let counted = self.departure.begins(most);
         if !counted {
             self.host.refuse_another("thread", "threads_max");

@@ -175,8 +175,35 @@ impl Row {
         self.restarts && !has_time_limit(args[0] as i32, option)
     }
 
-    /// Makes the call.
+    /// Makes the call; again if it failed because the guest's table of descriptors is smaller than
+    /// its limit.
     pub fn run(&self, cx: &Cx<'_>, args: &Args) -> Answer {
+        match self.make(cx, args) {
+            Err(Stop::Errno(errno))
+                if self.met_the_table(cx, args, errno) && cx.process.host.more_descriptors() =>
+            {
+                self.make(cx, args)
+            }
+            answer => answer,
+        }
+    }
+
+    /// Whether an error may be one of a table that is too small.
+    fn met_the_table(&self, cx: &Cx<'_>, args: &Args, errno: rustix::io::Errno) -> bool {
+        use rustix::io::Errno;
+        let above = |number: u64| number as i32 >= cx.process.descriptors().first_own();
+        match (errno, self.number) {
+            (Errno::MFILE, _) => true,
+            (Errno::BADF, libc::SYS_dup2 | libc::SYS_dup3) => above(args[1]),
+            (Errno::INVAL, libc::SYS_fcntl) => {
+                let command = args[1] as i32;
+                [libc::F_DUPFD, libc::F_DUPFD_CLOEXEC].contains(&command) && above(args[2])
+            }
+            _ => false,
+        }
+    }
+
+    fn make(&self, cx: &Cx<'_>, args: &Args) -> Answer {
         match self.handler {
             Handler::Call(function) => function(cx, args),
             Handler::Refuse => {

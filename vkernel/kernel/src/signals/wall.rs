@@ -9,7 +9,10 @@ use std::{
     sync::atomic::{AtomicPtr, Ordering},
 };
 
-use crate::audit::{Audit, Timestamp};
+use crate::{
+    audit::{Audit, Timestamp},
+    confine::files::without_limit,
+};
 
 /// What the handler says.
 struct Report {
@@ -95,7 +98,8 @@ extern "C" fn cpu_reached(_: libc::c_int) {
 
 fn reached(report: &AtomicPtr<Report>) -> ! {
     // SAFETY: the pointer is null or from `Box::into_raw`, never freed, and published with
-    // release order. write, writev, clock_gettime and _exit are async-signal-safe; the buffers
+    // release order. write, writev, the calls of `without_limit`,
+    // clock_gettime and _exit are async-signal-safe; the buffers
     // live in the leaked report and on this stack.
     unsafe {
         if let Some(report) = report.load(Ordering::Acquire).as_ref() {
@@ -116,7 +120,7 @@ fn reached(report: &AtomicPtr<Report>) -> ! {
                     iov_len: bytes.len(),
                 };
                 let parts = [part(before), part(time.as_bytes()), part(after)];
-                libc::writev(*fd, parts.as_ptr(), 3);
+                without_limit(|| libc::writev(*fd, parts.as_ptr(), 3));
             }
         }
         libc::_exit(vkernel_abi::exit::LIMIT);

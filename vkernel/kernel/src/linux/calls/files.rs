@@ -186,16 +186,20 @@ fn is_own_executable(at: u64, path: &[u8]) -> bool {
     matches!((found, own), (Ok(f), Ok(o)) if (f.st_dev, f.st_ino) == (o.st_dev, o.st_ino))
 }
 
-/// The vkernel's own descriptors are beyond the range that is closed.
+/// The vkernel's own descriptors are not in the ranges that are closed.
 fn close_range(cx: &Cx<'_>, args: &Args) -> Answer {
     let (first, last) = (word(args[0]), word(args[1]));
     if first > last {
         return Err(Errno::INVAL.into());
     }
-    let most = cx.process.descriptors().first_own() as u32 - 1;
-    if first > most {
-        return Ok(0);
+    let limit = cx.process.descriptors();
+    let (own, after) = (limit.first_own() as u32, limit.after_own() as u32);
+    let below = [first.min(own).into(), last.min(own - 1).into(), args[2]];
+    let above = [first.max(after).into(), last.into(), args[2]];
+    for [first, last, flags] in [below, above] {
+        if first <= last {
+            pass_on(cx, SYS_close_range, false, &[first, last, flags, 0, 0, 0])?;
+        }
     }
-    let host = [first.into(), last.min(most).into(), args[2], 0, 0, 0];
-    pass_on(cx, SYS_close_range, false, &host)
+    Ok(0)
 }

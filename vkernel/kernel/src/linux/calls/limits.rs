@@ -1,5 +1,6 @@
-//! Limits and usage. The descriptor limit is special: above it are the vkernel's own, so that the
-//! host's hard limit stays where it is and the guest's is only remembered.
+//! Limits and usage. Those of descriptors and of the size of files are special: the vkernel needs
+//! more of both than the guest, so that the host's hard limits stay where they are and the guest's
+//! are only remembered.
 
 use std::sync::atomic::Ordering;
 
@@ -13,28 +14,30 @@ use super::super::{
     call::{Answer, Args, Cx, word},
     table::{Row, pass_on},
 };
+use crate::confine::files;
 
 pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_getrlimit, getrlimit),
-    Row::call(SYS_setrlimit, setrlimit).partial("RLIMIT_NOFILE can be lowered, not raised"),
-    Row::call(SYS_prlimit64, prlimit)
-        .partial("of the process itself; RLIMIT_NOFILE can be lowered, not raised"),
+    Row::call(SYS_setrlimit, setrlimit)
+        .partial("RLIMIT_NOFILE and RLIMIT_FSIZE can be lowered, not raised"),
+    Row::call(SYS_prlimit64, prlimit).partial(
+        "of the process itself; RLIMIT_NOFILE and RLIMIT_FSIZE can be lowered, not raised",
+    ),
     Row::pass(SYS_getrusage, "vp"),
 ];
 
 fn getrlimit(cx: &Cx<'_>, args: &Args) -> Answer {
     let to = word(args[1]);
-    if args[0] as u32 == RLIMIT_NOFILE {
-        cx.memory()
-            .write(to, &files(cx).map(u64::to_le_bytes).concat())?;
-        return Ok(0);
-    }
-    pass_on(
-        cx,
-        SYS_getrlimit,
-        false,
-        &[args[0], cx.memory().address(to), 0, 0, 0, 0],
-    )
+    let own = match args[0] as u32 {
+        RLIMIT_NOFILE => descriptors(cx),
+        RLIMIT_FSIZE => size(cx),
+        resource => {
+            let host = [resource.into(), cx.memory().address(to), 0, 0, 0, 0];
+            return pass_on(cx, SYS_getrlimit, false, &host);
+        }
+    };
+    cx.memory().write(to, &own.map(u64::to_le_bytes).concat())?;
+    Ok(0)
 }
 
 fn setrlimit(cx: &Cx<'_>, args: &Args) -> Answer {
@@ -59,9 +62,8 @@ fn set(cx: &Cx<'_>, resource: u64, new: u32, old: u32) -> Answer {
     if resource as u32 == RLIMIT_NOFILE {
         return set_files(cx, limits, old);
     }
-    let most = cx.process.host.index.policy.file_size_max;
-    if resource as u32 == RLIMIT_FSIZE && most.is_some_and(|most| limits[1] > most) {
-        return Err(Errno::PERM.into());
+    if resource as u32 == RLIMIT_FSIZE {
+        return set_size(cx, limits, old);
     }
     let old = memory.address(old);
     let host = [0, resource, limits.as_ptr() as u64, old, 0, 0];
@@ -71,15 +73,14 @@ fn set(cx: &Cx<'_>, resource: u64, new: u32, old: u32) -> Answer {
 }
 
 /// The guest's limits of descriptors: soft, hard.
-fn files(cx: &Cx<'_>) -> [u64; 2] {
-    let _settled = cx.process.host.paths.private.settled();
-    let soft = getrlimit_of_host().current.unwrap_or(u64::MAX);
-    [soft, cx.process.host.files_hard.load(Ordering::SeqCst)]
+fn descriptors(cx: &Cx<'_>) -> [u64; 2] {
+    let host = &cx.process.host;
+    [&host.files_soft, &host.files_hard].map(|limit| limit.load(Ordering::SeqCst))
 }
 
 fn set_files(cx: &Cx<'_>, [soft, hard]: [u64; 2], old: u32) -> Answer {
-    let before = files(cx);
-    let most = cx.process.descriptors().first_own() as u64;
+    let before = descriptors(cx);
+    let most = cx.process.descriptors().most();
     if soft > hard {
         return Err(Errno::INVAL.into());
     }
@@ -92,11 +93,36 @@ fn set_files(cx: &Cx<'_>, [soft, hard]: [u64; 2], old: u32) -> Answer {
     }
     let _settled = cx.process.host.paths.private.settled();
     let new = Rlimit {
-        current: Some(soft),
+        current: Some(cx.process.descriptors().on_host(soft)),
         maximum: getrlimit_of_host().maximum,
     };
     process::setrlimit(Resource::Nofile, new)?;
+    cx.process.host.files_soft.store(soft, Ordering::SeqCst);
     cx.process.host.files_hard.store(hard, Ordering::SeqCst);
+    Ok(0)
+}
+
+/// The guest's limits of the size of files: soft, hard.
+fn size(cx: &Cx<'_>) -> [u64; 2] {
+    let soft = process::getrlimit(Resource::Fsize).current;
+    let hard = cx.process.host.size_hard.load(Ordering::SeqCst);
+    [soft.unwrap_or(u64::MAX), hard]
+}
+
+fn set_size(cx: &Cx<'_>, [soft, hard]: [u64; 2], old: u32) -> Answer {
+    let before = size(cx);
+    if soft > hard {
+        return Err(Errno::INVAL.into());
+    }
+    if hard > before[1] {
+        return Err(Errno::PERM.into());
+    }
+    if old != 0 {
+        cx.memory()
+            .write(old, &before.map(u64::to_le_bytes).concat())?;
+    }
+    files::set_size(soft).map_err(|_| Errno::PERM)?;
+    cx.process.host.size_hard.store(hard, Ordering::SeqCst);
     Ok(0)
 }
 

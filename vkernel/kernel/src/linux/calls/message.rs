@@ -85,6 +85,9 @@ fn message(cx: &Cx<'_>, number: i64, descriptor: u64, header: u32, flags: u64) -
         Some(address) => address.arguments(),
         None => (memory.address(field(0)), field(4).into()),
     };
+    if number == SYS_recvmsg && field(20) != 0 {
+        make_room(cx);
+    }
     let mut control = Vec::new();
     let (control_at, control_len) = match cx.process.host.network.is_limited() {
         true if number == SYS_sendmsg && field(20) != 0 => {
@@ -153,4 +156,22 @@ fn many(cx: &Cx<'_>, number: i64, args: &Args) -> Answer {
         header = header.checked_add(MMSGHDR).ok_or(Errno::FAULT)?;
     }
     Ok(done.into())
+}
+
+/// Most descriptors in a message (SCM_MAX_FD).
+const MOST_DESCRIPTORS: i32 = 253;
+
+/// The host drops descriptors of a message for which the table has no room, and so they must have
+/// room before. Numbers are given out from below: if one near the end of a table that has not
+/// grown is taken, it is nearly full.
+fn make_room(cx: &Cx<'_>) {
+    let limit = cx.process.descriptors();
+    let last = limit.first_own() - MOST_DESCRIPTORS;
+    let taken = || {
+        let args = [last as u64, F_GETFD as u64, 0, 0, 0, 0];
+        pass_on(cx, SYS_fcntl, false, &args).is_ok()
+    };
+    if last > 0 && !limit.has_grown() && taken() {
+        cx.process.host.more_descriptors();
+    }
 }

@@ -1,8 +1,8 @@
 //! Descriptors that the vkernel holds while it answers one call.
 //!
 //! In a process with one guest thread nobody can touch them meanwhile. With more, another thread
-//! could duplicate onto the number between the judgement and the act; so they are moved above the
-//! guest's limit, where its arguments are refused ([`super::super::descriptors`]). What that thread
+//! could duplicate onto the number between the judgement and the act; so they are moved to the
+//! vkernel's own numbers, which its arguments may not name ([`super::super::descriptors`]). What that thread
 //! may catch in the instant before is an `O_PATH` descriptor, which reads and writes nothing and is
 //! judged like any other where it is used.
 #![allow(unsafe_code)]
@@ -14,9 +14,12 @@ use std::sync::{
 
 use rustix::io::Errno;
 
-use super::super::{descriptors::Limit, host};
+use super::super::{
+    descriptors::{Limit, replace},
+    host,
+};
 
-/// The numbers above the guest's limit.
+/// The numbers that are not the guest's.
 #[derive(Debug)]
 pub(in super::super) struct Private {
     limit: Limit,
@@ -24,6 +27,8 @@ pub(in super::super) struct Private {
     lifted: Mutex<()>,
     /// A bit for each number that is held, counted from the first that is not the guest's.
     held: AtomicU64,
+    /// Those of them that are held for good.
+    permanent: AtomicU64,
 }
 
 /// A descriptor that is closed when the call has been answered.
@@ -39,6 +44,7 @@ impl Private {
             limit,
             lifted: Mutex::new(()),
             held: AtomicU64::new(0),
+            permanent: AtomicU64::new(0),
         }
     }
 
@@ -50,8 +56,62 @@ impl Private {
     /// In the child of a `fork`: what other threads held is nobody's.
     pub(in super::super) fn after_fork(&self) {
         let held = self.held.swap(0, Ordering::Relaxed);
-        for bit in (0..64).filter(|bit| held & (1 << bit) != 0) {
-            close(self.limit.first_own() + bit);
+        let permanent = self.permanent.load(Ordering::Relaxed);
+        for bit in (0..64).filter(|bit| held & !permanent & (1 << bit) != 0) {
+            self.give_back(self.limit.first_own() + bit);
+        }
+        self.held.store(permanent, Ordering::Relaxed);
+    }
+
+    /// Gives the guest the numbers above the vkernel's, up to `soft` ([`Limit::grow`]).
+    pub(in super::super) fn grow(&self, soft: u64) -> bool {
+        let _guard = self.settled();
+        let mut permanent = 0;
+        let grown = self.limit.grow(soft, &mut |number| {
+            permanent |= self.bit(number).unwrap_or(0);
+        });
+        // What could not be filled may not be used; then all is as before but for the host's limit.
+        let grown = grown.unwrap_or(false);
+        if grown {
+            self.permanent.store(permanent, Ordering::Relaxed);
+            self.held.fetch_or(permanent, Ordering::Relaxed);
+        }
+        grown
+    }
+
+    /// A number is used no more.
+    fn give_back(&self, number: i32) {
+        if self.limit.has_grown() && self.bit(number).is_some() {
+            // It never fails: both are open, and the number was below the limit before.
+            let _ = self.limit.fill(number);
+        } else {
+            close(number);
+        }
+    }
+
+    /// Moves what was opened to a free one of the vkernel's numbers, all of which are taken.
+    fn to_free_number(&self, number: i32) -> Result<i32, Errno> {
+        let mut held = self.held.load(Ordering::Relaxed);
+        loop {
+            let free = held.trailing_ones();
+            if free >= 64 {
+                return Err(Errno::MFILE);
+            }
+            let order = Ordering::Relaxed;
+            match self
+                .held
+                .compare_exchange(held, held | 1 << free, order, order)
+            {
+                Err(now) => held = now,
+                Ok(_) => {
+                    let own = self.limit.first_own() + free.cast_signed();
+                    if let Err(errno) = replace(number, own) {
+                        self.held.fetch_and(!(1 << free), order);
+                        return Err(errno);
+                    }
+                    return Ok(own);
+                }
+            }
         }
     }
 
@@ -78,13 +138,16 @@ impl Private {
         let _guard = self.settled();
         let lifted = self.limit.lift()?;
         let number = open()?;
-        let number = match number >= self.limit.first_own() {
-            true => number,
-            false => {
-                let moved = duplicate(number, self.limit.first_own());
-                close(number);
-                moved?
-            }
+        let number = if self.limit.has_grown() {
+            let moved = self.to_free_number(number);
+            close(number);
+            moved?
+        } else if number >= self.limit.first_own() {
+            number
+        } else {
+            let moved = duplicate(number, self.limit.first_own());
+            close(number);
+            moved?
         };
         drop(lifted);
         if let Some(bit) = self.bit(number) {
@@ -122,10 +185,11 @@ impl std::os::fd::AsFd for Held<'_> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
+        // Before it is anybody else's.
+        self.private.give_back(self.number);
         if let Some(bit) = self.private.bit(self.number) {
             self.private.held.fetch_and(!bit, Ordering::Relaxed);
         }
-        close(self.number);
     }
 }
 
