@@ -19,6 +19,7 @@ mod environment;
 mod error;
 mod hermetic;
 mod link;
+mod lto;
 mod options;
 mod print;
 mod response;

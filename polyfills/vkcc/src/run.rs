@@ -12,7 +12,7 @@ use crate::{
     compile::{self, Job, is_cxx},
     environment::{Environment, Variant},
     error::{Error, IoContext, Result},
-    link, print, response,
+    link, lto, print, response,
 };
 
 /// Runs the driver under the name it was called by; gives its exit status.
@@ -78,7 +78,8 @@ fn drive(environment: &Environment, command: &Command, cxx: bool) -> Result<u8> 
     }
 }
 
-/// Runs the compiler; once more if what it made calls setjmp (see [`checkpoints`]).
+/// Runs the compiler; once more if what it made is to be made in another way (see [`lto`] and
+/// [`checkpoints`]).
 fn compiled(
     environment: &Environment,
     command: &Command,
@@ -92,32 +93,46 @@ fn compiled(
             command,
         )
     };
-    let status = run(&job)?;
-    if status != 0 || job.stage != Stage::Object || command.show_only {
+    let mut status = run(&job)?;
+    // Standard input cannot be read again.
+    let again = job.sources.iter().all(|(source, _)| *source != "-");
+    if status != 0 || job.stage != Stage::Object || command.show_only || !again {
         return Ok(status);
     }
-    let mut functions = Vec::new();
-    for (source, _) in &job.sources {
-        let object = match job.output {
-            Some(output) => output.to_owned(),
-            None => {
-                let name = Path::new(source).file_name().unwrap_or_default();
-                PathBuf::from(name).with_extension("o")
-            }
-        };
-        // Where the compiler chose another name there is nothing to be read, and nothing to do.
-        functions.extend(checkpoints::wanted(
-            &std::fs::read(object).unwrap_or_default(),
-        ));
+    let mut objects = objects(&job);
+    if objects.iter().any(|object| lto::is_for_now(object)) {
+        // What there is to say about the source has been said.
+        job.extra.extend(["-w".into(), "-fno-lto".into()]);
+        status = run(&job)?;
+        objects = self::objects(&job);
     }
-    // Standard input cannot be read again.
-    if functions.is_empty() || job.sources.iter().any(|(source, _)| *source == "-") {
-        return Ok(0);
+    let functions: Vec<String> = objects
+        .iter()
+        .flat_map(|object| checkpoints::wanted(object))
+        .collect();
+    if status != 0 || functions.is_empty() {
+        return Ok(status);
     }
     let list = tempfile::NamedTempFile::new().doing("making a file in", std::env::temp_dir())?;
     std::fs::write(list.path(), checkpoints::list(&functions)).doing("writing", list.path())?;
     job.extra.extend(checkpoints::options(list.path()));
     run(&job)
+}
+
+/// The objects that a job has made; none where the compiler chose another name, and nothing is to be
+/// done then.
+fn objects(job: &Job<'_>) -> Vec<Vec<u8>> {
+    let path = |source: &str| match job.output {
+        Some(output) => output.to_owned(),
+        None => {
+            let name = Path::new(source).file_name().unwrap_or_default();
+            PathBuf::from(name).with_extension("o")
+        }
+    };
+    job.sources
+        .iter()
+        .filter_map(|(source, _)| std::fs::read(path(source)).ok())
+        .collect()
 }
 
 /// Compiles every source to an object of its own, then links.

@@ -79,6 +79,38 @@ fn contents(module: &Path) -> (BTreeSet<String>, BTreeSet<String>) {
 }
 
 #[test]
+fn programs_that_are_optimised_when_they_are_linked() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(
+        dir.path().join("no.c"),
+        "int f(void); int main(void) { return f(); }",
+    )
+    .unwrap();
+    fs::write(
+        dir.path().join("yes.c"),
+        "int f(void); int main(int c, char **v) { return f() + c; }",
+    )
+    .unwrap();
+    let jumps = "#include <setjmp.h>\nstatic jmp_buf b;\n\
+        int f(void) { if (setjmp(b)) return 0; longjmp(b, 1); }";
+    fs::write(dir.path().join("jumps.c"), jumps).unwrap();
+    for main in ["no.c", "yes.c"] {
+        well(&run(
+            driver("vkcc", dir.path()).args(["-O2", "-flto", "-o", "program", main, "jumps.c"])
+        ));
+        let (imports, _) = contents(&dir.path().join("program"));
+        // The jumping function is the one in which signals are handled where it can catch.
+        assert!(imports.contains("wali.__signal_checkpoint"), "{imports:?}");
+    }
+    // What can wait does.
+    well(&run(
+        driver("vkcc", dir.path()).args(["-O2", "-flto", "-c", "yes.c"])
+    ));
+    let object = fs::read(dir.path().join("yes.o")).unwrap();
+    assert!(object.starts_with(b"BC"));
+}
+
+#[test]
 fn programs_import_the_calls_they_make_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let check = |options: &[&str], source: &str, has: &[&str], has_not: &[&str]| {

@@ -89,12 +89,6 @@ fn the_hosts_folders_are_dropped_with_a_warning() {
 }
 
 #[test]
-fn optimising_at_link_time_is_left_out() {
-    let command = parsed("-O2 -flto=auto -flto -ffat-lto-objects -fno-lto a.c").unwrap();
-    assert_eq!(command.compiler, ["-O2", "-fno-lto"]);
-}
-
-#[test]
 fn refusals() {
     let check = |line: &str, expected: &str| {
         let message = parsed(line).unwrap_err().to_string();

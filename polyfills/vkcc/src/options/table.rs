@@ -97,13 +97,9 @@ pub(super) static RULES: &[Rule] = &[
     rule("-fPIC", Alone, Ignore),
     rule("-fpie", Alone, Ignore),
     rule("-fPIE", Alone, Ignore),
-    // Objects are never the compiler's own form: what LLVM makes of setjmp and main when it compiles
-    // them is not known to the linker before. Programs are the same without it.
-    rule("-flto", Alone, Ignore),
-    rule("-flto=", Joined, Ignore),
+    // Objects are of one form (see `lto`).
     rule("-ffat-lto-objects", Alone, Ignore),
     rule("-fuse-linker-plugin", Alone, Ignore),
-    rule("-fwhole-program-vtables", Alone, Ignore),
     // Target.
     rule("-m32", Alone, Ignore),
     rule("-m64", Alone, Refuse(WIDTH)),
