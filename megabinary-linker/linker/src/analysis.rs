@@ -40,6 +40,8 @@ pub struct Facts {
     pub exports: Vec<Export>,
     /// Its memory, if it has one.
     pub memory: Option<Memory>,
+    /// Whether it defines that memory as shared, as some toolchains do; others import it.
+    pub defines_shared: bool,
     /// Index of its start function, if it has one.
     pub start: Option<u32>,
     /// Its mutable globals, in the order of their indices.
@@ -164,6 +166,7 @@ fn collect(wasm: &[u8]) -> Result<Facts, Problem> {
         imports: Vec::new(),
         exports: Vec::new(),
         memory: None,
+        defines_shared: false,
         start: None,
         mutable_globals: Vec::new(),
         table_write: None,
@@ -179,7 +182,11 @@ fn collect(wasm: &[u8]) -> Result<Facts, Problem> {
             Payload::MemorySection(section) => {
                 for memory in section.into_iter_with_offsets() {
                     let (offset, memory) = memory?;
-                    facts.memory = Some(check_memory(facts.memory, memory, offset as u64)?);
+                    // Imports come first (core spec 5.5.2): the personality is known.
+                    let mut own = memory;
+                    own.shared &= !facts.linux;
+                    facts.memory = Some(check_memory(facts.memory, own, offset as u64)?);
+                    facts.defines_shared = memory.shared;
                 }
             }
             Payload::ImportSection(section) => {

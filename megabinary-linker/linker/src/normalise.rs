@@ -5,6 +5,9 @@
 //! instead), and exports its memory and every mutable global under the names in
 //! `vkernel_abi::snapshot`. One compiled module thus serves the cold start and every snapshot.
 //!
+//! A memory that is defined as shared becomes an import, as most toolchains have it: every thread has
+//! an instance, and all of them the one memory.
+//!
 //! Its memory keeps the module's own minimum. A snapshot may need more pages: the engine's memory
 //! creator provides `MemoryImage.pages` pages from the start, which is what `memory.grow` had
 //! done before the snapshot was taken, and never less than the minimum.
@@ -16,10 +19,12 @@ use std::collections::BTreeMap;
 
 use megabinary_format::{PAGE, WASM_PAGE};
 use vkernel_abi::snapshot;
-use wasm_encoder::{ExportKind, RawSection};
-use wasmparser::{BinaryReaderError, DataKind, ExternalKind, Operator, Parser, Payload};
+use wasm_encoder::{Encode, ExportKind, RawSection};
+use wasmparser::{
+    BinaryReader, BinaryReaderError, DataKind, ExternalKind, Operator, Parser, Payload,
+};
 
-use crate::analysis::{Facts, is_numeric};
+use crate::analysis::{Facts, Memory, is_numeric};
 
 /// A normalised module with the contents that its memory starts with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,6 +154,14 @@ pub fn normalise(wasm: &[u8], facts: &Facts) -> Result<Normalised, NormaliseErro
         }
         match &payload {
             Payload::ExportSection(_) | Payload::StartSection { .. } => continue,
+            Payload::MemorySection(_) if facts.defines_shared => continue,
+            Payload::ImportSection(section) if facts.defines_shared => {
+                if let (Some(data), Some(memory)) = (wasm.get(section.range()), facts.memory) {
+                    let data = with_memory(data, section.count(), memory)?;
+                    out.section(&RawSection { id: 2, data: &data });
+                }
+                continue;
+            }
             Payload::DataCountSection { .. } if !keep_data => continue,
             Payload::CustomSection(section) if section.name() != "name" => continue,
             Payload::DataSection(section) => {
@@ -171,6 +184,26 @@ pub fn normalise(wasm: &[u8], facts: &Facts) -> Result<Normalised, NormaliseErro
         wasm: out.finish(),
         cold,
     })
+}
+
+/// An import section's contents, and the import of a shared memory after them.
+fn with_memory(imports: &[u8], count: u32, memory: Memory) -> Result<Vec<u8>, NormaliseError> {
+    let mut reader = BinaryReader::new(imports, 0);
+    reader.read_var_u32()?;
+    let mut out = Vec::with_capacity(imports.len() + 32);
+    (count + 1).encode(&mut out);
+    out.extend_from_slice(reader.read_bytes(reader.bytes_remaining())?);
+    "env".encode(&mut out);
+    snapshot::MEMORY.encode(&mut out);
+    let ty = wasm_encoder::MemoryType {
+        minimum: memory.minimum,
+        maximum: memory.maximum,
+        memory64: false,
+        shared: true,
+        page_size_log2: None,
+    };
+    wasm_encoder::EntityType::Memory(ty).encode(&mut out);
+    Ok(out)
 }
 
 /// The module's exports and the vkernel's.
@@ -317,6 +350,23 @@ mod tests {
         );
         assert_eq!(out.cold.contents[&0][4094..], *b"aX");
         assert_eq!(out.cold.contents[&1][..3], *b"cd\0");
+    }
+
+    #[test]
+    fn a_memory_that_is_defined_as_shared_is_imported() {
+        let out = run(r#"(module
+            (import "wali" "SYS_getpid" (func (result i64)))
+            (memory (export "memory") 2 10 shared) (func (export "_start"))
+            (data (i32.const 16) "hello"))"#)
+        .unwrap();
+        let facts = analyse("m", &out.wasm).unwrap();
+        assert!(!facts.defines_shared);
+        let memory = Memory {
+            minimum: 2,
+            maximum: Some(10),
+        };
+        assert_eq!(facts.memory, Some(memory));
+        assert_eq!(out.cold.contents[&0][16..21], *b"hello");
     }
 
     #[test]

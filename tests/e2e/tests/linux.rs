@@ -17,7 +17,7 @@ use std::{
 };
 
 use polybuild_e2e::{
-    Said,
+    Said, guests,
     linux::{Case, Roots, cases, each, module},
     run, workspace,
 };
@@ -172,4 +172,32 @@ fn the_cases_make_the_calls_that_they_prove() {
             );
         }
     }
+}
+
+/// Some toolchains define the memory of a program with threads instead of importing it.
+#[test]
+fn a_program_with_threads_that_defines_its_memory() {
+    let module = guests::wat(
+        "defines",
+        r#"(module
+            (import "wali" "SYS_write" (func $write (param i32 i32 i32) (result i64)))
+            (import "wali" "SYS_exit_group" (func $exit (param i32) (result i64)))
+            (import "wali" "__wasm_thread_spawn" (func $spawn (param i32 i32) (result i32)))
+            (memory (export "memory") 2 100 shared)
+            (data (i32.const 8192) "of both\n")
+            (func (export "__wasm_thread_start_libc") (param i32 i32)
+                (i32.atomic.store (i32.const 8300) (local.get 1)))
+            (func (export "_start")
+                (drop (call $spawn (i32.const 0) (i32.const 7)))
+                (loop $wait
+                    (br_if $wait (i32.ne (i32.atomic.load (i32.const 8300)) (i32.const 7))))
+                (drop (call $write (i32.const 1) (i32.const 8192) (i32.const 8)))
+                (drop (call $exit (i32.const 3)))))"#,
+    );
+    let said = run(&mut guests::run_wasm(&module));
+    assert_eq!(
+        (said.status, said.stdout.as_str()),
+        (3, "of both\n"),
+        "{said:?}"
+    );
 }

@@ -90,6 +90,23 @@ impl Images {
         self.limit
     }
 
+    /// Maps contents over the beginning of a memory that somebody else has made.
+    ///
+    /// # Safety
+    ///
+    /// The memory at `base` has as many pages as the image, and nobody has used it yet.
+    #[cfg(feature = "linux")]
+    pub(crate) unsafe fn fill(&self, base: NonNull<u8>, image: &MemoryImage) -> Result<(), String> {
+        let size = usize::try_from(image.pages)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(WASM_PAGE);
+        for run in &image.runs {
+            // SAFETY: the caller's contract; the run lies inside (checked there).
+            unsafe { map_run(&self.source, base, run, size)? };
+        }
+        Ok(())
+    }
+
     /// Sets what the next memory starts with.
     pub(crate) fn prepare(&self, image: &MemoryImage) {
         let bytes = usize::try_from(image.pages)
@@ -140,7 +157,8 @@ unsafe impl MemoryCreator for Images {
         let mut mapped: &[Run] = &[];
         if !matches!(self.source, PageSource::Mapped { .. }) {
             for run in &runs {
-                reservation.map_run(&self.source, run, size)?;
+                // SAFETY: the reservation was made here, for at least `size` bytes.
+                unsafe { map_run(&self.source, reservation.base, run, size)? };
             }
             mapped = &runs;
         }
@@ -193,31 +211,41 @@ impl Reservation {
     fn at(&self, offset: usize) -> *mut c_void {
         self.base.as_ptr().wrapping_add(offset).cast()
     }
+}
 
-    fn map_run(&self, source: &PageSource, run: &Run, size: usize) -> Result<(), String> {
-        let (start, len) = place(run, size)?;
-        let PageSource::File(file) = source else {
-            return Err("a memory image, and no file to map it from".to_owned());
-        };
-        // SAFETY: the range lies in this reservation (checked above), which nobody uses yet; a
-        // private mapping never writes to the file.
-        let mapped = unsafe {
-            mmap(
-                self.at(start),
-                len,
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::PRIVATE | MapFlags::FIXED,
-                file,
-                run.file_offset,
-            )
-        };
-        mapped.map(drop).map_err(|e| {
-            format!(
-                "mapping {len} bytes at file offset {} as memory: {e}",
-                run.file_offset
-            )
-        })
-    }
+/// Maps a run over memory of `size` bytes at `base`.
+///
+/// # Safety
+///
+/// The memory is the caller's, and nobody uses it yet.
+unsafe fn map_run(
+    source: &PageSource,
+    base: NonNull<u8>,
+    run: &Run,
+    size: usize,
+) -> Result<(), String> {
+    let (start, len) = place(run, size)?;
+    let PageSource::File(file) = source else {
+        return Err("a memory image, and no file to map it from".to_owned());
+    };
+    // SAFETY: the range lies in the memory (checked above), which nobody uses yet; a private
+    // mapping never writes to the file.
+    let mapped = unsafe {
+        mmap(
+            base.as_ptr().wrapping_add(start).cast(),
+            len,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::PRIVATE | MapFlags::FIXED,
+            file,
+            run.file_offset,
+        )
+    };
+    mapped.map(drop).map_err(|e| {
+        format!(
+            "mapping {len} bytes at file offset {} as memory: {e}",
+            run.file_offset
+        )
+    })
 }
 
 /// Where in a memory of `size` bytes a run goes: start and length, whole pages.

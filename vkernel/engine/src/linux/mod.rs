@@ -159,12 +159,14 @@ impl LinuxMachines {
     ) -> Result<LinuxOutcome, EngineError> {
         let loaded = self.load(target, image.module, code, file)?;
         alternate_stack::install();
-        loaded.images.prepare(&module.cold);
         let engine = &loaded.engine;
         let mut linker: Linker<Guest> = Linker::new(engine);
         imports::add(&mut linker, &loaded.module)?;
         let mut store = Store::new(engine, Guest::of(Thread::new()));
         let shared = shared_memory(engine, &loaded.module)?;
+        if shared.is_none() {
+            loaded.images.prepare(&module.cold);
+        }
         if let Some((module, field, memory)) = &shared {
             linker
                 .define(&store, module, field, memory.clone())
@@ -184,6 +186,15 @@ impl LinuxMachines {
         };
         let base = NonNull::new(base)
             .ok_or_else(|| EngineError::missing(&module.name, snapshot::MEMORY))?;
+        if shared.is_some() {
+            // SAFETY: it was made for this program, at least as large as the module wants it, which
+            // is what the image has; no code has run.
+            #[allow(unsafe_code)]
+            let filled = unsafe { loaded.images.fill(base, &module.cold) };
+            filled.map_err(|why| {
+                EngineError::wasmtime("filling the memory")(wasmtime::Error::msg(why))
+            })?;
+        }
         let initial = module.cold.pages.saturating_mul(WASM_PAGE as u64);
         let mask = image.mask;
         let process = process(image, base, initial, host);
