@@ -96,6 +96,7 @@ fn refusals() {
     };
     check("-shared a.o", "shared libraries");
     check("-m64 a.c", "32-bit pointers");
+    check("-fcommon a.c", "common symbols");
     check("a.c /usr/lib/x86_64-linux-gnu/libz.a", "host's");
     check("-Wl,--allow-undefined a.o", "undefined symbols are errors");
     check("-c a.c b.c -o x.o", "several inputs");

@@ -19,6 +19,8 @@ const SHARED: &str =
 const WIDTH: &str = "the personality has 32-bit pointers and a 64-bit long, and no other form";
 const TARGET: &str = "the target is fixed";
 const PLUGIN: &str = "compiler plug-ins are code of the host";
+const COMMON: &str = "objects have no common symbols: define each variable in one file, and declare it \
+    `extern` in the others";
 const SCRIPT: &str = "the linker has no scripts";
 
 pub(super) static RULES: &[Rule] = &[
@@ -100,6 +102,7 @@ pub(super) static RULES: &[Rule] = &[
     // Objects are of one form (see `lto`).
     rule("-ffat-lto-objects", Alone, Ignore),
     rule("-fuse-linker-plugin", Alone, Ignore),
+    rule("-fcommon", Alone, Refuse(COMMON)),
     // Target.
     rule("-m32", Alone, Ignore),
     rule("-m64", Alone, Refuse(WIDTH)),
