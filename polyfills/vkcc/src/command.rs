@@ -56,6 +56,8 @@ pub(crate) struct Command {
     pub(crate) no_libraries: bool,
     pub(crate) no_start_file: bool,
     pub(crate) relocatable: bool,
+    /// See [`casts`](crate::casts).
+    pub(crate) cast_calls: bool,
     pub(crate) verbose: bool,
     pub(crate) show_only: bool,
     /// A question instead of work.
@@ -162,6 +164,7 @@ impl Parser<'_> {
                 command.no_start_file = true;
             }
             Meaning::Relocatable => command.relocatable = true,
+            Meaning::CastCalls => command.cast_calls = true,
             Meaning::Threads => command.threads = Some(true),
             Meaning::ThreadModel => match value.as_str() {
                 "posix" => command.threads = Some(true),

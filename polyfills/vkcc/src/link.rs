@@ -10,10 +10,10 @@ use std::{
 };
 
 use crate::{
-    check,
+    casts, check,
     command::{Command, Item},
     environment::{Environment, Variant},
-    error::{IoContext, Result},
+    error::{Error, IoContext, Result},
     run::execute,
     wrapper,
 };
@@ -62,7 +62,14 @@ pub(crate) fn link(
         return Ok(status);
     }
     if !command.relocatable {
-        let bytes = fs::read(&module).doing("reading", &module)?;
+        let mut bytes = fs::read(&module).doing("reading", &module)?;
+        if command.cast_calls {
+            bytes = casts::rewrite(&bytes).map_err(|error| Error::Module {
+                path: output.clone(),
+                why: format!("the linker wrote a module that cannot be rewritten: {error}"),
+            })?;
+            fs::write(&module, &bytes).doing("writing", &module)?;
+        }
         check::module(&bytes, variant == Variant::Threads, &output)?;
         let mode = fs::Permissions::from_mode(0o755);
         fs::set_permissions(&module, mode).doing("making executable", &module)?;

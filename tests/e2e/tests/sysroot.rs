@@ -1,7 +1,8 @@
 //! The sysroot of the Linux personality and its compiler driver: what programs are made of, that
 //! nothing of the host gets in, and that outputs are reproducible.
 //!
-//! Needs `out/musl-1.2.5` (`polybuild recipes/musl/1.2.5/recipe.toml`) and `tests/install`.
+//! Needs `out/musl-1.2.5` (`polybuild recipes/musl/1.2.5/recipe.toml`), `tests/install` and, where a
+//! program is run, root.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -15,7 +16,11 @@ use std::{
     process::Command,
 };
 
-use polybuild_e2e::{Said, guests::test_tools_python, polybuild_path, run, workspace};
+use polybuild_e2e::{
+    Said,
+    guests::{run_wasm, test_tools_python},
+    polybuild_path, run, workspace,
+};
 
 fn sysroot() -> PathBuf {
     let path = workspace().join("out/musl-1.2.5/sysroot/sysroot");
@@ -267,5 +272,38 @@ fn outputs_say_nothing_of_the_machine() {
     };
     for option in ["-O0", "-O2", "-pthread"] {
         assert!(build(option) == build(option), "{option}");
+    }
+}
+
+#[test]
+fn calls_through_casts_work_where_they_are_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let native = dir.path().join("native");
+    well(&run(Command::new("gcc")
+        .args(["-O2", "-w", "-o"])
+        .arg(&native)
+        .arg(guest("casts.c"))));
+    let expected = run(&mut Command::new(&native));
+    well(&expected);
+    assert_eq!(expected.stdout.lines().count(), 7);
+    for options in [&["-O2"][..], &["-O0"], &["-O2", "-pthread"]] {
+        let made = |name: &str, more: &[&str]| {
+            well(&run(driver("vkcc", dir.path())
+                .args(options)
+                .args(more)
+                .args(["-w", "-o", name])
+                .arg(guest("casts.c"))));
+            run(&mut run_wasm(&dir.path().join(name)))
+        };
+        let said = made("casts", &["-mcast-calls"]);
+        well(&said);
+        assert_eq!(said.stdout, expected.stdout, "{options:?}");
+        let said = made("plain", &[]);
+        assert_ne!(said.status, 0, "{options:?}");
+        assert!(
+            said.stderr.contains("indirect call type mismatch"),
+            "{}",
+            said.stderr
+        );
     }
 }

@@ -60,6 +60,8 @@ pub(crate) enum Meaning {
     NoDefaults,
     /// A relocatable object instead of a program.
     Relocatable,
+    /// Calls through pointers of another type work.
+    CastCalls,
     /// With threads, or without.
     Threads,
     ThreadModel,

@@ -114,6 +114,7 @@ pub(super) static RULES: &[Rule] = &[
     rule("-b", Next, Refuse(TARGET)),
     rule("-fplugin=", Joined, Refuse(PLUGIN)),
     rule("-specs=", Joined, Ignore),
+    rule("-mcast-calls", Alone, CastCalls),
     rule("-pthread", Alone, Threads),
     rule("-pthreads", Alone, Threads),
     rule("-mthreads", Alone, Threads),
