@@ -170,3 +170,72 @@ base_git() {
     equals "$(tail -n 1 <<<"$said")" "$BASE_GOT"
 }
 real_case "base in docker, git" base_git
+
+# What bash has and the other shell has not.
+BASE_BASH=$(cat <<'END'
+set -e -o pipefail
+shopt -s extglob
+declare -A of=([one]=1 [two]=2); all=(c a b "d e")
+echo "${#all[@]} ${all[@]: -1} ${of[two]} ${all[*]/a/A}"
+[[ key=value42 =~ ^([a-z]+)=([a-z]+)([0-9]+)$ ]] && echo "${BASH_REMATCH[@]:1}"
+mapfile -t sorted < <(printf '%s\n' "${all[@]}" | sort -r); echo "${sorted[0]}"
+diff <(echo same) <(echo same) && cat <<<"here ${sorted[-1]@Q}"
+printf -v padded '%05d|%-4s|%q' 42 ab 'a b'; echo "$padded"
+for ((n = 0, sum = 0; n < 1000; n++)); do ((sum += n)) || true; done; echo $sum $((2 ** 40)) $((16#ff))
+f() { local IFS=, x=("$@"); trap 'echo returned' RETURN; echo "${x[*]}"; return 3; }
+f 1 2 3 || echo status $?
+case file.tar.gz in *.@(zip|tar.gz)) echo archive ;; esac
+coproc tr a-z A-Z; echo co >&${COPROC[1]}; exec {COPROC[1]}>&-; cat <&${COPROC[0]}; wait $COPROC_PID
+(sleep 0.1; exit 4) & wait $! || echo waited $?
+trap 'echo usr1' USR1; kill -USR1 $BASHPID
+echo {a..c}{1,2} ${padded^^} ${padded:2:3}
+(set -u; unset nothing; echo $nothing) 2>&1 | sed 's/.*: nothing/nothing/' || echo failed
+trap 'echo end $?' EXIT
+false
+echo not here
+END
+)
+BASE_BASHED="4 d e 2 c A b d e
+key value 42
+d e
+here 'a'
+00042|ab  |a\\ b
+499500 1099511627776 255
+1,2,3
+returned
+status 3
+archive
+CO
+waited 4
+usr1
+a1 a2 b1 b2 c1 c2 00042|AB |A\\ B 042
+nothing: unbound variable
+failed
+end 1"
+base_bash() { equals "$(in_docker "$BASE_IMAGE" sh -c 'bash -c "$1" || true' sh "$BASE_BASH")" "$BASE_BASHED"; }
+real_case "base in docker, bash" base_bash
+
+# Line editing, with the terminal's description: the second line is the first, changed.
+base_bash_terminal() {
+    local shown
+    shown=$( (sleep 3; printf 'echo one two\r'; sleep 1; printf '\033[A\001\033f\033f\033d three\r'; sleep 1
+        printf 'sleep 60\r'; sleep 1; printf '\032'; sleep 1; printf 'jobs; kill %%1; fg; echo then $?\r'
+        sleep 1; printf 'exit 4\r'; sleep 1) |
+        exits 4 docker_tty run --rm --network none -it -e TERM=xterm "$BASE_IMAGE" bash)
+    contains "$shown" $'\rone two\r'
+    contains "$shown" $'\rone three\r'
+    contains "$shown" "Stopped"
+    contains "$shown" $'\nthen 143\r'
+}
+real_case "base in docker -it, bash edits lines" base_bash_terminal
+
+# A server of one answer, in the same container.
+base_curl() {
+    # shellcheck disable=SC2016 # for the shell in the image
+    equals "$(in_docker "$BASE_IMAGE" bash -c '
+        printf "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n" | nc -l -p 8080 >/tmp/asked & sleep 0.5
+        curl -sS -w "%{http_code}\n" http://localhost:8080/path; head -1 /tmp/asked | tr -d "\r"
+        curl -sS file:///etc/group | head -1; curl -sS https://localhost/ 2>&1; echo $?')" \
+        $'hello\n200\nGET /path HTTP/1.1\nroot:x:0:\ncurl: (1) Protocol "https" not supported\n1'
+}
+real_case "base in docker, curl" base_curl
