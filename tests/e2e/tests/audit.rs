@@ -342,3 +342,18 @@ fn limits() {
         );
     }
 }
+
+/// The policy's limit is for what the guest writes.
+#[test]
+fn a_file_larger_than_the_guest_may_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = limited(
+        folder.path(),
+        "file-size-max = \"10B\"\nwall-time-max = \"200ms\"",
+    );
+    let root = Root::of(&image);
+    let (said, events) = audited(&mut root.program("/bin/limits", &["nothing"]));
+    assert_eq!(kinds(&events), ["launch", "exit"], "{said:?}");
+    let (said, events) = audited(&mut root.program("/bin/limits", &["spin"]));
+    assert_eq!(kinds(&events), ["launch", "limit"], "{said:?}");
+}

@@ -93,7 +93,10 @@ fn launch(
     if linux::wanted(guest.module) {
         return linux::run(payload, settings, guest);
     }
-    let (calls, directories) = (guest::host_calls(guest.module), guest.directories());
+    let (mut calls, directories) = (guest::host_calls(guest.module), guest.directories());
+    if payload.index.policy.file_size_max.is_some() && settings.audit.is_on() {
+        calls.push(confine::files::HOST_CALLS);
+    }
     let audit = settings.audit.clone();
     let program = guest.program.clone();
     let prepared = guest.prepare(payload, settings, None)?;

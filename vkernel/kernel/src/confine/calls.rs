@@ -60,8 +60,11 @@ pub const RUNTIME: &[i64] = &[
     SYS_poll,
 ];
 
-/// What besides [`RUNTIME`] a process with threads needs. clone is in [`CHECKED_FOR_LINUX`].
-pub(super) const THREADS: &[i64] = &[
+/// What besides [`RUNTIME`] a process of the Linux personality needs, which has threads. clone is in
+/// [`CHECKED_FOR_LINUX`].
+pub(super) const LINUX: &[i64] = &[
+    // The vkernel's own numbers are taken and given back by it, whatever the guest imports.
+    SYS_dup3,
     SYS_set_robust_list,
     SYS_rseq,
     SYS_sched_getaffinity,

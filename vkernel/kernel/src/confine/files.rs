@@ -17,6 +17,12 @@ const NONE: u64 = u64::MAX;
 /// The soft limit that was set here; [`NONE`] if none was.
 static SOFT: AtomicU64 = AtomicU64::new(NONE);
 
+/// The host's hard limit when one was.
+static HARD: AtomicU64 = AtomicU64::new(NONE);
+
+/// What [`without_limit`] calls where there is a limit.
+pub const HOST_CALLS: &[i64] = &[libc::SYS_prlimit64];
+
 /// Lowers the size of files that can be written (setrlimit(2), RLIMIT_FSIZE). Beyond it a write
 /// gives EFBIG, and SIGXFSZ where that is not ignored.
 pub fn limit_size(most: u64) -> io::Result<()> {
@@ -26,26 +32,31 @@ pub fn limit_size(most: u64) -> io::Result<()> {
 
 /// Sets the size of files that can be written.
 pub(crate) fn set_size(soft: u64) -> io::Result<()> {
-    set((soft != NONE).then_some(soft))?;
+    let hard = getrlimit(Resource::Fsize).maximum.unwrap_or(NONE);
+    HARD.store(hard, Ordering::SeqCst);
+    set(soft)?;
     SOFT.store(soft, Ordering::SeqCst);
     Ok(())
 }
 
 /// Does something that the limit is not for. Async-signal-safe, as far as `act` is.
 pub(crate) fn without_limit<T>(act: impl FnOnce() -> T) -> T {
-    let soft = SOFT.load(Ordering::SeqCst);
-    if soft == NONE {
+    if SOFT.load(Ordering::SeqCst) == NONE {
         return act();
     }
     // Where the host itself has a limit, that is what holds.
-    let _ = set(getrlimit(Resource::Fsize).maximum);
+    let _ = set(HARD.load(Ordering::SeqCst));
     let result = act();
     // Not what it was before: another thread may be here too.
-    let _ = set(Some(SOFT.load(Ordering::SeqCst)).filter(|soft| *soft != NONE));
+    let _ = set(SOFT.load(Ordering::SeqCst));
     result
 }
 
-fn set(current: Option<u64>) -> rustix::io::Result<()> {
-    let maximum = getrlimit(Resource::Fsize).maximum;
-    setrlimit(Resource::Fsize, Rlimit { current, maximum })
+fn set(soft: u64) -> rustix::io::Result<()> {
+    let limit = |limit: u64| (limit != NONE).then_some(limit);
+    let limits = Rlimit {
+        current: limit(soft),
+        maximum: limit(HARD.load(Ordering::SeqCst)),
+    };
+    setrlimit(Resource::Fsize, limits)
 }

@@ -12,7 +12,7 @@
 
 use super::{
     bpf::{self, Action, Instruction, Rule},
-    calls::{CHECKED, CHECKED_FOR_LINUX, FATAL, FATAL_FOR_WASI, RUNTIME, Surface, THREADS},
+    calls::{CHECKED, CHECKED_FOR_LINUX, FATAL, FATAL_FOR_WASI, LINUX, RUNTIME, Surface},
 };
 
 /// The first system call number that did not exist when [`super::calls`] was written:
@@ -75,12 +75,12 @@ fn is_fatal(surface: Surface, call: i64) -> bool {
 }
 
 impl Filter {
-    /// The filter that allows [`RUNTIME`] (where there may be threads, [`THREADS`]) and `calls`, for
+    /// The filter that allows [`RUNTIME`] (for the Linux personality [`LINUX`] too) and `calls`, for
     /// guests of `surface`.
     pub fn build(surface: Surface, calls: &[&[i64]]) -> Result<Filter, FilterError> {
         let (threads, wider) = match surface {
             Surface::Wasi => (&[][..], &[][..]),
-            Surface::Linux => (THREADS, CHECKED_FOR_LINUX),
+            Surface::Linux => (LINUX, CHECKED_FOR_LINUX),
         };
         let mut choices: Choices = [REFUSED; FIRST_UNKNOWN as usize];
         for &call in calls.iter().copied().chain([RUNTIME, threads]).flatten() {

@@ -2,12 +2,12 @@
 //!
 //! The few that the vkernel itself needs open have numbers of their own, which the guest's arguments
 //! may not name. They lie above the guest's limit (RLIMIT_NOFILE, soft), where the host gives out no
-//! number. That limit may be a million, and a table of that size be made at every start and copied
-//! at every `fork`; so the host's limit is that of most systems, 1024, until the guest comes
-//! to it. Then the vkernel's numbers are all filled, so that the host gives none of them to the
-//! guest, and the host's limit becomes what the guest takes it for ([`Limit::grow`]). Processes
-//! with more than one guest thread have that done before: while numbers are being filled, another
-//! thread could get one.
+//! number. That limit may be a million, and the host makes a table that reaches to the highest number
+//! at every start and copies it at every `fork`; so the host's limit is 960 until the guest comes to
+//! it, and the table has 1024 numbers, as on most systems. Then the vkernel's numbers are all filled,
+//! so that the host gives none of them to the guest, and the host's limit becomes what the guest takes
+//! it for ([`Limit::grow`]). Processes have that done before their second guest thread begins: while
+//! numbers are being filled, another thread could get one.
 #![allow(unsafe_code)]
 
 use std::{
@@ -101,31 +101,34 @@ impl Limit {
         }
     }
 
-    /// Gives the guest the numbers up to its limit, `soft`; whether it has more than before. Called
-    /// by the only guest thread, or where no other can be in a call that opens something; which
-    /// numbers of the vkernel's are in use is said to `used`.
+    /// Gives the guest the numbers above the vkernel's, up to its limit, `soft`; whether it has them
+    /// now and did not before. Called when there is one guest thread, or where it has been called;
+    /// which numbers of the vkernel's are in use is said to `used`.
     pub(super) fn grow(self, soft: u64, used: &mut dyn FnMut(i32)) -> Result<bool, Errno> {
-        if self.has_grown() || soft <= self.after_own() as u64 {
+        if self.has_grown() || self.most <= self.after_own() as u64 {
             return Ok(false);
         }
         let numbers = self.first..self.after_own();
-        let open: Vec<i32> = numbers.clone().filter(|number| is_open(*number)).collect();
+        let (open, free): (Vec<i32>, Vec<i32>) = numbers.partition(|number| is_open(*number));
         let Some(placeholder) = open.first() else {
             return Ok(false);
         };
-        let before = getrlimit(Resource::Nofile);
-        let current = Some(soft);
-        let maximum = before.maximum;
-        setrlimit(Resource::Nofile, Rlimit { current, maximum })?;
         PLACEHOLDER.store(*placeholder, Ordering::SeqCst);
-        for number in numbers {
-            match open.contains(&number) {
-                true => used(number),
-                false => self.fill(number)?,
-            }
+        let lifted = self.lift()?;
+        let filled = free.iter().try_for_each(|number| self.fill(*number));
+        drop(lifted);
+        let limits = Rlimit {
+            current: Some(soft),
+            maximum: getrlimit(Resource::Nofile).maximum,
+        };
+        if let Err(errno) = filled.and_then(|()| setrlimit(Resource::Nofile, limits)) {
+            // As it was: the host's limit is below these.
+            free.iter().for_each(|number| close(*number));
+            return Err(errno);
         }
+        open.iter().for_each(|number| used(*number));
         GROWN.store(true, Ordering::SeqCst);
-        Ok(true)
+        Ok(soft > self.first as u64)
     }
 
     /// Makes a number of the vkernel's, which it does not use, one that is taken.
@@ -207,6 +210,14 @@ pub(super) fn replace(from: i32, to: i32) -> Result<(), Errno> {
     match unsafe { host::call(libc::SYS_dup3, &args) } {
         0.. => Ok(()),
         error => Err(Errno::from_raw_os_error(-error as i32)),
+    }
+}
+
+/// Closes a number that no Rust value owns.
+pub(super) fn close(number: i32) {
+    // SAFETY: the callers have opened it.
+    unsafe {
+        host::call(libc::SYS_close, &[number as u64, 0, 0, 0, 0, 0]);
     }
 }
 

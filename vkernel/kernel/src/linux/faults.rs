@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     guest::Memory,
-    signals::{SYNCHRONOUS, bit},
+    signals::{SYNCHRONOUS, bit, set_words},
 };
 
 // vkernel_copy(to, from, len) -> bytes not copied.
@@ -109,10 +109,7 @@ pub fn install() -> io::Result<()> {
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
         // One at a time: processes may send them faster than they are handled, and the stack of
         // handlers is small. A fault in the handler itself ends the process.
-        for other in (1..32).filter(|other| SYNCHRONOUS & bit(*other) != 0) {
-            // SAFETY: a set of this frame, and a signal's number.
-            unsafe { libc::sigaddset(&raw mut action.sa_mask, other) };
-        }
+        set_words(&mut action.sa_mask, SYNCHRONOUS);
         // SAFETY: the handler has the signature that SA_SIGINFO demands and is
         // async-signal-safe.
         if unsafe { libc::sigaction(signal, &raw const action, &raw mut old) } != 0 {

@@ -16,6 +16,8 @@ use rustix::{
     process::{Pid, test_kill_process},
 };
 
+use super::process::host_id;
+
 /// The shared page.
 #[derive(Debug)]
 pub(super) struct Population {
@@ -47,13 +49,13 @@ impl Population {
             slots,
             own: AtomicUsize::new(0),
         };
-        population.settle(0, own_id());
+        population.settle(0, host_id());
         Ok(population)
     }
 
     /// A slot for a process that is about to be made; EAGAIN if there are too many.
     pub(super) fn reserve(&self) -> Result<usize, Errno> {
-        let mark = -own_id();
+        let mark = -host_id();
         let take = |slot: &AtomicI32, now: i32| {
             slot.compare_exchange(now, mark, Ordering::SeqCst, Ordering::SeqCst)
                 .is_ok()
@@ -80,24 +82,20 @@ impl Population {
     /// A process was made and may not have come as far as to say so; it may also be gone already.
     pub(super) fn settle_child(&self, slot: usize, id: i32) {
         if let Some(slot) = self.slots.get(slot) {
-            let _ = slot.compare_exchange(-own_id(), id, Ordering::SeqCst, Ordering::SeqCst);
+            let _ = slot.compare_exchange(-host_id(), id, Ordering::SeqCst, Ordering::SeqCst);
         }
     }
 
     /// In a new process.
     pub(super) fn settle_own(&self, slot: usize) {
         self.own.store(slot, Ordering::SeqCst);
-        self.settle(slot, own_id());
+        self.settle(slot, host_id());
     }
 
     /// This process ends.
     pub(super) fn leave(&self) {
         self.settle(self.own.load(Ordering::SeqCst), 0);
     }
-}
-
-fn own_id() -> i32 {
-    rustix::process::getpid().as_raw_nonzero().get()
 }
 
 fn is_gone(id: i32) -> bool {

@@ -444,7 +444,8 @@ impl LinuxProcess {
     }
 }
 
-fn host_id() -> i32 {
+/// The calling process's id, asked for.
+pub(super) fn host_id() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 

@@ -226,7 +226,8 @@ pub(super) extern "C" fn on_signal(
     }
 }
 
-fn set_words(set: &mut libc::sigset_t, mask: u64) {
+/// Makes a set of signals what the mask says.
+pub(super) fn set_words(set: &mut libc::sigset_t, mask: u64) {
     // SAFETY: a sigset_t begins with the kernel's 64-bit mask, which is all that the kernel looks
     // at.
     unsafe { ptr::write((set as *mut libc::sigset_t).cast::<u64>(), mask) };

@@ -46,7 +46,7 @@ fn setrlimit(cx: &Cx<'_>, args: &Args) -> Answer {
 
 fn prlimit(cx: &Cx<'_>, args: &Args) -> Answer {
     let pid = args[0] as i32;
-    if pid != 0 && pid != std::process::id() as i32 {
+    if pid != 0 && pid != cx.process.id() {
         return Err(Errno::PERM.into());
     }
     match (word(args[2]), word(args[3])) {

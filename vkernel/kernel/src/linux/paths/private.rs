@@ -2,9 +2,9 @@
 //!
 //! In a process with one guest thread nobody can touch them meanwhile. With more, another thread
 //! could duplicate onto the number between the judgement and the act; so they are moved to the
-//! vkernel's own numbers, which its arguments may not name ([`super::super::descriptors`]). What that thread
-//! may catch in the instant before is an `O_PATH` descriptor, which reads and writes nothing and is
-//! judged like any other where it is used.
+//! vkernel's own numbers, which its arguments may not name ([`super::super::descriptors`]). What that
+//! thread may catch in the instant before is an `O_PATH` descriptor, which reads and writes nothing
+//! and is judged like any other where it is used.
 #![allow(unsafe_code)]
 
 use std::sync::{
@@ -15,7 +15,7 @@ use std::sync::{
 use rustix::io::Errno;
 
 use super::super::{
-    descriptors::{Limit, replace},
+    descriptors::{Limit, close, replace},
     host,
 };
 
@@ -55,12 +55,11 @@ impl Private {
 
     /// In the child of a `fork`: what other threads held is nobody's.
     pub(in super::super) fn after_fork(&self) {
-        let held = self.held.swap(0, Ordering::Relaxed);
         let permanent = self.permanent.load(Ordering::Relaxed);
+        let held = self.held.swap(permanent, Ordering::Relaxed);
         for bit in (0..64).filter(|bit| held & !permanent & (1 << bit) != 0) {
             self.give_back(self.limit.first_own() + bit);
         }
-        self.held.store(permanent, Ordering::Relaxed);
     }
 
     /// Gives the guest the numbers above the vkernel's, up to `soft` ([`Limit::grow`]).
@@ -70,22 +69,22 @@ impl Private {
         let grown = self.limit.grow(soft, &mut |number| {
             permanent |= self.bit(number).unwrap_or(0);
         });
-        // What could not be filled may not be used; then all is as before but for the host's limit.
-        let grown = grown.unwrap_or(false);
-        if grown {
-            self.permanent.store(permanent, Ordering::Relaxed);
-            self.held.fetch_or(permanent, Ordering::Relaxed);
-        }
-        grown
+        self.permanent.fetch_or(permanent, Ordering::Relaxed);
+        self.held.fetch_or(permanent, Ordering::Relaxed);
+        // Without room for that in the host, the guest has what it had.
+        grown.unwrap_or(false)
     }
 
     /// A number is used no more.
     fn give_back(&self, number: i32) {
-        if self.limit.has_grown() && self.bit(number).is_some() {
-            // It never fails: both are open, and the number was below the limit before.
-            let _ = self.limit.fill(number);
-        } else {
+        if !self.limit.has_grown() || self.bit(number).is_none() {
             close(number);
+        } else if self.limit.fill(number).is_err() {
+            // The guest's limit is below it.
+            let _guard = self.settled();
+            let lifted = self.limit.lift();
+            let filled = self.limit.fill(number);
+            debug_assert!(lifted.is_ok() && filled.is_ok());
         }
     }
 
@@ -138,14 +137,13 @@ impl Private {
         let _guard = self.settled();
         let lifted = self.limit.lift()?;
         let number = open()?;
-        let number = if self.limit.has_grown() {
-            let moved = self.to_free_number(number);
-            close(number);
-            moved?
-        } else if number >= self.limit.first_own() {
+        let number = if !self.limit.has_grown() && number >= self.limit.first_own() {
             number
         } else {
-            let moved = duplicate(number, self.limit.first_own());
+            let moved = match self.limit.has_grown() {
+                true => self.to_free_number(number),
+                false => duplicate(number, self.limit.first_own()),
+            };
             close(number);
             moved?
         };
@@ -199,14 +197,6 @@ pub(super) fn duplicate(number: i32, least: i32) -> Result<i32, Errno> {
     let args = [number as u64, command, least as u64, 0, 0, 0];
     // SAFETY: fcntl with F_DUPFD_CLOEXEC takes no pointer.
     answered(unsafe { host::call(libc::SYS_fcntl, &args) })
-}
-
-/// Closes a number that no Rust value owns.
-pub(super) fn close(number: i32) {
-    // SAFETY: the callers have opened it.
-    unsafe {
-        host::call(libc::SYS_close, &[number as u64, 0, 0, 0, 0, 0]);
-    }
 }
 
 /// A host call's result as a descriptor.
