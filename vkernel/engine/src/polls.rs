@@ -17,9 +17,9 @@
 //! that does, polls stand in place of those calls and nowhere else: they are the places where the C
 //! compiler expects that something is thrown (`polyfills/sysroot/port/src/setjmp/wasm32/checkpoint.c`).
 //!
-//! wasmtime's epochs do the same by 64-bit counters and deadlines, which
-//! cost two registers in every loop and a value that flows through all of them; and since a poll is
-//! code like any other, what a handler throws is caught where the poll is (`longjmp`).
+//! wasmtime's epochs do the same by 64-bit counters and deadlines, which cost two registers in every
+//! loop and a value that flows through all of them; and since a poll is code like any other, what a
+//! handler throws is caught where the poll is (`longjmp`).
 //!
 //! Invariant: no index of any index space changes; the memory, the global and the type come last.
 
