@@ -13,7 +13,7 @@
 use std::{
     io,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
-    sync::atomic::{AtomicBool, AtomicI32, Ordering},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use rustix::{
@@ -36,10 +36,6 @@ const MOST: u64 = 1 << 20;
 /// Whether the numbers above the vkernel's are the guest's too. One process has one table.
 static GROWN: AtomicBool = AtomicBool::new(false);
 
-/// One of the vkernel's descriptors, of which the unused numbers are duplicates in a table that has
-/// grown.
-static PLACEHOLDER: AtomicI32 = AtomicI32::new(-1);
-
 /// The numbers that are not the guest's: [`OWN`] of them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limit {
@@ -61,11 +57,7 @@ impl Limit {
             Some(wanted) => (soft.min(wanted.into()), soft.min(wanted.into())),
             None => (soft.min(FIRST), soft),
         };
-        let new = Rlimit {
-            current: Some(first),
-            maximum: now.maximum,
-        };
-        setrlimit(Resource::Nofile, new)?;
+        set_limit(first)?;
         GROWN.store(false, Ordering::SeqCst);
         Ok(Limit {
             first: i32::try_from(first).unwrap_or(i32::MAX),
@@ -108,32 +100,35 @@ impl Limit {
         if self.has_grown() || self.most <= self.after_own() as u64 {
             return Ok(false);
         }
-        let numbers = self.first..self.after_own();
-        let (open, free): (Vec<i32>, Vec<i32>) = numbers.partition(|number| is_open(*number));
-        let Some(placeholder) = open.first() else {
-            return Ok(false);
-        };
-        PLACEHOLDER.store(*placeholder, Ordering::SeqCst);
+        // The vkernel's own were moved here from below: the first number is one of them.
+        let mut filled = Vec::new();
         let lifted = self.lift()?;
-        let filled = free.iter().try_for_each(|number| self.fill(*number));
-        drop(lifted);
-        let limits = Rlimit {
-            current: Some(soft),
-            maximum: getrlimit(Resource::Nofile).maximum,
+        let end = loop {
+            match duplicate(self.first, self.first) {
+                Ok(number) => filled.push(number),
+                Err(errno) => break errno,
+            }
         };
-        if let Err(errno) = filled.and_then(|()| setrlimit(Resource::Nofile, limits)) {
+        drop(lifted);
+        let set = match end {
+            Errno::MFILE => set_limit(soft),
+            errno => Err(errno),
+        };
+        if let Err(errno) = set {
             // As it was: the host's limit is below these.
-            free.iter().for_each(|number| close(*number));
+            filled.iter().for_each(|number| close(*number));
             return Err(errno);
         }
-        open.iter().for_each(|number| used(*number));
+        (self.first..self.after_own())
+            .filter(|number| !filled.contains(number))
+            .for_each(used);
         GROWN.store(true, Ordering::SeqCst);
         Ok(soft > self.first as u64)
     }
 
     /// Makes a number of the vkernel's, which it does not use, one that is taken.
     pub(super) fn fill(self, number: i32) -> Result<(), Errno> {
-        replace(PLACEHOLDER.load(Ordering::SeqCst), number)
+        replace(self.first, number)
     }
 
     /// An argument that names a descriptor: EBADF if it is none that the guest could have.
@@ -165,20 +160,16 @@ impl Limit {
     /// Moves a descriptor of the vkernel out of the guest's reach. Before there is a guest.
     pub(super) fn own(self, descriptor: OwnedFd) -> io::Result<OwnedFd> {
         let _lifted = self.lift()?;
-        duplicate_above(&descriptor, self.first)
+        let own = duplicate(descriptor.as_raw_fd(), self.first)?;
+        // SAFETY: a new descriptor that nobody else knows.
+        Ok(unsafe { OwnedFd::from_raw_fd(own) })
     }
 
     /// Lets new numbers of the vkernel lie above the limit, until the value is dropped.
     pub(super) fn lift(self) -> Result<Lifted, Errno> {
         let before = getrlimit(Resource::Nofile);
         let current = before.current.unwrap_or(MOST).max(self.first as u64);
-        setrlimit(
-            Resource::Nofile,
-            Rlimit {
-                current: Some(current + OWN as u64),
-                maximum: before.maximum,
-            },
-        )?;
+        set_limit(current + OWN as u64)?;
         Ok(Lifted(before))
     }
 }
@@ -193,13 +184,29 @@ impl Drop for Lifted {
     }
 }
 
-fn duplicate_above(descriptor: &OwnedFd, least: i32) -> io::Result<OwnedFd> {
+/// Sets the host's soft limit.
+pub(super) fn set_limit(soft: u64) -> Result<(), Errno> {
+    let new = Rlimit {
+        current: Some(soft),
+        maximum: getrlimit(Resource::Nofile).maximum,
+    };
+    setrlimit(Resource::Nofile, new)
+}
+
+/// A second descriptor of the same open file, not below `least`.
+pub(super) fn duplicate(number: i32, least: i32) -> Result<i32, Errno> {
+    let command = libc::F_DUPFD_CLOEXEC as u64;
+    let args = [number as u64, command, least as u64, 0, 0, 0];
     // SAFETY: fcntl with F_DUPFD_CLOEXEC takes no pointer.
-    let new = unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least) };
-    match new {
-        -1 => Err(io::Error::last_os_error()),
-        // SAFETY: a new descriptor that nobody else knows.
-        new => Ok(unsafe { OwnedFd::from_raw_fd(new) }),
+    answered(unsafe { host::call(libc::SYS_fcntl, &args) })
+}
+
+/// A host call's result as a descriptor.
+pub(super) fn answered(result: i64) -> Result<i32, Errno> {
+    match i32::try_from(result) {
+        Ok(number @ 0..) => Ok(number),
+        Ok(error) => Err(Errno::from_raw_os_error(-error)),
+        Err(_) => Err(Errno::OVERFLOW),
     }
 }
 
@@ -207,10 +214,7 @@ fn duplicate_above(descriptor: &OwnedFd, least: i32) -> io::Result<OwnedFd> {
 pub(super) fn replace(from: i32, to: i32) -> Result<(), Errno> {
     let args = [from as u64, to as u64, libc::O_CLOEXEC as u64, 0, 0, 0];
     // SAFETY: dup3 takes no pointer; `to` is a number that no Rust value owns.
-    match unsafe { host::call(libc::SYS_dup3, &args) } {
-        0.. => Ok(()),
-        error => Err(Errno::from_raw_os_error(-error as i32)),
-    }
+    answered(unsafe { host::call(libc::SYS_dup3, &args) }).map(drop)
 }
 
 /// Closes a number that no Rust value owns.
@@ -218,16 +222,6 @@ pub(super) fn close(number: i32) {
     // SAFETY: the callers have opened it.
     unsafe {
         host::call(libc::SYS_close, &[number as u64, 0, 0, 0, 0, 0]);
-    }
-}
-
-fn is_open(number: i32) -> bool {
-    // SAFETY: fcntl with F_GETFD takes no pointer.
-    unsafe {
-        host::call(
-            libc::SYS_fcntl,
-            &[number as u64, libc::F_GETFD as u64, 0, 0, 0, 0],
-        ) >= 0
     }
 }
 

@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering;
 use libc::*;
 use rustix::{
     io::Errno,
-    process::{self, Resource, Rlimit},
+    process::{self, Resource},
 };
 
 use super::super::{
     call::{Answer, Args, Cx, word},
+    descriptors::set_limit,
     table::{Row, pass_on},
 };
 use crate::confine::files;
@@ -92,11 +93,7 @@ fn set_files(cx: &Cx<'_>, [soft, hard]: [u64; 2], old: u32) -> Answer {
             .write(old, &before.map(u64::to_le_bytes).concat())?;
     }
     let _settled = cx.process.host.paths.private.settled();
-    let new = Rlimit {
-        current: Some(cx.process.descriptors().on_host(soft)),
-        maximum: getrlimit_of_host().maximum,
-    };
-    process::setrlimit(Resource::Nofile, new)?;
+    set_limit(cx.process.descriptors().on_host(soft))?;
     cx.process.host.files_soft.store(soft, Ordering::SeqCst);
     cx.process.host.files_hard.store(hard, Ordering::SeqCst);
     Ok(0)
@@ -124,8 +121,4 @@ fn set_size(cx: &Cx<'_>, [soft, hard]: [u64; 2], old: u32) -> Answer {
     files::set_size(soft).map_err(|_| Errno::PERM)?;
     cx.process.host.size_hard.store(hard, Ordering::SeqCst);
     Ok(0)
-}
-
-fn getrlimit_of_host() -> Rlimit {
-    process::getrlimit(Resource::Nofile)
 }

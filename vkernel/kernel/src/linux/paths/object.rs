@@ -8,8 +8,8 @@ use rustix::{
 };
 
 use super::{
-    super::{call::Cx, host},
-    Held, Paths, Private, Reach, find, private,
+    super::{call::Cx, descriptors, host},
+    Held, Paths, Private, Reach, find,
 };
 use crate::fs::{identity, path};
 
@@ -38,7 +38,7 @@ pub(in super::super) fn open<'a>(
     ];
     private.hold(alone, || {
         // SAFETY: the path is a string that lives on.
-        private::answered(unsafe { host::call(libc::SYS_openat, &args) })
+        descriptors::answered(unsafe { host::call(libc::SYS_openat, &args) })
     })
 }
 
@@ -137,7 +137,7 @@ impl Paths {
             // SAFETY: the path and the structure live on.
             let opened = unsafe { host::call(libc::SYS_openat2, &args) };
             std::hint::black_box(&how);
-            private::answered(opened)
+            descriptors::answered(opened)
         })
     }
 
@@ -147,7 +147,7 @@ impl Paths {
             libc::AT_FDCWD => self.object(cx, number, b".", true),
             _ => self
                 .private
-                .hold(cx.alone(), || private::duplicate(number, 0)),
+                .hold(cx.alone(), || descriptors::duplicate(number, 0)),
         }
     }
 

@@ -14,10 +14,7 @@ use std::sync::{
 
 use rustix::io::Errno;
 
-use super::super::{
-    descriptors::{Limit, close, replace},
-    host,
-};
+use super::super::descriptors::{Limit, close, duplicate, replace};
 
 /// The numbers that are not the guest's.
 #[derive(Debug)]
@@ -188,22 +185,5 @@ impl Drop for Held<'_> {
         if let Some(bit) = self.private.bit(self.number) {
             self.private.held.fetch_and(!bit, Ordering::Relaxed);
         }
-    }
-}
-
-/// A second descriptor of the same open file, not below `least`.
-pub(super) fn duplicate(number: i32, least: i32) -> Result<i32, Errno> {
-    let command = libc::F_DUPFD_CLOEXEC as u64;
-    let args = [number as u64, command, least as u64, 0, 0, 0];
-    // SAFETY: fcntl with F_DUPFD_CLOEXEC takes no pointer.
-    answered(unsafe { host::call(libc::SYS_fcntl, &args) })
-}
-
-/// A host call's result as a descriptor.
-pub(super) fn answered(result: i64) -> Result<i32, Errno> {
-    match i32::try_from(result) {
-        Ok(number @ 0..) => Ok(number),
-        Ok(error) => Err(Errno::from_raw_os_error(-error)),
-        Err(_) => Err(Errno::OVERFLOW),
     }
 }
