@@ -60,10 +60,15 @@ static void many(void)
     if (!p) _exit(1);
     TRY(waitpid(p, 0, 0) == p);
 }
+/* The limit counts all processes of the user on the machine: a user of this run's own. */
 static void processes(void)
 {
-    setgid(4321);
-    setuid(4321);
+    unsigned user;
+    TRY(getrandom(&user, sizeof user, 0));
+    user = 100000 + user % 1000000000;
+    setgid(user);
+    setuid(user);
+    TRY(getuid() == user);
     struct rlimit l = lim(8, 8);
     TRY(setrlimit(RLIMIT_NPROC, &l));
     int n = 0;

@@ -1,6 +1,5 @@
 /* Identity and the machine: uname, sysinfo, ids, groups, prctl, getrandom, sysconf. */
 #include "../check.h"
-#include <sys/random.h>
 int main(void)
 {
     struct utsname u;
