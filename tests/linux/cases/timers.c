@@ -9,8 +9,31 @@ static void on(int s, siginfo_t *i, void *c)
 }
 static volatile int called;
 static void fn(union sigval v) { called = v.sival_int; }
-int main(void)
+/* A program that is executed has none of the timers of the one before it, nor has a forked child;
+ * but its alarm. */
+static void executes(void)
 {
+    timer_t t;
+    struct itimerspec s = {{0}, {0, 20000000}};
+    TRY(timer_create(CLOCK_MONOTONIC, &(struct sigevent){.sigev_signo = SIGTERM}, &t));
+    TRY(timer_settime(t, 0, &s, 0));
+    CHILD(TRY(timer_settime(t, 0, &s, 0)));
+    execl("/bin/timers", "timers", "executed", (char *)0);
+}
+static void executed(void)
+{
+    pause_ms(60);
+    struct itimerspec o;
+    TRY(timer_gettime(0, &o));
+    say("lives");
+    timer_t t;
+    TRY(timer_create(CLOCK_MONOTONIC, &(struct sigevent){.sigev_notify = SIGEV_NONE}, &t));
+    TRY(timer_delete(t));
+}
+int main(int argc, char **argv)
+{
+    if (argc > 1) return executed(), 0;
+    CHILD(executes());
     timer_t t;
     struct sigevent e = {
         .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN, .sigev_value.sival_int = 99};

@@ -33,6 +33,7 @@ pub mod signals;
 pub mod space;
 mod table;
 mod thread;
+mod timers;
 mod title;
 mod watchdog;
 

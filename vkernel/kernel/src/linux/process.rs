@@ -28,6 +28,7 @@ use super::{
     signals::{self, COUNT, HostAction, SYNCHRONOUS, bit},
     space::Space,
     thread::Thread,
+    timers::Timers,
     title::{Copies, Copy, Strings, Title},
     watchdog::{self, Times},
 };
@@ -106,6 +107,7 @@ pub struct Host {
     /// The processes of the sandbox, if their number is limited.
     pub(super) population: Option<Population>,
     pub(super) times: Times,
+    pub(super) timers: Timers,
     title: Title,
     /// What is done on each signal.
     actions: Mutex<[Action; COUNT]>,
@@ -146,6 +148,7 @@ impl Host {
             network,
             population,
             times,
+            timers: Timers::default(),
             title,
             actions: Mutex::new(actions),
         })
@@ -214,6 +217,7 @@ impl Host {
         self.name(image);
         self.show(image);
         descriptors::close_on_exec(self.limit);
+        self.timers.delete_all();
         // What is ignored stays so; everything else gets its default (execve(2)).
         for (signal, action) in (1..).zip(self.actions().iter_mut()) {
             let before = std::mem::take(action);

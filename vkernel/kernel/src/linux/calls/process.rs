@@ -83,11 +83,16 @@ fn fork(cx: &Cx<'_>, _: &Args) -> Answer {
     let actions = process.actions();
     let settled = process.host.paths.private.settled();
     let threads = process.before_fork();
+    let mut timers = process.host.timers.lock();
     signals::set_mask(u64::MAX);
     // SAFETY: the child goes on in this very thread; see above for locks.
     let child = unsafe { libc::fork() };
     let error = Errno::from_io_error(&std::io::Error::last_os_error());
-    drop((space, actions, settled));
+    if child == 0 {
+        // The host gives it none (fork(2)).
+        timers.clear();
+    }
+    drop((space, actions, settled, timers));
     if let Some((population, slot)) = slot {
         match child {
             -1 => population.settle(slot, 0),

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 use super::super::{
     call::{Answer, Args, Cx, int, word},
     table::{Row, pass_on},
+    timers,
 };
 
 pub(super) const ROWS: &[Row] = &[
@@ -19,13 +20,13 @@ pub(super) const ROWS: &[Row] = &[
     Row::pass(SYS_alarm, "v"),
     Row::pass(SYS_getitimer, "vp"),
     Row::pass(SYS_setitimer, "vpp"),
-    Row::call(SYS_timer_create, timer_create).partial(
+    Row::call(SYS_timer_create, timer_create).host(&[SYS_timer_delete]).partial(
         "SIGEV_THREAD_ID and SIGEV_SIGNAL and SIGEV_NONE; the C library makes SIGEV_THREAD of them",
     ),
     Row::pass(SYS_timer_settime, "vvpp"),
     Row::pass(SYS_timer_gettime, "vp"),
     Row::pass(SYS_timer_getoverrun, "v"),
-    Row::pass(SYS_timer_delete, "v"),
+    Row::call(SYS_timer_delete, timer_delete),
     Row::pass(SYS_timerfd_create, "vv"),
     Row::pass(SYS_timerfd_settime, "fvpp"),
     Row::pass(SYS_timerfd_gettime, "fp"),
@@ -103,6 +104,22 @@ fn timer_create(cx: &Cx<'_>, args: &Args) -> Answer {
             event.as_ptr() as u64
         }
     };
-    let host = [args[0], host_event, memory.address(word(args[2])), 0, 0, 0];
-    pass_on(cx, SYS_timer_create, false, &host)
+    let mut id = 0_i32;
+    let host = [args[0], host_event, &raw mut id as u64, 0, 0, 0];
+    let mut timers = cx.process.host.timers.lock();
+    pass_on(cx, SYS_timer_create, false, &host)?;
+    let told = memory.write(word(args[2]), &id.to_le_bytes());
+    match told {
+        Ok(()) => timers.push(id),
+        Err(_) => timers::delete(id),
+    }
+    told?;
+    Ok(0)
+}
+
+fn timer_delete(cx: &Cx<'_>, args: &Args) -> Answer {
+    let mut timers = cx.process.host.timers.lock();
+    let deleted = pass_on(cx, SYS_timer_delete, false, args)?;
+    timers.retain(|id| *id != int(args[0]));
+    Ok(deleted)
 }
