@@ -12,8 +12,8 @@
 //! end
 //! ```
 //!
-//! They are at the head of every loop, and at the beginning of every function that calls another:
-//! what has neither ends soon. Where a function calls `__signal_checkpoint`, by itself or by a function
+//! They are at the head of every loop, and at the beginning of some functions ([`places`]): what has
+//! neither ends soon. Where a function calls `__signal_checkpoint`, by itself or by a function
 //! that does, polls stand in place of those calls and nowhere else: they are the places where the C
 //! compiler expects that something is thrown (`polyfills/sysroot/port/src/setjmp/wasm32/checkpoint.c`).
 //!
@@ -23,7 +23,9 @@
 //!
 //! Invariant: no index of any index space changes; the memory, the global and the type come last.
 
-use std::{collections::BTreeSet, ops::Range};
+mod places;
+
+use std::collections::BTreeSet;
 
 use wasm_encoder::{BranchHint, BranchHints, Encode, Function, MemArg, RawSection, SectionId};
 use wasmparser::{BinaryReader, FunctionBody, Operator, Parser, Payload, TypeRef};
@@ -198,8 +200,8 @@ impl Counts {
         let mut hints = BranchHints::new();
         let poll = self.poll();
         let checkpoints = self.checkpoints(bodies)?;
-        for (function, body) in (self.functions..).zip(bodies) {
-            let places = places(body, &checkpoints)?;
+        let places = places::all(bodies, self.functions, &checkpoints)?;
+        for (function, (body, places)) in (self.functions..).zip(bodies.iter().zip(places)) {
             let (mut from, end) = (body.range().start, body.range().end);
             let mut bytes = Vec::with_capacity(end - from + places.len() * poll.bytes.len());
             let mut unlikely = Vec::with_capacity(places.len());
@@ -266,42 +268,6 @@ struct Poll {
     branch: usize,
 }
 
-/// Where polls go in a function, and what they take the place of: ranges of bytes in the module, in
-/// order.
-fn places(
-    body: &FunctionBody<'_>,
-    checkpoints: &BTreeSet<u32>,
-) -> wasmtime::Result<Vec<Range<usize>>> {
-    let mut operators = body.get_operators_reader()?;
-    let beginning = operators.original_position();
-    let (mut loops, mut checked, mut calls) = (Vec::new(), Vec::new(), false);
-    while !operators.eof() {
-        let before = operators.original_position();
-        let operator = operators.read()?;
-        let after = operators.original_position();
-        match operator {
-            Operator::Loop { .. } => loops.push(after..after),
-            Operator::Call { function_index } if checkpoints.contains(&function_index) => {
-                checked.push(before..after);
-            }
-            Operator::Call { .. }
-            | Operator::CallIndirect { .. }
-            | Operator::CallRef { .. }
-            | Operator::ReturnCall { .. }
-            | Operator::ReturnCallIndirect { .. }
-            | Operator::ReturnCallRef { .. } => calls = true,
-            _ => {}
-        }
-    }
-    if !checked.is_empty() {
-        return Ok(checked);
-    }
-    if calls {
-        loops.insert(0, beginning..beginning);
-    }
-    Ok(loops)
-}
-
 #[cfg(test)]
 mod tests {
     use wasmparser::{Validator, WasmFeatures};
@@ -334,17 +300,18 @@ mod tests {
     }
 
     #[test]
-    fn loops_and_functions_that_call_have_polls() {
+    fn loops_and_cycles_of_calls_have_polls() {
         let found = polled(
             r#"(module (import "wali" "SYS_getpid" (func $getpid (result i64)))
                 (import "env" "memory" (memory 1 10 shared))
                 (global $g (mut i32) (i32.const 0))
                 (func $nothing)
                 (func $once (call $nothing))
+                (func $itself (call $itself))
                 (func $loops (loop $a (loop $b (br_if $b (i32.const 0)))))
                 (func $both (loop (drop (call $getpid)))))"#,
         );
-        assert_eq!(found, [(0, 0), (1, 1), (2, 0), (2, 1)]);
+        assert_eq!(found, [(0, 0), (0, 1), (1, 1), (2, 0), (1, 1)]);
         // Without any section that something is added to, and without any function.
         assert_eq!(polled("(module (func))"), [(0, 0)]);
         assert_eq!(polled("(module)"), []);

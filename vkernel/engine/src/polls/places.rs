@@ -1,0 +1,254 @@
+//! Where polls go: at the head of every loop, and at the beginning of so many functions that no
+//! cycle of calls is without one and no chain of calls takes long.
+//!
+//! A cycle with an indirect call enters the function that makes it: such functions have a poll, and
+//! are the only ones whose cycles cannot be seen. What is left is a graph of direct calls, whose
+//! cycles a depth-first search cuts where it comes back to a function that it is in. Without cycles,
+//! what a call may run before it comes to a poll can be counted; where it is more than
+//! [`LONGEST`] operators, the function has a poll too.
+//!
+//! Most functions are small and called by others: they cost nothing then.
+
+use std::{collections::BTreeSet, ops::Range};
+
+use wasmparser::{FunctionBody, Operator};
+
+/// Operators that a call may run without a poll: some microseconds.
+const LONGEST: u64 = 10_000;
+
+/// Where polls go in one function, and what they take the place of: ranges of bytes in the module,
+/// in order.
+pub(super) type Places = Vec<Range<usize>>;
+
+/// What a function does that bears on its polls.
+struct Sketch {
+    beginning: usize,
+    loops: Places,
+    /// Calls that polls take the place of; the C compiler has put one at the function's beginning.
+    checked: Places,
+    /// The functions of the module that it calls by their names, counted from the first that is not
+    /// imported.
+    callees: Vec<usize>,
+    calls_indirectly: bool,
+    operators: u64,
+}
+
+/// The places in every function, in order. `imported` functions come before them; calls of
+/// `checkpoints` are replaced.
+pub(super) fn all(
+    bodies: &[FunctionBody<'_>],
+    imported: u32,
+    checkpoints: &BTreeSet<u32>,
+) -> wasmtime::Result<Vec<Places>> {
+    let functions = imported..imported.saturating_add(bodies.len() as u32);
+    let sketches = bodies
+        .iter()
+        .map(|body| Sketch::of(body, &functions, checkpoints))
+        .collect::<wasmtime::Result<Vec<_>>>()?;
+    let polled = beginnings(&sketches);
+    Ok(sketches
+        .into_iter()
+        .zip(polled)
+        .map(|(sketch, polled)| sketch.places(polled))
+        .collect())
+}
+
+impl Sketch {
+    fn of(
+        body: &FunctionBody<'_>,
+        functions: &Range<u32>,
+        checkpoints: &BTreeSet<u32>,
+    ) -> wasmtime::Result<Sketch> {
+        let mut operators = body.get_operators_reader()?;
+        let mut sketch = Sketch {
+            beginning: operators.original_position(),
+            loops: Places::new(),
+            checked: Places::new(),
+            callees: Vec::new(),
+            calls_indirectly: false,
+            operators: 0,
+        };
+        while !operators.eof() {
+            let before = operators.original_position();
+            let operator = operators.read()?;
+            let after = operators.original_position();
+            sketch.operators += 1;
+            match operator {
+                Operator::Loop { .. } => sketch.loops.push(after..after),
+                Operator::Call { function_index } if checkpoints.contains(&function_index) => {
+                    sketch.checked.push(before..after);
+                }
+                Operator::Call { function_index } | Operator::ReturnCall { function_index }
+                    if functions.contains(&function_index) =>
+                {
+                    let callee = function_index - functions.start;
+                    sketch.callees.push(callee as usize);
+                }
+                Operator::CallIndirect { .. }
+                | Operator::CallRef { .. }
+                | Operator::ReturnCallIndirect { .. }
+                | Operator::ReturnCallRef { .. } => sketch.calls_indirectly = true,
+                _ => {}
+            }
+        }
+        Ok(sketch)
+    }
+
+    fn places(self, polled: bool) -> Places {
+        if !self.checked.is_empty() {
+            return self.checked;
+        }
+        let beginning = polled.then_some(self.beginning..self.beginning);
+        beginning.into_iter().chain(self.loops).collect()
+    }
+}
+
+/// How far the search has come with a function.
+#[derive(Clone, Copy, PartialEq)]
+enum Seen {
+    Not,
+    /// It is on the path that the search is on.
+    Inside,
+    Done,
+}
+
+/// Which functions have a poll at their beginning.
+fn beginnings(sketches: &[Sketch]) -> Vec<bool> {
+    let mut polled: Vec<bool> = sketches
+        .iter()
+        .map(|sketch| sketch.calls_indirectly || !sketch.checked.is_empty())
+        .collect();
+    let mut seen = vec![Seen::Not; sketches.len()];
+    // What a call runs until it comes to a poll or ends, at most.
+    let mut longest = vec![0u64; sketches.len()];
+    for root in 0..sketches.len() {
+        if seen.get(root) != Some(&Seen::Not) {
+            continue;
+        }
+        // The path of the search: functions, and how many of each one's callees have been seen. Not
+        // by recursion: a module may have chains as long as it likes.
+        let mut path = vec![(root, 0)];
+        seen[root] = Seen::Inside;
+        while let Some((function, next)) = path.last_mut() {
+            let (function, callee) = (*function, sketches[*function].callees.get(*next).copied());
+            *next += 1;
+            match callee {
+                // A cycle with a function that polls is none.
+                Some(callee) if polled[callee] => {}
+                Some(callee) => match seen[callee] {
+                    Seen::Not => {
+                        seen[callee] = Seen::Inside;
+                        path.push((callee, 0));
+                    }
+                    Seen::Inside => polled[callee] = true,
+                    Seen::Done => {}
+                },
+                None => {
+                    let sketch = &sketches[function];
+                    longest[function] = sketch
+                        .callees
+                        .iter()
+                        .filter(|callee| !polled[**callee])
+                        .fold(sketch.operators, |sum, callee| {
+                            sum.saturating_add(longest[*callee])
+                        });
+                    polled[function] |= longest[function] > LONGEST;
+                    seen[function] = Seen::Done;
+                    path.pop();
+                }
+            }
+        }
+    }
+    polled
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmparser::{Parser, Payload};
+
+    use super::*;
+
+    /// Which functions have a poll at their beginning, by their names.
+    fn polled(text: &str) -> Vec<bool> {
+        let wasm = wat::parse_str(text).unwrap();
+        let bodies: Vec<_> = Parser::new(0)
+            .parse_all(&wasm)
+            .filter_map(|payload| match payload.unwrap() {
+                Payload::CodeSectionEntry(body) => Some(body),
+                _ => None,
+            })
+            .collect();
+        let places = all(&bodies, 1, &BTreeSet::new()).unwrap();
+        places.iter().map(|places| !places.is_empty()).collect()
+    }
+
+    #[test]
+    fn a_chain_has_none_and_a_cycle_has_one() {
+        let found = polled(
+            r#"(module (import "wali" "SYS_getpid" (func $getpid (result i64)))
+                (func $a (call $b) (call $c))
+                (func $b (call $c) (drop (call $getpid)))
+                (func $c)
+                (func $even (call $c) (call $odd))
+                (func $odd (call $even))
+                (func $itself (return_call $itself)))"#,
+        );
+        assert_eq!(found, [false, false, false, true, false, true]);
+    }
+
+    /// Two cycles through one function, and one that a search from the first function meets last.
+    #[test]
+    fn every_cycle_has_one() {
+        let found = polled(
+            r#"(module (import "wali" "SYS_getpid" (func $getpid (result i64)))
+                (func $a (call $b))
+                (func $b (call $c) (call $d))
+                (func $c (call $b))
+                (func $d (call $e))
+                (func $e (call $d) (call $b)))"#,
+        );
+        assert_eq!(found, [false, true, false, true, false]);
+    }
+
+    #[test]
+    fn what_calls_indirectly_has_one() {
+        let found = polled(
+            r#"(module (import "wali" "SYS_getpid" (func $getpid (result i64)))
+                (table 1 funcref) (type $t (func))
+                (func $a (call $b))
+                (func $b (call_indirect (type $t) (i32.const 0)))
+                (func $c (return_call_indirect (type $t) (i32.const 0)))
+                (elem (i32.const 0) $a))"#,
+        );
+        assert_eq!(found, [false, true, true]);
+    }
+
+    /// Each function calls the next one twice: without polls the first would run for years.
+    #[test]
+    fn what_takes_long_has_one() {
+        let mut text =
+            r#"(module (import "wali" "SYS_getpid" (func $getpid (result i64)))"#.to_owned();
+        for n in 0..64 {
+            text.push_str(&format!("(func $f{n} (call $f{0}) (call $f{0}))", n + 1));
+        }
+        text.push_str("(func $f64))");
+        let found = polled(&text);
+        assert_eq!(found.len(), 65);
+        let first = found.iter().rposition(|polled| *polled).unwrap();
+        // 3 * 2^n operators are more than 10,000 from n = 12.
+        assert_eq!(64 - first, 12);
+        assert!((5..=6).contains(&found.iter().filter(|polled| **polled).count()));
+    }
+
+    #[test]
+    fn a_long_chain_is_searched() {
+        let mut text =
+            r#"(module (import "wali" "SYS_getpid" (func $getpid (result i64)))"#.to_owned();
+        for n in 0..50_000 {
+            text.push_str(&format!("(func $f{n} (call $f{}))", n + 1));
+        }
+        text.push_str("(func $f50000 (call $f0)))");
+        let found = polled(&text);
+        assert!(found[0]);
+    }
+}
