@@ -1,5 +1,8 @@
-//! Where polls go: at the head of every loop, and at the beginning of so many functions that no
-//! cycle of calls is without one and no chain of calls takes long.
+//! Where polls go: into every loop, and to the beginning of so many functions that no cycle of calls
+//! is without one and no chain of calls takes long.
+//!
+//! A loop that goes back in one place has its poll there, for many loops run once and never go back;
+//! one that does so in several has it at its head.
 //!
 //! A cycle with an indirect call enters the function that makes it: such functions have a poll, and
 //! are the only ones whose cycles cannot be seen. What is left is a graph of direct calls, whose
@@ -11,7 +14,7 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
-use wasmparser::{FunctionBody, Operator};
+use wasmparser::{Catch, FunctionBody, Operator};
 
 /// Operators that a call may run without a poll: some microseconds.
 const LONGEST: u64 = 10_000;
@@ -53,6 +56,30 @@ pub(super) fn all(
         .collect())
 }
 
+/// Where branches lead to.
+enum Label {
+    /// To the end of a block.
+    Forward,
+    /// To the head of a loop, and what branches there.
+    Loop { head: usize, back: Vec<Back> },
+}
+
+/// What goes back to the head of a loop.
+enum Back {
+    /// A branch, before which a poll may be: it leaves the operands of the branch as they are.
+    At(usize),
+    /// One of several branches of an operator.
+    Otherwise,
+}
+
+/// Takes note of a branch over so many of the open labels.
+fn branches(open: &mut [Label], depth: u32, how: Back) {
+    let label = open.len().checked_sub(1 + depth as usize);
+    if let Some(Label::Loop { back, .. }) = label.and_then(|label| open.get_mut(label)) {
+        back.push(how);
+    }
+}
+
 impl Sketch {
     fn of(
         body: &FunctionBody<'_>,
@@ -68,13 +95,54 @@ impl Sketch {
             calls_indirectly: false,
             operators: 0,
         };
+        let mut open = vec![Label::Forward];
         while !operators.eof() {
             let before = operators.original_position();
             let operator = operators.read()?;
             let after = operators.original_position();
             sketch.operators += 1;
             match operator {
-                Operator::Loop { .. } => sketch.loops.push(after..after),
+                Operator::Loop { .. } => open.push(Label::Loop {
+                    head: after,
+                    back: Vec::new(),
+                }),
+                Operator::Block { .. } | Operator::If { .. } => open.push(Label::Forward),
+                Operator::TryTable { try_table } => {
+                    for catch in &try_table.catches {
+                        let (Catch::One { label, .. }
+                        | Catch::OneRef { label, .. }
+                        | Catch::All { label }
+                        | Catch::AllRef { label }) = *catch;
+                        branches(&mut open, label, Back::Otherwise);
+                    }
+                    open.push(Label::Forward);
+                }
+                Operator::End => {
+                    if let Some(Label::Loop { head, back }) = open.pop() {
+                        let place = match back[..] {
+                            [Back::At(place)] => place,
+                            _ => head,
+                        };
+                        sketch.loops.push(place..place);
+                    }
+                }
+                Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => {
+                    branches(&mut open, relative_depth, Back::At(before));
+                }
+                Operator::BrTable { targets } => {
+                    let depths = targets.targets().chain([Ok(targets.default())]);
+                    for depth in depths {
+                        branches(&mut open, depth?, Back::Otherwise);
+                    }
+                }
+                Operator::BrOnNull { relative_depth }
+                | Operator::BrOnNonNull { relative_depth }
+                | Operator::BrOnCast { relative_depth, .. }
+                | Operator::BrOnCastFail { relative_depth, .. }
+                | Operator::BrOnCastDescEq { relative_depth, .. }
+                | Operator::BrOnCastDescEqFail { relative_depth, .. } => {
+                    branches(&mut open, relative_depth, Back::Otherwise);
+                }
                 Operator::Call { function_index } if checkpoints.contains(&function_index) => {
                     sketch.checked.push(before..after);
                 }
@@ -91,6 +159,8 @@ impl Sketch {
                 _ => {}
             }
         }
+        // Loops end in another order than they have their polls in.
+        sketch.loops.sort_unstable_by_key(|place| place.start);
         Ok(sketch)
     }
 
@@ -180,6 +250,58 @@ mod tests {
             .collect();
         let places = all(&bodies, 1, &BTreeSet::new()).unwrap();
         places.iter().map(|places| !places.is_empty()).collect()
+    }
+
+    /// The operators before which a function's polls are.
+    fn before(function: &str) -> Vec<String> {
+        let wasm = wat::parse_str(format!("(module {function})")).unwrap();
+        let payloads = Parser::new(0).parse_all(&wasm).map(Result::unwrap);
+        let mut found = Vec::new();
+        for payload in payloads {
+            if let Payload::CodeSectionEntry(body) = payload {
+                let places = all(&[body.clone()], 0, &BTreeSet::new()).unwrap();
+                for place in &places[0] {
+                    assert!(place.is_empty());
+                    let mut operators = body.get_operators_reader().unwrap();
+                    while operators.original_position() < place.start {
+                        operators.read().unwrap();
+                    }
+                    assert_eq!(operators.original_position(), place.start);
+                    found.push(format!("{:?}", operators.read().unwrap()));
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_loop_has_its_poll_where_it_goes_back() {
+        let once = "(func (param i32)
+            (loop $a (nop) (br_if $a (local.get 0)))
+            (block $b (loop $c (br_if $b (local.get 0)) (if (i32.const 1) (then (br $c))))))";
+        assert_eq!(
+            before(once),
+            ["BrIf { relative_depth: 0 }", "Br { relative_depth: 1 }"]
+        );
+        let nested = "(func (param i32)
+            (loop $a (loop $b (br_if $b (local.get 0))) (br_if $a (local.get 0))))";
+        assert_eq!(before(nested), ["BrIf { relative_depth: 0 }"; 2]);
+        let value = "(func (result i32)
+            (i32.const 1) (loop $a (param i32) (result i32) (br_if $a (i32.const 2))))";
+        assert_eq!(before(value), ["BrIf { relative_depth: 0 }"]);
+    }
+
+    #[test]
+    fn a_loop_that_goes_back_in_several_places_has_its_poll_at_its_head() {
+        let twice = "(func (loop $a (br_if $a (i32.const 1)) (nop) (br $a)))";
+        assert_eq!(before(twice), ["I32Const { value: 1 }"]);
+        let table = "(func (loop $a (block $b (br_table $b $a (i32.const 0)))))";
+        assert_eq!(before(table), ["Block { blockty: Empty }"]);
+        let caught = "(tag $t) (func (loop $a (try_table (catch $t $a) (nop)) (br $a)))";
+        assert!(before(caught)[0].starts_with("TryTable"));
+        let null = "(func (param funcref) (unreachable)
+            (loop $a (param (ref func)) (drop) (br_on_non_null $a (local.get 0))))";
+        assert_eq!(before(null), ["Drop"]);
     }
 
     #[test]
