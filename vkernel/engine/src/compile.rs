@@ -62,7 +62,7 @@ impl Compiler {
         self.engine
             .precompile_compatibility_hash()
             .hash(&mut hasher);
-        format!("{:?} {:016x} names, polls 3", self.target, hasher.finish())
+        format!("{:?} {:016x} names, polls 4", self.target, hasher.finish())
     }
 }
 

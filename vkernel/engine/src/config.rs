@@ -75,6 +75,8 @@ fn proposals(config: &mut Config, flavour: Flavour) {
     config.shared_memory(linux);
     // Polls are branches that are hardly ever taken, and say so.
     config.wasm_branch_hinting(linux);
+    // The word that they look at is a memory of its own.
+    config.wasm_custom_page_sizes(linux);
     if linux {
         // Exceptions are the only objects there are. They must be given back: a shell throws one
         // for each `longjmp`, as long as it runs.

@@ -124,12 +124,16 @@ impl Images {
 unsafe impl MemoryCreator for Images {
     fn new_memory(
         &self,
-        _ty: MemoryType,
+        #[cfg_attr(not(feature = "linux"), expect(unused_variables))] ty: MemoryType,
         minimum: usize,
         maximum: Option<usize>,
         reserved: Option<usize>,
         guard: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
+        #[cfg(feature = "linux")]
+        if let Some(word) = crate::linux::polls::memory(&ty) {
+            return Ok(word);
+        }
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         // The engine's own heap, for exceptions, begins empty and may be asked for first.
         let contents = match next.as_ref() {

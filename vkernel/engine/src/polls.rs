@@ -28,11 +28,11 @@ mod places;
 use std::collections::BTreeSet;
 
 use wasm_encoder::{BranchHint, BranchHints, Encode, Function, MemArg, RawSection, SectionId};
-use wasmparser::{BinaryReader, FunctionBody, Operator, Parser, Payload, TypeRef};
+use wasmparser::{BinaryReader, FunctionBody, MemoryType, Operator, Parser, Payload, TypeRef};
 
 use vkernel_abi::wali::CHECKPOINT;
 
-use crate::linux::polls::{CALL, WORD};
+use crate::linux::polls::{self, CALL, WORD};
 
 /// Sections in the order that a module has them in (core spec 5.5.2).
 const ORDER: &[SectionId] = &[
@@ -132,16 +132,29 @@ impl Counts {
                             }
                             self.functions += 1;
                         }
-                        TypeRef::Memory(_) => self.memories += 1,
+                        TypeRef::Memory(memory) => self.add_memory(memory)?,
                         TypeRef::Global(_) => self.globals += 1,
                         TypeRef::Table(_) | TypeRef::Tag(_) => {}
                     }
                 }
             }
-            Payload::MemorySection(memories) => self.memories += memories.count(),
+            Payload::MemorySection(memories) => {
+                for memory in memories.clone() {
+                    self.add_memory(memory?)?;
+                }
+            }
             Payload::GlobalSection(globals) => self.globals += globals.count(),
             _ => {}
         }
+        Ok(())
+    }
+
+    /// Only the memory of polls may have pages of another size: the engine knows it by that.
+    fn add_memory(&mut self, memory: MemoryType) -> wasmtime::Result<()> {
+        if memory.page_size_log2.is_some() {
+            wasmtime::bail!("a memory with pages of another size than 64 KiB");
+        }
+        self.memories += 1;
         Ok(())
     }
 
@@ -156,12 +169,13 @@ impl Counts {
             // A function type, without parameters and results.
             element.extend_from_slice(&[0x60, 0, 0]);
         } else if id == SectionId::Memory as u8 {
+            let size = polls::SIZE as u64;
             wasm_encoder::MemoryType {
-                minimum: 1,
-                maximum: Some(1),
+                minimum: size,
+                maximum: Some(size),
                 memory64: false,
                 shared: false,
-                page_size_log2: None,
+                page_size_log2: Some(0),
             }
             .encode(&mut element);
         } else if id == SectionId::Global as u8 {
@@ -278,9 +292,11 @@ mod tests {
     fn polled(text: &str) -> Vec<(usize, usize)> {
         let wasm = wat::parse_str(text).unwrap();
         let out = insert(&wasm).unwrap();
-        Validator::new_with_features(WasmFeatures::WASM3 | WasmFeatures::THREADS)
-            .validate_all(&out)
-            .unwrap();
+        Validator::new_with_features(
+            WasmFeatures::WASM3 | WasmFeatures::THREADS | WasmFeatures::CUSTOM_PAGE_SIZES,
+        )
+        .validate_all(&out)
+        .unwrap();
         let mut found = Vec::new();
         for payload in Parser::new(0).parse_all(&out) {
             if let Payload::CodeSectionEntry(body) = payload.unwrap() {
@@ -315,6 +331,19 @@ mod tests {
         // Without any section that something is added to, and without any function.
         assert_eq!(polled("(module (func))"), [(0, 0)]);
         assert_eq!(polled("(module)"), []);
+    }
+
+    /// The engine would take such a memory for the one of polls, and reserve nothing behind it.
+    #[test]
+    fn memories_with_other_pages_are_refused() {
+        for memory in [
+            "(memory 4 4 (pagesize 1))",
+            r#"(import "env" "memory" (memory 4 4 (pagesize 1)))"#,
+        ] {
+            let wasm = wat::parse_str(format!("(module {memory} (func))")).unwrap();
+            let refused = insert(&wasm).unwrap_err();
+            assert!(refused.to_string().contains("another size"), "{refused}");
+        }
     }
 
     #[test]

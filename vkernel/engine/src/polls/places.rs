@@ -259,7 +259,7 @@ mod tests {
         let mut found = Vec::new();
         for payload in payloads {
             if let Payload::CodeSectionEntry(body) = payload {
-                let places = all(&[body.clone()], 0, &BTreeSet::new()).unwrap();
+                let places = all(std::slice::from_ref(&body), 0, &BTreeSet::new()).unwrap();
                 for place in &places[0] {
                     assert!(place.is_empty());
                     let mut operators = body.get_operators_reader().unwrap();
