@@ -40,15 +40,25 @@ static __inline __attribute__((__always_inline__)) long __syscall6(long n, long 
 	return __wali_call(n, a, b, c, d, e, f);
 }
 
+/* Calls are short, and most succeed: the result is looked at in place. */
+hidden long __syscall_error(long);
+
+static __inline __attribute__((__always_inline__)) long __syscall_result(unsigned long r)
+{
+	return __builtin_expect(r > -4096UL, 0) ? __syscall_error(r) : (long)r;
+}
+#define __syscall_ret __syscall_result
+
 /* Cancellation points are inlined for the same reason; thread/wasm32/pthread_cancel.c says how
- * they work, and __syscall_cp.c there holds the two hooks of a program that cancels nothing. */
+ * they work, and __syscall_cp.c there holds the hooks of a program that cancels nothing. */
 #define __SYSCALL_CP_INLINE
+extern hidden volatile int __cp_wanted;
 hidden long __cp_enter(long), __cp_interrupted(long);
 
 static __inline __attribute__((__always_inline__)) long __syscall_cp(long n, long a, long b, long c, long d, long e, long f)
 {
-	long r = __cp_enter(n);
-	if (r) return r;
+	long r;
+	if (__builtin_expect(__cp_wanted, 0) && (r = __cp_enter(n))) return r;
 	r = __wali_call(n, a, b, c, d, e, f);
 	return r == -4 /* EINTR */ ? __cp_interrupted(n) : r;
 }

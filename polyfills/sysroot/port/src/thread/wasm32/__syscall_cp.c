@@ -2,6 +2,9 @@
 #include "pthread_impl.h"
 #include "syscall.h"
 
+/* Whether a thread has ever been cancelled. */
+hidden volatile int __cp_wanted;
+
 static long enter(long nr)
 {
 	return 0;

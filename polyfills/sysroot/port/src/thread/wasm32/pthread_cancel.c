@@ -77,6 +77,7 @@ int pthread_cancel(pthread_t t)
 		install();
 		installed = 1;
 	}
+	a_store(&__cp_wanted, 1);
 	a_store(&t->cancel, 1);
 	if (t == pthread_self()) {
 		if (t->canceldisable == PTHREAD_CANCEL_ENABLE && t->cancelasync)
