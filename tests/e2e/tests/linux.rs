@@ -18,7 +18,7 @@ use std::{
 
 use polybuild_e2e::{
     Said, guests,
-    linux::{Case, Roots, cases, each, module},
+    linux::{Case, Roots, cases, each, guest, module},
     run, workspace,
 };
 
@@ -172,6 +172,38 @@ fn the_cases_make_the_calls_that_they_prove() {
             );
         }
     }
+}
+
+/// `--dir` at the root itself, and below, in whatever order.
+#[test]
+fn folders_at_the_root_of_a_bare_module() {
+    let outer = tempfile::tempdir().unwrap();
+    let (root, part) = (outer.path().join("root"), outer.path().join("part"));
+    fs::create_dir_all(root.join("part")).unwrap();
+    fs::create_dir_all(root.join("dev")).unwrap();
+    fs::create_dir_all(&part).unwrap();
+    fs::write(root.join("file"), "of the root\n").unwrap();
+    fs::write(root.join("part/hidden"), "hidden\n").unwrap();
+    fs::write(part.join("file"), "of the part\n").unwrap();
+    let mut command = guests::run_wasm(&guest("folders"));
+    command
+        .arg("--dir")
+        .arg(format!("{}::/part", part.display()));
+    command.arg("--dir").arg(format!("{}::/.", root.display()));
+    let said = run(guests::args(
+        &mut command,
+        &["/file", "/part/file", "/part/hidden"],
+    ));
+    let expected = "/file: of the root\n/part/file: of the part\n/part/hidden: none\n";
+    assert_eq!(
+        (said.status, said.stdout.as_str()),
+        (0, expected),
+        "{said:?}"
+    );
+    let written = fs::read_to_string(root.join("written")).unwrap();
+    assert_eq!(written, "by the guest\n");
+    // What is mounted for the guest is nobody else's.
+    assert_eq!(fs::read_dir(root.join("dev")).unwrap().count(), 0);
 }
 
 /// Some toolchains define the memory of a program with threads instead of importing it.

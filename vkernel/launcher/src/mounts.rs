@@ -44,7 +44,7 @@ pub(crate) fn furnish(root: &Path, dirs: &[(DirMapping, OwnedFd)]) -> Result<Own
         mount_change("/", private)
     });
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let fd = open(root, flags, Mode::empty())
+    let mut fd = open(root, flags, Mode::empty())
         .map_err(|errno| Failure::new(format!("opening the root {}: {errno}", root.display())))?;
     match entered {
         // Without that right there are no mounts, which a root can do without.
@@ -56,14 +56,21 @@ pub(crate) fn furnish(root: &Path, dirs: &[(DirMapping, OwnedFd)]) -> Result<Own
             ))
         })?,
     }
-    for (mapping, _) in dirs {
-        attach(&fd, mapping).map_err(|errno| {
-            Failure::new(format!(
-                "mounting {} at {} of the root: {errno}",
-                mapping.host.display(),
-                Printable(&mapping.guest)
-            ))
-        })?;
+    // What is mounted on the root itself hides it, and so comes first.
+    let (whole, parts): (Vec<_>, Vec<_>) = dirs.iter().partition(|(mapping, _)| is_root(mapping));
+    for (mapping, _) in whole.into_iter().chain(parts) {
+        attach(&fd, mapping)
+            .and_then(|()| match is_root(mapping) {
+                true => open(root, flags, Mode::empty()).map(|mounted| fd = mounted),
+                false => Ok(()),
+            })
+            .map_err(|errno| {
+                Failure::new(format!(
+                    "mounting {} at {} of the root: {errno}",
+                    mapping.host.display(),
+                    Printable(&mapping.guest)
+                ))
+            })?;
     }
     for (name, mount) in [("proc", proc as fn(&OwnedFd, OwnedFd) -> _), ("dev", dev)] {
         let Some(target) = empty_folder(&fd, name) else {
@@ -75,6 +82,17 @@ pub(crate) fn furnish(root: &Path, dirs: &[(DirMapping, OwnedFd)]) -> Result<Own
     Ok(fd)
 }
 
+/// Whether a folder is to be the root.
+fn is_root(mapping: &DirMapping) -> bool {
+    names(&mapping.guest).next().is_none()
+}
+
+/// The names of a path.
+fn names(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|b| *b == b'/')
+        .filter(|name| !name.is_empty() && *name != b".")
+}
+
 fn attach(root: &OwnedFd, mapping: &DirMapping) -> rustix::io::Result<()> {
     let target = folder(root, &mapping.guest)?;
     bind(&mapping.host, &target)
@@ -84,7 +102,7 @@ fn attach(root: &OwnedFd, mapping: &DirMapping) -> rustix::io::Result<()> {
 fn folder(root: &OwnedFd, path: &[u8]) -> rustix::io::Result<OwnedFd> {
     let mut at = inside(root, b".")?;
     let mut so_far = Vec::new();
-    for name in path.split(|b| *b == b'/').filter(|name| !name.is_empty()) {
+    for name in names(path) {
         match mkdirat(&at, name, Mode::from_raw_mode(0o755)) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno),
