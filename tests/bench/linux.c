@@ -67,9 +67,10 @@ static void pipe_alone(long count)
 		if (write(ends[1], &byte, 1) != 1 || read(ends[0], &byte, 1) != 1) exit(2);
 }
 
+/* Of whole pages on both sides: the host copies to other addresses at up to half the speed. */
 static void reads(long count)
 {
-	static char text[65536];
+	static _Alignas(4096) char text[65536];
 	int file = open("data", O_RDWR | O_CREAT, 0600);
 	for (int i = 0; i < 256; i++)
 		if (write(file, text, sizeof text) != sizeof text) exit(2);
