@@ -12,7 +12,7 @@
 //! end
 //! ```
 //!
-//! They are at the head of every loop, and at the beginning of some functions ([`places`]): what has
+//! They are in every loop, and at the beginning of some functions ([`places`]): what has
 //! neither ends soon. Where a function calls `__signal_checkpoint`, by itself or by a function
 //! that does, polls stand in place of those calls and nowhere else: they are the places where the C
 //! compiler expects that something is thrown (`polyfills/sysroot/port/src/setjmp/wasm32/checkpoint.c`).
