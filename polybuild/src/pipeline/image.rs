@@ -13,7 +13,10 @@ use polybuild_oci::{
     sbom::{self, Subject},
 };
 use polybuild_recipe::{Content, Lock, Recipe};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::{
+    fs::{CWD, RenameFlags, renameat_with},
+    io::Errno,
+};
 use serde::{Deserialize, Serialize};
 use vkernel_abi::{MEGABINARY_PATH, VKERNEL_DIR};
 
@@ -104,13 +107,23 @@ impl Staged {
         // Temporary folders are private; results are as readable as anything else.
         fs::set_permissions(self.path(), fs::Permissions::from_mode(0o755))
             .doing("publishing", self.path())?;
-        if output.exists() {
+        let rename = |how| renameat_with(CWD, self.path(), CWD, output, how);
+        // Another build may put its own there, or take one away, at any moment.
+        loop {
+            match rename(RenameFlags::NOREPLACE) {
+                Err(Errno::EXIST) => {}
+                result => {
+                    result.doing("putting into place", output)?;
+                    self.0.keep();
+                    return Ok(());
+                }
+            }
             // The earlier build ends up in the temporary folder's place and is removed with it.
-            return renameat_with(CWD, self.path(), CWD, output, RenameFlags::EXCHANGE)
-                .doing("replacing", output);
+            match rename(RenameFlags::EXCHANGE) {
+                Err(Errno::NOENT) => {}
+                result => return result.doing("replacing", output),
+            }
         }
-        let made = self.0.keep();
-        fs::rename(&made, output).doing("putting into place", output)
     }
 }
 
