@@ -60,6 +60,33 @@ static void many(void)
     if (!p) _exit(1);
     TRY(waitpid(p, 0, 0) == p);
 }
+/* Little address space: what is mapped stays, and nothing else is. */
+static void memory(int resource)
+{
+    enum { MEGABYTE = 1 << 20 };
+    struct rlimit l = lim(512 * MEGABYTE, 600 * MEGABYTE), o;
+    TRY(setrlimit(resource, &l));
+    TRY(prlimit(0, resource, 0, &o));
+    say("%ld %ld", (long)o.rlim_cur / MEGABYTE, (long)o.rlim_max / MEGABYTE);
+    TRYP(mmap(0, MEGABYTE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    TRYP(mmap(0, 700 * MEGABYTE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    l = lim(700, 600);
+    TRY(setrlimit(resource, &l));
+    l = lim(4096, 600 * MEGABYTE);
+    TRY(setrlimit(resource, &l));
+    TRYP(mmap(0, MEGABYTE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    TRYP(malloc(64 * MEGABYTE));
+    for (int i = 0; i < 200; i++) {
+        int f = open("small", O_CREAT | O_RDWR, 0600);
+        if (f < 0 || rename("small", "other")) say("files %s", name_of(errno));
+        close(f);
+    }
+    CHILD(TRY(getrlimit(resource, &o)));
+    pause_ms(1);
+    l = lim(600 * MEGABYTE, 600 * MEGABYTE);
+    TRY(setrlimit(resource, &l));
+    TRYP(mmap(0, MEGABYTE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+}
 /* The limit counts all processes of the user on the machine: a user of this run's own. */
 static void processes(void)
 {
@@ -108,6 +135,8 @@ int main(void)
     CHILD(cpu());
     CHILD(files());
     CHILD(many());
+    CHILD(memory(RLIMIT_AS));
+    CHILD(memory(RLIMIT_DATA));
     CHILD(processes());
     TRY(getrlimit(RLIMIT_NOFILE, &l));
     say("%d", l.rlim_cur <= l.rlim_max);

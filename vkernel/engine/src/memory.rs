@@ -120,7 +120,8 @@ impl Images {
 }
 
 // SAFETY: `new_memory` reserves `reserved + guard` bytes as asked, gives zeroed memory apart from
-// the image, and leaves everything beyond the current size inaccessible.
+// the image, and leaves everything beyond the current size inaccessible. But for the word of polls:
+// `linux::polls` says why it needs none of that.
 unsafe impl MemoryCreator for Images {
     fn new_memory(
         &self,

@@ -12,10 +12,10 @@
 //! end
 //! ```
 //!
-//! They are in every loop, and at the beginning of some functions ([`places`]): what has
-//! neither ends soon. Where a function calls `__signal_checkpoint`, by itself or by a function
-//! that does, polls stand in place of those calls and nowhere else: they are the places where the C
-//! compiler expects that something is thrown (`polyfills/sysroot/port/src/setjmp/wasm32/checkpoint.c`).
+//! They are in every loop, and at the beginning of some functions ([`places`]): what has neither ends
+//! soon. Where a function calls `__signal_checkpoint`, by itself or by a function that does, polls
+//! stand in place of those calls and nowhere else: they are the places where the C compiler expects
+//! that something is thrown (`polyfills/sysroot/port/src/setjmp/wasm32/checkpoint.c`).
 //!
 //! wasmtime's epochs do the same by 64-bit counters and deadlines, which cost two registers in every
 //! loop and a value that flows through all of them; and since a poll is code like any other, what a

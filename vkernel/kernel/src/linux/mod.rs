@@ -15,6 +15,7 @@
 //! survive any address; no descriptor of the vkernel's own can be named by the guest; nothing
 //! asks the host for executable memory.
 
+mod bound;
 mod call;
 mod calls;
 mod departure;

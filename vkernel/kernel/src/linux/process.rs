@@ -18,6 +18,7 @@ use megabinary_format::{Digest, Index};
 use rustix::process::{Resource, getrlimit};
 
 use super::{
+    bound::Bound,
     call::Stop,
     departure::{self, Departure, Threads},
     descriptors::{self, Limit},
@@ -103,6 +104,9 @@ pub struct Host {
     pub(super) files_hard: AtomicU64,
     /// The guest's hard limit of the size of files.
     pub(super) size_hard: AtomicU64,
+    /// The guest's limits of what it maps: RLIMIT_AS and RLIMIT_DATA.
+    pub(super) address_space: Bound,
+    pub(super) data: Bound,
     pub(super) network: Network,
     /// The processes of the sandbox, if their number is limited.
     pub(super) population: Option<Population>,
@@ -145,6 +149,8 @@ impl Host {
             files_soft: AtomicU64::new(limit.most()),
             files_hard: AtomicU64::new(hard),
             size_hard: AtomicU64::new(size_hard),
+            address_space: Bound::of_host(Resource::As),
+            data: Bound::of_host(Resource::Data),
             network,
             population,
             times,
@@ -173,6 +179,12 @@ impl Host {
         let started = watchdog::start(self);
         signals::set_mask(before);
         started
+    }
+
+    /// Most bytes that the guest may map.
+    pub(super) fn memory_limit(&self) -> u64 {
+        let policy = self.index.policy.memory_max.unwrap_or(u64::MAX);
+        policy.min(self.address_space.soft()).min(self.data.soft())
     }
 
     /// The process ends.
@@ -262,7 +274,7 @@ impl LinuxProcess {
     /// A process with one thread, its first `initial` bytes of memory mapped.
     pub fn new(image: Image, memory: Memory, initial: u64, host: Arc<Host>) -> LinuxProcess {
         signals::leaving(false);
-        let limit = host.index.policy.memory_max.unwrap_or(u64::MAX);
+        let limit = host.memory_limit();
         LinuxProcess {
             image,
             space: Space::new(memory, initial, limit),

@@ -11,7 +11,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use rustix::io::Errno;
@@ -30,7 +33,7 @@ pub struct Space {
     memory: Memory,
     regions: Mutex<Regions>,
     /// Most bytes that may be mapped.
-    limit: u64,
+    limit: AtomicU64,
 }
 
 /// Mapped ranges, disjoint and not empty.
@@ -149,8 +152,18 @@ impl Space {
         Space {
             memory,
             regions: Mutex::new(regions),
-            limit,
+            limit: AtomicU64::new(limit),
         }
+    }
+
+    /// Limits what may be mapped from now on; what is mapped stays.
+    pub(super) fn set_limit(&self, limit: u64) {
+        self.limit.store(limit, Ordering::SeqCst);
+    }
+
+    /// Whether so many bytes more may be mapped.
+    fn has_room(&self, regions: &Regions, more: u64) -> bool {
+        regions.total.saturating_add(more) <= self.limit.load(Ordering::SeqCst)
     }
 
     /// Makes what lies behind the first `initial` bytes inaccessible, in a memory that its maker
@@ -227,7 +240,7 @@ impl Space {
                 }
             }
         };
-        if regions.total.saturating_add(len) > self.limit {
+        if !self.has_room(&regions, len) {
             return Err(Errno::NOMEM);
         }
         let args = [
@@ -318,7 +331,7 @@ impl Space {
             regions.remove(start + new, end);
         }
         let grows = new.saturating_sub(old);
-        if regions.total.saturating_add(grows) > self.limit {
+        if grows > 0 && !self.has_room(&regions, grows) {
             return Err(Errno::NOMEM);
         }
         if grows > 0 && !plain && may_move && !fixed {

@@ -1,6 +1,6 @@
-//! Limits and usage. Those of descriptors and of the size of files are special: the vkernel needs
-//! more of both than the guest, so that the host's hard limits stay where they are and the guest's
-//! are only remembered.
+//! Limits and usage. Those of descriptors, of the size of files and of memory are special: the vkernel
+//! needs more of them than the guest, so that the host's hard limits stay where they are and the
+//! guest's are only remembered.
 
 use std::sync::atomic::Ordering;
 
@@ -11,6 +11,7 @@ use rustix::{
 };
 
 use super::super::{
+    bound::Bound,
     call::{Answer, Args, Cx, word},
     descriptors::set_limit,
     table::{Row, pass_on},
@@ -19,19 +20,21 @@ use crate::confine::files;
 
 pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_getrlimit, getrlimit),
-    Row::call(SYS_setrlimit, setrlimit)
-        .partial("RLIMIT_NOFILE and RLIMIT_FSIZE can be lowered, not raised"),
-    Row::call(SYS_prlimit64, prlimit).partial(
-        "of the process itself; RLIMIT_NOFILE and RLIMIT_FSIZE can be lowered, not raised",
-    ),
+    Row::call(SYS_setrlimit, setrlimit).partial(NOTE),
+    Row::call(SYS_prlimit64, prlimit).partial(NOTE),
     Row::pass(SYS_getrusage, "vp"),
 ];
+
+const NOTE: &str = "of the process itself; RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_AS and RLIMIT_DATA can \
+                    be lowered, not raised; the last two both limit all that is mapped";
 
 fn getrlimit(cx: &Cx<'_>, args: &Args) -> Answer {
     let to = word(args[1]);
     let own = match args[0] as u32 {
         RLIMIT_NOFILE => descriptors(cx),
         RLIMIT_FSIZE => size(cx),
+        RLIMIT_AS => cx.process.host.address_space.both(),
+        RLIMIT_DATA => cx.process.host.data.both(),
         resource => {
             let host = [resource.into(), cx.memory().address(to), 0, 0, 0, 0];
             return pass_on(cx, SYS_getrlimit, false, &host);
@@ -66,6 +69,12 @@ fn set(cx: &Cx<'_>, resource: u64, new: u32, old: u32) -> Answer {
     if resource as u32 == RLIMIT_FSIZE {
         return set_size(cx, limits, old);
     }
+    let host = &cx.process.host;
+    match resource as u32 {
+        RLIMIT_AS => return set_memory(cx, &host.address_space, limits, old),
+        RLIMIT_DATA => return set_memory(cx, &host.data, limits, old),
+        _ => {}
+    }
     let old = memory.address(old);
     let host = [0, resource, limits.as_ptr() as u64, old, 0, 0];
     let answer = pass_on(cx, SYS_prlimit64, false, &host);
@@ -96,6 +105,17 @@ fn set_files(cx: &Cx<'_>, [soft, hard]: [u64; 2], old: u32) -> Answer {
     set_limit(cx.process.descriptors().on_host(soft))?;
     cx.process.host.files_soft.store(soft, Ordering::SeqCst);
     cx.process.host.files_hard.store(hard, Ordering::SeqCst);
+    Ok(0)
+}
+
+fn set_memory(cx: &Cx<'_>, bound: &Bound, limits: [u64; 2], old: u32) -> Answer {
+    bound.check(limits)?;
+    if old != 0 {
+        let before = bound.both().map(u64::to_le_bytes).concat();
+        cx.memory().write(old, &before)?;
+    }
+    bound.set(limits);
+    cx.process.space.set_limit(cx.process.host.memory_limit());
     Ok(0)
 }
 
