@@ -9,8 +9,7 @@ static void on(int s, siginfo_t *i, void *c)
 }
 static volatile int called;
 static void fn(union sigval v) { called = v.sival_int; }
-/* A program that is executed has none of the timers of the one before it, nor has a forked child;
- * but its alarm. */
+/* A program that is executed has none of the timers of the one before it, nor has a forked child. */
 static void executes(void)
 {
     timer_t t;
