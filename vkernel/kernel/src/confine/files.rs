@@ -6,7 +6,7 @@
 
 use std::{
     io,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -30,26 +30,70 @@ pub fn limit_size(most: u64) -> io::Result<()> {
     set_size(now.unwrap_or(NONE).min(most))
 }
 
-/// Sets the size of files that can be written.
-pub(crate) fn set_size(soft: u64) -> io::Result<()> {
-    let hard = getrlimit(Resource::Fsize).maximum.unwrap_or(NONE);
-    HARD.store(hard, Ordering::SeqCst);
-    set(soft)?;
-    SOFT.store(soft, Ordering::SeqCst);
-    Ok(())
+/// The thread that changes the limit, as [`here`] says it; 0 for none.
+static CHANGES: AtomicUsize = AtomicUsize::new(0);
+
+/// What no other live thread of the process has.
+fn here() -> usize {
+    thread_local! {
+        static OWN: u8 = const { 0 };
+    }
+    OWN.with(|own| std::ptr::from_ref(own) as usize)
 }
 
-/// Does something that the limit is not for. Async-signal-safe, as far as `act` is.
+/// Does something while no other thread changes the limit: one that is done would else cut what
+/// another still writes. Not if the caller is in here already, which a signal has interrupted.
+///
+/// Spins, for as long as one event is written: handlers of signals may not wait for locks.
+fn alone<T>(act: impl FnOnce(bool) -> T) -> T {
+    let own = here();
+    if CHANGES.load(Ordering::SeqCst) == own {
+        return act(false);
+    }
+    let order = Ordering::SeqCst;
+    while CHANGES.compare_exchange(0, own, order, order).is_err() {
+        std::hint::spin_loop();
+    }
+    let result = act(true);
+    CHANGES.store(0, order);
+    result
+}
+
+/// In the child of a `fork`, whose only thread calls: others may have been changing the limit.
+pub(crate) fn after_fork() {
+    CHANGES.store(0, Ordering::SeqCst);
+    let soft = SOFT.load(Ordering::SeqCst);
+    if soft != NONE {
+        let _ = set(soft);
+    }
+}
+
+/// Sets the size of files that can be written.
+pub(crate) fn set_size(soft: u64) -> io::Result<()> {
+    alone(|_| {
+        let hard = getrlimit(Resource::Fsize).maximum.unwrap_or(NONE);
+        HARD.store(hard, Ordering::SeqCst);
+        set(soft)?;
+        SOFT.store(soft, Ordering::SeqCst);
+        Ok(())
+    })
+}
+
+/// Does something that the limit is not for. Async-signal-safe, as far as `act` is; a handler that
+/// has interrupted this leaves the process without the limit, and is to end it.
 pub(crate) fn without_limit<T>(act: impl FnOnce() -> T) -> T {
     if SOFT.load(Ordering::SeqCst) == NONE {
         return act();
     }
-    // Where the host itself has a limit, that is what holds.
-    let _ = set(HARD.load(Ordering::SeqCst));
-    let result = act();
-    // Not what it was before: another thread may be here too.
-    let _ = set(SOFT.load(Ordering::SeqCst));
-    result
+    alone(|first| {
+        // Where the host itself has a limit, that is what holds.
+        let _ = set(HARD.load(Ordering::SeqCst));
+        let result = act();
+        if first {
+            let _ = set(SOFT.load(Ordering::SeqCst));
+        }
+        result
+    })
 }
 
 fn set(soft: u64) -> rustix::io::Result<()> {
@@ -59,4 +103,31 @@ fn set(soft: u64) -> rustix::io::Result<()> {
         maximum: limit(HARD.load(Ordering::SeqCst)),
     };
     setrlimit(Resource::Fsize, limits)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    #[test]
+    fn one_thread_at_a_time_and_again_in_itself() {
+        static INSIDE: AtomicU32 = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..1000 {
+                        alone(|first| {
+                            assert!(first);
+                            assert_eq!(INSIDE.fetch_add(1, Ordering::SeqCst), 0);
+                            alone(|first| assert!(!first));
+                            std::hint::black_box(());
+                            INSIDE.fetch_sub(1, Ordering::SeqCst);
+                        });
+                    }
+                });
+            }
+        });
+    }
 }

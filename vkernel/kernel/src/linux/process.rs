@@ -33,7 +33,7 @@ use super::{
     title::{Copies, Copy, Strings, Title},
     watchdog::{self, Times},
 };
-use crate::{audit::Audit, exec};
+use crate::{audit::Audit, confine::files, exec};
 
 /// What a process runs: an entry of the megabinary, and with what.
 #[derive(Clone, Debug)]
@@ -414,6 +414,7 @@ impl LinuxProcess {
         self.id.store(host_id(), Ordering::Relaxed);
         self.departure.after_fork(threads);
         self.host.paths.private.after_fork();
+        files::after_fork();
         // The parent's watchdog is no thread of this process.
         if watchdog::start(&self.host).is_err() {
             // Without it the limits would not hold.
