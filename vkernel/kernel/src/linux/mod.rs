@@ -23,6 +23,7 @@ mod descriptors;
 mod faults;
 pub mod guest;
 mod host;
+mod kinds;
 mod network;
 mod page;
 mod paths;

@@ -5,7 +5,9 @@
 
 use super::{
     call::{Answer, Args, Cx, Stop},
-    calls, host, paths,
+    calls, host,
+    kinds::Kinds,
+    paths,
 };
 
 /// How far a call is supported.
@@ -22,9 +24,8 @@ pub enum Support {
 /// How a call is handled.
 #[derive(Clone, Copy)]
 pub enum Handler {
-    /// The host's own call. One letter an argument: `v` value, `p` pointer, `f` descriptor, `d`
-    /// folder or AT_FDCWD, `o` descriptor or a negative number.
-    Pass(&'static str),
+    /// The host's own call, with arguments of these kinds.
+    Pass(Kinds),
     /// A function of ours.
     Call(fn(&Cx<'_>, &Args) -> Answer),
     /// Nobody: EPERM and an audit event that gives the note as the reason.
@@ -60,9 +61,9 @@ pub struct Row {
 }
 
 impl Row {
-    /// A call that the host answers.
+    /// A call that the host answers; the arguments as in [`Kinds::new`].
     pub(super) const fn pass(number: i64, arguments: &'static str) -> Row {
-        Row::new(number, Handler::Pass(arguments))
+        Row::new(number, Handler::Pass(Kinds::new(arguments)))
     }
 
     /// A call with a function of ours.
@@ -215,20 +216,7 @@ impl Row {
                 Err(rustix::io::Errno::PERM.into())
             }
             Handler::Pass(kinds) if self.is_judged(cx) => paths::pass(cx, self, kinds, args),
-            Handler::Pass(kinds) => {
-                let (memory, descriptors) = (cx.memory(), cx.process.descriptors());
-                let mut passed = [0; 6];
-                for ((to, from), kind) in passed.iter_mut().zip(args).zip(kinds.bytes()) {
-                    *to = match kind {
-                        b'p' => memory.address(*from as u32),
-                        b'f' => descriptors.check(*from)?,
-                        b'd' => descriptors.folder(*from),
-                        b'o' => descriptors.check_optional(*from)?,
-                        _ => *from,
-                    };
-                }
-                self.pass_on(cx, &passed)
-            }
+            Handler::Pass(kinds) => self.pass_on(cx, &kinds.translate(cx, args)?),
         }
     }
 
@@ -361,6 +349,7 @@ mod tests {
                 .find(|c| i64::from(c.number) == row.number)
                 .unwrap_or_else(|| panic!("{} is no call of the interface", row.number));
             if let Handler::Pass(kinds) = row.handler {
+                let kinds = kinds.letters();
                 assert_eq!(kinds.len(), call.params.len(), "{}", call.name);
                 for (kind, param) in kinds.bytes().zip(call.params.bytes()) {
                     let fits = match kind {

@@ -11,6 +11,7 @@ use rustix::{
 use super::{
     super::{
         call::{Answer, Args, Cx, word},
+        kinds::Kinds,
         table::{Row, pass_on},
     },
     Held, Paths, Reach,
@@ -40,7 +41,7 @@ fn asked(letter: u8) -> Option<Asked> {
 /// A host call in the making; what its arguments lead to lives here.
 struct Call<'a> {
     operation: &'static str,
-    kinds: &'a [u8],
+    kinds: Kinds,
     letters: &'a [u8],
     passed: Args,
     held: [Option<Held<'a>>; 2],
@@ -48,26 +49,16 @@ struct Call<'a> {
 }
 
 /// Makes the host's call of a row with paths; `kinds` are the row's.
-pub(in super::super) fn pass(cx: &Cx<'_>, row: &Row, kinds: &str, args: &Args) -> Answer {
+pub(in super::super) fn pass(cx: &Cx<'_>, row: &Row, kinds: Kinds, args: &Args) -> Answer {
     let paths = &cx.process.host.paths;
     let mut call = Call {
         operation: row.name,
-        kinds: kinds.as_bytes(),
+        kinds,
         letters: row.paths.as_bytes(),
-        passed: [0; 6],
+        passed: kinds.translate(cx, args)?,
         held: [None, None],
         strings: [None, None],
     };
-    let (memory, descriptors) = (cx.memory(), cx.process.descriptors());
-    for (at, kind) in kinds.bytes().enumerate() {
-        call.passed[at] = match kind {
-            b'p' => memory.address(word(args[at])),
-            b'f' => descriptors.check(args[at])?,
-            b'd' => descriptors.folder(args[at]),
-            b'o' => descriptors.check_optional(args[at])?,
-            _ => args[at],
-        };
-    }
     let mut nth = 0;
     for (at, letter) in row.paths.bytes().enumerate() {
         match letter {
@@ -90,8 +81,8 @@ pub(in super::super) fn pass(cx: &Cx<'_>, row: &Row, kinds: &str, args: &Args) -
 impl Call<'_> {
     /// The folder that the path at `at` is relative to.
     fn folder(&self, at: usize) -> i32 {
-        match at.checked_sub(1).map(|before| self.kinds[before]) {
-            Some(b'd') => self.passed[at - 1] as i32,
+        match at.checked_sub(1) {
+            Some(before) if self.kinds.is_folder(before) => self.passed[before] as i32,
             _ => AT_FDCWD,
         }
     }
