@@ -36,18 +36,24 @@ fn system_call(
     call: &'static Syscall,
 ) -> wasmtime::Result<()> {
     // Toolchains differ in whether a word is i32 or i64; the module says.
-    let widths: Vec<Width> = ty
-        .params()
-        .zip(call.params.bytes())
-        .map(|(ty, kind)| Width::of(&ty, kind))
-        .collect();
+    let wide: Vec<bool> = ty.params().map(|t| matches!(t, ValType::I64)).collect();
     let row = row(call.number);
     let function = move |caller: Caller<'_, Guest>, values: &mut [MaybeUninit<ValRaw>]| {
         let mut args: Args = [0; 6];
-        for ((to, value), width) in args.iter_mut().zip(&*values).zip(&widths) {
-            // SAFETY: wasmtime initialises as many values as the type has parameters, and `widths`
-            // has no more elements.
-            *to = width.widen(unsafe { value.assume_init() });
+        for (((to, value), wide), kind) in args
+            .iter_mut()
+            .zip(&*values)
+            .zip(&wide)
+            .zip(call.params.bytes())
+        {
+            // SAFETY: wasmtime initialises as many values as the type has parameters, and `wide`
+            // has one element for each.
+            let value = unsafe { value.assume_init() };
+            *to = match (wide, kind) {
+                (true, _) => value.get_u64(),
+                (false, b'i') => i64::from(value.get_i32()).cast_unsigned(),
+                (false, _) => value.get_u32().into(),
+            };
         }
         let result = run(caller, call, row, &args)?;
         if let Some(first) = values.first_mut() {
@@ -58,39 +64,6 @@ fn system_call(
     // SAFETY: the function reads as many values as `ty` has parameters and writes its one result,
     // an i64, which the linker has checked the import for.
     unsafe { linker.func_new_unchecked(from, field, ty, function) }.map(drop)
-}
-
-/// How an argument becomes 64 bits wide, without a branch.
-struct Width {
-    /// The bits that it has.
-    mask: u64,
-    /// The highest of them if it is to be sign-extended, else 0.
-    sign: u64,
-}
-
-impl Width {
-    /// Of a parameter of a type; `kind` is its letter in the interface.
-    fn of(ty: &ValType, kind: u8) -> Width {
-        match (ty, kind) {
-            (ValType::I64, _) => Width {
-                mask: u64::MAX,
-                sign: 0,
-            },
-            (_, b'i') => Width {
-                mask: u32::MAX.into(),
-                sign: 1 << 31,
-            },
-            _ => Width {
-                mask: u32::MAX.into(),
-                sign: 0,
-            },
-        }
-    }
-
-    /// Of an i32, the upper half of a value is not defined.
-    fn widen(&self, value: ValRaw) -> u64 {
-        ((value.get_u64() & self.mask) ^ self.sign).wrapping_sub(self.sign)
-    }
 }
 
 /// One system call: made, begun again if a signal ended it and its handler wants that, and the
@@ -223,27 +196,4 @@ fn startup(linker: &mut Linker<Guest>, from: &str, field: &str) -> wasmtime::Res
         _ => {}
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn arguments_are_widened_as_their_kinds_say() {
-        for (ty, kind, value, widened) in [
-            (ValType::I32, b'i', 0xdead_beef_ffff_fffe, u64::MAX - 1),
-            (ValType::I32, b'i', 0xdead_beef_7fff_ffff, 0x7fff_ffff),
-            (ValType::I32, b'p', 0xdead_beef_ffff_fffe, 0xffff_fffe),
-            (
-                ValType::I64,
-                b'i',
-                0xdead_beef_ffff_fffe,
-                0xdead_beef_ffff_fffe,
-            ),
-        ] {
-            let width = Width::of(&ty, kind);
-            assert_eq!(width.widen(ValRaw::u64(value)), widened, "{ty} {kind}");
-        }
-    }
 }

@@ -23,7 +23,6 @@ mod descriptors;
 mod faults;
 pub mod guest;
 mod host;
-mod kinds;
 mod network;
 mod page;
 mod paths;

@@ -4,10 +4,8 @@
 //! The generated support table (`docs/syscalls.md`) and the host calls of a module come from here.
 
 use super::{
-    call::{Answer, Args, Cx, Stop},
-    calls, host,
-    kinds::Kinds,
-    paths,
+    call::{Answer, Args, Cx, Stop, word},
+    calls, host, paths,
 };
 
 /// How far a call is supported.
@@ -24,8 +22,9 @@ pub enum Support {
 /// How a call is handled.
 #[derive(Clone, Copy)]
 pub enum Handler {
-    /// The host's own call, with arguments of these kinds.
-    Pass(Kinds),
+    /// The host's own call. One letter an argument: `v` value, `p` pointer, `f` descriptor, `d`
+    /// folder or AT_FDCWD, `o` descriptor or a negative number.
+    Pass(&'static str),
     /// A function of ours.
     Call(fn(&Cx<'_>, &Args) -> Answer),
     /// Nobody: EPERM and an audit event that gives the note as the reason.
@@ -61,9 +60,9 @@ pub struct Row {
 }
 
 impl Row {
-    /// A call that the host answers; the arguments as in [`Kinds::new`].
+    /// A call that the host answers.
     pub(super) const fn pass(number: i64, arguments: &'static str) -> Row {
-        Row::new(number, Handler::Pass(Kinds::new(arguments)))
+        Row::new(number, Handler::Pass(arguments))
     }
 
     /// A call with a function of ours.
@@ -216,7 +215,7 @@ impl Row {
                 Err(rustix::io::Errno::PERM.into())
             }
             Handler::Pass(kinds) if self.is_judged(cx) => paths::pass(cx, self, kinds, args),
-            Handler::Pass(kinds) => self.pass_on(cx, &kinds.translate(cx, args)?),
+            Handler::Pass(kinds) => self.pass_on(cx, &translate(cx, kinds, args)?),
         }
     }
 
@@ -230,6 +229,23 @@ impl Row {
     fn pass_on(&self, cx: &Cx<'_>, args: &Args) -> Answer {
         pass_on(cx, self.number, self.waits, args)
     }
+}
+
+/// The arguments of a [`Handler::Pass`] as the host understands them; EBADF if one names a descriptor
+/// that the guest cannot have.
+pub(super) fn translate(cx: &Cx<'_>, kinds: &str, args: &Args) -> Result<Args, rustix::io::Errno> {
+    let (memory, descriptors) = (cx.memory(), cx.process.descriptors());
+    let mut translated = [0; 6];
+    for ((to, from), kind) in translated.iter_mut().zip(args).zip(kinds.bytes()) {
+        *to = match kind {
+            b'p' => memory.address(word(*from)),
+            b'f' => descriptors.check(*from)?,
+            b'd' => descriptors.folder(*from),
+            b'o' => descriptors.check_optional(*from)?,
+            _ => *from,
+        };
+    }
+    Ok(translated)
 }
 
 /// Makes a host call; `waits` if a pending signal must keep it from being begun.
@@ -349,7 +365,6 @@ mod tests {
                 .find(|c| i64::from(c.number) == row.number)
                 .unwrap_or_else(|| panic!("{} is no call of the interface", row.number));
             if let Handler::Pass(kinds) = row.handler {
-                let kinds = kinds.letters();
                 assert_eq!(kinds.len(), call.params.len(), "{}", call.name);
                 for (kind, param) in kinds.bytes().zip(call.params.bytes()) {
                     let fits = match kind {

@@ -11,8 +11,7 @@ use rustix::{
 use super::{
     super::{
         call::{Answer, Args, Cx, word},
-        kinds::Kinds,
-        table::{Row, pass_on},
+        table::{Row, pass_on, translate},
     },
     Held, Paths, Reach,
     object::{Act, is_dots, path_in, path_of, split},
@@ -41,7 +40,7 @@ fn asked(letter: u8) -> Option<Asked> {
 /// A host call in the making; what its arguments lead to lives here.
 struct Call<'a> {
     operation: &'static str,
-    kinds: Kinds,
+    kinds: &'a [u8],
     letters: &'a [u8],
     passed: Args,
     held: [Option<Held<'a>>; 2],
@@ -49,13 +48,13 @@ struct Call<'a> {
 }
 
 /// Makes the host's call of a row with paths; `kinds` are the row's.
-pub(in super::super) fn pass(cx: &Cx<'_>, row: &Row, kinds: Kinds, args: &Args) -> Answer {
+pub(in super::super) fn pass(cx: &Cx<'_>, row: &Row, kinds: &str, args: &Args) -> Answer {
     let paths = &cx.process.host.paths;
     let mut call = Call {
         operation: row.name,
-        kinds,
+        kinds: kinds.as_bytes(),
         letters: row.paths.as_bytes(),
-        passed: kinds.translate(cx, args)?,
+        passed: translate(cx, kinds, args)?,
         held: [None, None],
         strings: [None, None],
     };
@@ -81,8 +80,8 @@ pub(in super::super) fn pass(cx: &Cx<'_>, row: &Row, kinds: Kinds, args: &Args) 
 impl Call<'_> {
     /// The folder that the path at `at` is relative to.
     fn folder(&self, at: usize) -> i32 {
-        match at.checked_sub(1) {
-            Some(before) if self.kinds.is_folder(before) => self.passed[before] as i32,
+        match at.checked_sub(1).map(|before| self.kinds[before]) {
+            Some(b'd') => self.passed[at - 1] as i32,
             _ => AT_FDCWD,
         }
     }
