@@ -45,7 +45,11 @@ impl Compiler {
     pub fn compile(&self, name: &str, wasm: &[u8]) -> Result<Vec<u8>, EngineError> {
         names::compile_without(wasm, |wasm| match self.flavour {
             Flavour::Wasi => self.engine.precompile_module(wasm),
-            Flavour::Linux => self.engine.precompile_module(&polls::insert(wasm)?),
+            Flavour::Linux => {
+                // An interpreter has no faults that a poll could be.
+                let faults = self.target == Target::X86_64;
+                self.engine.precompile_module(&polls::insert(wasm, faults)?)
+            }
         })
         .map_err(|source| EngineError::Compile {
             module: name.to_owned(),
@@ -62,7 +66,7 @@ impl Compiler {
         self.engine
             .precompile_compatibility_hash()
             .hash(&mut hasher);
-        format!("{:?} {:016x} names, polls 4", self.target, hasher.finish())
+        format!("{:?} {:016x} names, polls 5", self.target, hasher.finish())
     }
 }
 

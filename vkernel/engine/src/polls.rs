@@ -1,18 +1,31 @@
 //! Puts *polls* into a module: places where a computation looks whether there is a signal whose
 //! handler is to be called.
 //!
-//! A poll is a load, a comparison and a branch that is never taken but then:
+//! A poll is a load from a memory that this thread alone has and the guest cannot name. There are two
+//! kinds:
 //!
 //! ```wat
 //! i32.const 0
-//! i32.load $word        ;; of a memory that this thread alone has and the guest cannot name
-//! if                    ;; hinted as unlikely
-//!   global.get $call    ;; a function of the engine's
+//! i32.atomic.load8_u $page    ;; faults if there is a signal
+//! drop
+//! ```
+//!
+//! ```wat
+//! i32.const 0
+//! i32.load $word
+//! if                          ;; hinted as unlikely
+//!   global.get $call          ;; a function of the engine's
 //!   call_ref $nothing
 //! end
 //! ```
 //!
-//! They are in every loop, and at the beginning of some functions ([`places`]): what has neither ends
+//! The first kind costs next to nothing: where it faults, the kernel makes it a call of `$stop`, which
+//! comes to the engine too and puts all registers back (`vkernel_kernel::linux::polls`). It is atomic
+//! so that the compiler neither leaves it out nor keeps in registers what a handler may change. The
+//! second kind is a call that the compiler knows of: for functions that may catch what a handler
+//! throws or have something for the garbage collector to find ([`references`]), and for interpreters.
+//!
+//! Polls are in every loop, and at the beginning of some functions ([`places`]): what has neither ends
 //! soon. Where a function calls `__signal_checkpoint`, by itself or by a function that does, polls
 //! stand in place of those calls and nowhere else: they are the places where the C compiler expects
 //! that something is thrown (`polyfills/sysroot/port/src/setjmp/wasm32/checkpoint.c`).
@@ -21,18 +34,20 @@
 //! loop and a value that flows through all of them; and since a poll is code like any other, what a
 //! handler throws is caught where the poll is (`longjmp`).
 //!
-//! Invariant: no index of any index space changes; the memory, the global and the type come last.
+//! Invariant: no index of any index space changes; what is added comes last.
 
 mod places;
+mod references;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use wasm_encoder::{BranchHint, BranchHints, Encode, Function, MemArg, RawSection, SectionId};
 use wasmparser::{BinaryReader, FunctionBody, MemoryType, Operator, Parser, Payload, TypeRef};
 
 use vkernel_abi::wali::CHECKPOINT;
 
-use crate::linux::polls::{self, CALL, WORD};
+use self::references::References;
+use crate::linux::polls::{CALL, NEVER, PAGE, PAGE_SIZE, STOP, WORD, WORD_SIZE};
 
 /// Sections in the order that a module has them in (core spec 5.5.2).
 const ORDER: &[SectionId] = &[
@@ -55,16 +70,23 @@ const ORDER: &[SectionId] = &[
 #[derive(Default)]
 struct Counts {
     types: u32,
+    /// Imported ones.
     functions: u32,
     memories: u32,
     globals: u32,
     /// The import that polls take the place of.
     checkpoint: Option<u32>,
+    references: References,
+    /// Whether polls may fault.
+    faults: bool,
 }
 
-/// The module with polls. It must be valid.
-pub(crate) fn insert(wasm: &[u8]) -> wasmtime::Result<Vec<u8>> {
-    let mut counts = Counts::default();
+/// The module with polls. It must be valid. `faults` says whether polls may be loads that fault.
+pub(crate) fn insert(wasm: &[u8], faults: bool) -> wasmtime::Result<Vec<u8>> {
+    let mut counts = Counts {
+        faults,
+        ..Counts::default()
+    };
     let mut sections: Vec<(u8, &[u8])> = Vec::new();
     let mut bodies = Vec::new();
     for payload in Parser::new(0).parse_all(wasm) {
@@ -90,9 +112,14 @@ pub(crate) fn insert(wasm: &[u8]) -> wasmtime::Result<Vec<u8>> {
             .filter(|(section, _)| *section == id)
             .map(|(_, contents)| *contents);
         let contents = contents.next();
-        let added = counts.added(id);
-        if id == SectionId::Code as u8 && !bodies.is_empty() {
-            out.section(&hints).section(&code);
+        let added = counts.added(id, bodies.len() as u32);
+        if id == SectionId::Code as u8 {
+            if !hints.is_empty() {
+                out.section(&hints);
+            }
+            if !code.is_empty() {
+                out.section(&code);
+            }
         } else if !added.is_empty() {
             let data = append(contents.unwrap_or(&[0]), &added)?;
             out.section(&RawSection { id, data: &data });
@@ -116,6 +143,7 @@ fn append(vector: &[u8], elements: &[Vec<u8>]) -> wasmtime::Result<Vec<u8>> {
 
 impl Counts {
     fn add(&mut self, payload: &Payload<'_>) -> wasmtime::Result<()> {
+        self.references.add(payload)?;
         match payload {
             Payload::TypeSection(groups) => {
                 for group in groups.clone() {
@@ -149,7 +177,7 @@ impl Counts {
         Ok(())
     }
 
-    /// Only the memory of polls may have pages of another size: the engine knows it by that.
+    /// Only the memories of polls may have pages of another size: the engine knows them by that.
     fn add_memory(&mut self, memory: MemoryType) -> wasmtime::Result<()> {
         if memory.page_size_log2.is_some() {
             wasmtime::bail!("a memory with pages of another size than 64 KiB");
@@ -158,8 +186,8 @@ impl Counts {
         Ok(())
     }
 
-    /// What is added to a section.
-    fn added(&self, id: u8) -> Vec<Vec<u8>> {
+    /// What is added to a section of a module that defines so many functions.
+    fn added(&self, id: u8, defined: u32) -> Vec<Vec<u8>> {
         let call = wasm_encoder::RefType {
             nullable: true,
             heap_type: wasm_encoder::HeapType::Concrete(self.types),
@@ -168,16 +196,13 @@ impl Counts {
         if id == SectionId::Type as u8 {
             // A function type, without parameters and results.
             element.extend_from_slice(&[0x60, 0, 0]);
+        } else if id == SectionId::Function as u8 && self.faults {
+            self.types.encode(&mut element);
         } else if id == SectionId::Memory as u8 {
-            let size = polls::SIZE as u64;
-            wasm_encoder::MemoryType {
-                minimum: size,
-                maximum: Some(size),
-                memory64: false,
-                shared: false,
-                page_size_log2: Some(0),
-            }
-            .encode(&mut element);
+            let sizes = [WORD_SIZE]
+                .into_iter()
+                .chain(self.faults.then_some(PAGE_SIZE));
+            return sizes.map(|size| memory(size as u64)).collect();
         } else if id == SectionId::Global as u8 {
             wasm_encoder::GlobalType {
                 val_type: wasm_encoder::ValType::Ref(call),
@@ -194,14 +219,26 @@ impl Counts {
                 index.encode(&mut element);
                 element
             };
-            return vec![
+            let mut exports = vec![
                 export(WORD, wasm_encoder::ExportKind::Memory, self.memories),
                 export(CALL, wasm_encoder::ExportKind::Global, self.globals),
             ];
-        } else {
-            return Vec::new();
+            if self.faults {
+                let stop = self.functions + defined;
+                exports.push(export(PAGE, wasm_encoder::ExportKind::Memory, self.page()));
+                exports.push(export(STOP, wasm_encoder::ExportKind::Func, stop));
+            }
+            return exports;
         }
-        vec![element]
+        match element.is_empty() {
+            true => Vec::new(),
+            false => vec![element],
+        }
+    }
+
+    /// The index of the memory with the page.
+    fn page(&self) -> u32 {
+        self.memories + 1
     }
 
     /// The bodies with polls in them, and hints that these are not taken.
@@ -212,20 +249,28 @@ impl Counts {
     ) -> wasmtime::Result<(wasm_encoder::CodeSection, BranchHints)> {
         let mut code = wasm_encoder::CodeSection::new();
         let mut hints = BranchHints::new();
-        let poll = self.poll();
+        let (calls, loads) = (self.calling_poll(), self.loading_poll(0));
         let checkpoints = self.checkpoints(bodies)?;
         let places = places::all(bodies, self.functions, &checkpoints)?;
         for (function, (body, places)) in (self.functions..).zip(bodies.iter().zip(places)) {
             let (mut from, end) = (body.range().start, body.range().end);
-            let mut bytes = Vec::with_capacity(end - from + places.len() * poll.bytes.len());
-            let mut unlikely = Vec::with_capacity(places.len());
+            let mut bytes = Vec::with_capacity(end - from + places.len() * calls.bytes.len());
+            let mut unlikely = Vec::new();
+            // Where polls take the place of a call, something may be thrown to this function.
+            let loading = self.faults
+                && places.iter().all(Range::is_empty)
+                && !self.references.bear_on(function, body)?;
             for place in places {
                 bytes.extend_from_slice(wasm.get(from..place.start).unwrap_or_default());
-                unlikely.push(BranchHint {
-                    branch_func_offset: (bytes.len() + poll.branch) as u32,
-                    branch_hint_value: 0,
-                });
-                bytes.extend_from_slice(&poll.bytes);
+                if loading {
+                    bytes.extend_from_slice(&loads);
+                } else {
+                    unlikely.push(BranchHint {
+                        branch_func_offset: (bytes.len() + calls.branch) as u32,
+                        branch_hint_value: 0,
+                    });
+                    bytes.extend_from_slice(&calls.bytes);
+                }
                 from = place.end;
             }
             bytes.extend_from_slice(wasm.get(from..end).unwrap_or_default());
@@ -233,6 +278,9 @@ impl Counts {
             if !unlikely.is_empty() {
                 hints.function_hints(function, unlikely);
             }
+        }
+        if self.faults {
+            code.function(&self.stop());
         }
         Ok((code, hints))
     }
@@ -257,7 +305,7 @@ impl Counts {
         Ok(checkpoints)
     }
 
-    fn poll(&self) -> Poll {
+    fn calling_poll(&self) -> CallingPoll {
         let mut poll = Function::new([]);
         let start = poll.byte_len();
         poll.instructions().i32_const(0).i32_load(MemArg {
@@ -272,14 +320,55 @@ impl Counts {
             .call_ref(self.types)
             .end();
         let bytes = poll.into_raw_body().split_off(start);
-        Poll { bytes, branch }
+        CallingPoll { bytes, branch }
+    }
+
+    /// A load from the memory with the page.
+    fn loading_poll(&self, at: usize) -> Vec<u8> {
+        let mut poll = Function::new([]);
+        let start = poll.byte_len();
+        poll.instructions()
+            .i32_const(at as i32)
+            .i32_atomic_load8_u(MemArg {
+                offset: 0,
+                align: 0,
+                memory_index: self.page(),
+            })
+            .drop();
+        poll.into_raw_body().split_off(start)
+    }
+
+    /// What is called where the load of a poll faults.
+    fn stop(&self) -> Function {
+        let mut stop = Function::new([]);
+        stop.instructions()
+            .global_get(self.globals)
+            .call_ref(self.types);
+        // This faults too, and does not come back.
+        stop.raw(self.loading_poll(NEVER));
+        stop.instructions().unreachable().end();
+        stop
     }
 }
 
-/// The instructions of a poll, and where among them the branch is.
-struct Poll {
+/// The instructions of a poll that calls, and where among them the branch is.
+struct CallingPoll {
     bytes: Vec<u8>,
     branch: usize,
+}
+
+/// A memory of so many bytes, in pages of one.
+fn memory(size: u64) -> Vec<u8> {
+    let mut memory = Vec::new();
+    wasm_encoder::MemoryType {
+        minimum: size,
+        maximum: Some(size),
+        memory64: false,
+        shared: false,
+        page_size_log2: Some(0),
+    }
+    .encode(&mut memory);
+    memory
 }
 
 #[cfg(test)]
@@ -288,10 +377,13 @@ mod tests {
 
     use super::*;
 
-    /// The functions of a module with polls, each with its number of polls and of calls.
-    fn polled(text: &str) -> Vec<(usize, usize)> {
+    /// A function's polls that call, those that load, and its calls.
+    type Found = (usize, usize, usize);
+
+    /// The functions of a module with polls.
+    fn functions(text: &str, faults: bool) -> Vec<Found> {
         let wasm = wat::parse_str(text).unwrap();
-        let out = insert(&wasm).unwrap();
+        let out = insert(&wasm, faults).unwrap();
         Validator::new_with_features(
             WasmFeatures::WASM3 | WasmFeatures::THREADS | WasmFeatures::CUSTOM_PAGE_SIZES,
         )
@@ -301,18 +393,32 @@ mod tests {
         for payload in Parser::new(0).parse_all(&out) {
             if let Payload::CodeSectionEntry(body) = payload.unwrap() {
                 let operators = body.get_operators_reader().unwrap();
-                let (mut polls, mut calls) = (0, 0);
+                let mut counts = (0, 0, 0);
                 for operator in operators {
                     match operator.unwrap() {
-                        Operator::CallRef { .. } => polls += 1,
-                        Operator::Call { .. } => calls += 1,
+                        Operator::CallRef { .. } => counts.0 += 1,
+                        Operator::I32AtomicLoad8U { .. } => counts.1 += 1,
+                        Operator::Call { .. } => counts.2 += 1,
                         _ => {}
                     }
                 }
-                found.push((polls, calls));
+                found.push(counts);
             }
         }
         found
+    }
+
+    /// The functions of a module with polls, each with its number of polls and of calls. Polls that
+    /// may fault are loads, unless they take the place of something.
+    fn polled(text: &str) -> Vec<(usize, usize)> {
+        let plain = functions(text, false);
+        let mut faulting = functions(text, true);
+        assert_eq!(faulting.pop(), Some((1, 1, 0)), "the stop");
+        let sum = |(calling, loading, calls)| (calling + loading, calls);
+        let counted: Vec<_> = plain.iter().copied().map(sum).collect();
+        assert_eq!(faulting.into_iter().map(sum).collect::<Vec<_>>(), counted);
+        assert!(plain.iter().all(|(_, loading, _)| *loading == 0));
+        counted
     }
 
     #[test]
@@ -328,6 +434,8 @@ mod tests {
                 (func $both (loop (drop (call $getpid)))))"#,
         );
         assert_eq!(found, [(0, 0), (0, 1), (1, 1), (2, 0), (1, 1)]);
+        let loads = functions("(module (func $f (loop (br 0)) (call $f)))", true);
+        assert_eq!(loads, [(0, 2, 1), (1, 1, 0)]);
         // Without any section that something is added to, and without any function.
         assert_eq!(polled("(module (func))"), [(0, 0)]);
         assert_eq!(polled("(module)"), []);
@@ -341,27 +449,27 @@ mod tests {
             r#"(import "env" "memory" (memory 4 4 (pagesize 1)))"#,
         ] {
             let wasm = wat::parse_str(format!("(module {memory} (func))")).unwrap();
-            let refused = insert(&wasm).unwrap_err();
+            let refused = insert(&wasm, true).unwrap_err();
             assert!(refused.to_string().contains("another size"), "{refused}");
         }
     }
 
     #[test]
     fn polls_take_the_place_of_checkpoints() {
-        let found = polled(
-            r#"(module (import "wali" "__signal_checkpoint" (func $import))
+        let text = r#"(module (import "wali" "__signal_checkpoint" (func $import))
                 (memory 1)
                 (func $checkpoint (call $import))
                 (func $other)
-                (func $jumps (call $checkpoint) (loop (call $other) (call $checkpoint))))"#,
-        );
-        assert_eq!(found, [(1, 0), (0, 0), (2, 1)]);
+                (func $jumps (call $checkpoint) (loop (call $other) (call $checkpoint))))"#;
+        assert_eq!(polled(text), [(1, 0), (0, 0), (2, 1)]);
+        // Something may be thrown there: calls.
+        assert_eq!(functions(text, true)[2], (2, 0, 1));
     }
 
     #[test]
     fn hints_name_the_branches_of_polls() {
         let wasm = wat::parse_str("(module (func $f (loop) (loop) (call $f)))").unwrap();
-        let out = insert(&wasm).unwrap();
+        let out = insert(&wasm, false).unwrap();
         let (mut hints, mut branches) = (Vec::new(), Vec::new());
         for payload in Parser::new(0).parse_all(&out) {
             match payload.unwrap() {
@@ -391,5 +499,14 @@ mod tests {
         }
         assert_eq!(branches.len(), 3);
         assert_eq!(hints, branches);
+    }
+
+    #[test]
+    fn what_catches_has_polls_that_call() {
+        let text = r#"(module (tag $t)
+            (func (loop $a (block $b (try_table (catch $t $b) (nop)) (br $a))))
+            (func (loop (br 0))))"#;
+        assert_eq!(functions(text, true)[..2], [(1, 0, 0), (0, 1, 0)]);
+        assert_eq!(polled(text), [(1, 0), (1, 0)]);
     }
 }

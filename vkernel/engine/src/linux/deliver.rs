@@ -27,7 +27,7 @@ impl Handlers {
 /// Calls the handlers of all signals in the thread's box. Whether a call that they interrupted may
 /// be begun again. An error if the thread is to leave instead.
 pub(super) fn all(store: &mut StoreContextMut<'_, Guest>) -> wasmtime::Result<bool> {
-    store.data().thread.inbox.call_at_poll(false);
+    store.data().thread.inbox.pass_polls();
     let mut restart = true;
     loop {
         let next = {
@@ -91,7 +91,7 @@ fn one(store: &mut StoreContextMut<'_, Guest>, delivery: &Delivery) -> wasmtime:
     let left = function.call(store.as_context_mut(), &arguments, &mut results);
     if left.is_err() {
         // Others may wait behind this one.
-        store.data().thread.inbox.call_at_poll(true);
+        store.data().thread.inbox.call_at_poll();
     }
     left?;
     stack_pointer.set(store.as_context_mut(), Val::I32(before))?;

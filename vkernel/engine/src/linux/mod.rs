@@ -51,6 +51,7 @@ struct Guest {
 struct Running {
     process: LinuxProcess,
     engine: Engine,
+    module: Module,
     names: Names,
     /// Only of modules with shared memory.
     pre: Option<InstancePre<Guest>>,
@@ -213,6 +214,7 @@ impl LinuxMachines {
         let running = Arc::new(Running {
             process,
             engine: engine.clone(),
+            module: loaded.module.clone(),
             names: loaded.names,
             pre: shared.is_some().then_some(pre),
             next: Arc::clone(next),
@@ -281,12 +283,18 @@ fn enter(
     instance: &Instance,
     running: &Arc<Running>,
 ) -> Result<(), EngineError> {
-    let poll = polls::connect(store, instance, &running.process.image.entry)?;
+    let entry = &running.process.image.entry;
+    let poll = polls::connect(store, instance, &running.module, entry)?;
     let handlers = deliver::Handlers::of(instance, store);
     let guest = store.data_mut();
     guest.handlers = handlers;
     guest.running = Some(Arc::clone(running));
-    guest.thread.inbox.enter(poll);
+    // SAFETY: the thread is the store's, which stays where it is while its code runs: callers leave
+    // the box before they give the store up.
+    #[allow(unsafe_code)]
+    unsafe {
+        guest.thread.inbox.enter(poll)
+    };
     Ok(())
 }
 

@@ -143,12 +143,12 @@ extern "C" fn on_fault(
         ),
     ];
     // SAFETY: the kernel passes a ucontext_t and a siginfo_t that are this handler's own.
-    let (registers, code, address) = unsafe {
-        let ucontext = &mut *context.cast::<libc::ucontext_t>();
+    let (ucontext, code, address) = unsafe {
         let address = (*info).si_addr() as usize;
-        (&mut ucontext.uc_mcontext.gregs, (*info).si_code, address)
+        let ucontext = &mut *context.cast::<libc::ucontext_t>();
+        (ucontext, (*info).si_code, address)
     };
-    let at = &mut registers[libc::REG_RIP as usize];
+    let at = &mut ucontext.uc_mcontext.gregs[libc::REG_RIP as usize];
     for (begin, end) in stretches {
         if (begin as i64..end as i64).contains(at) {
             *at = end as i64;
@@ -158,6 +158,10 @@ extern "C" fn on_fault(
     if code <= 0 {
         // Sent by a process, not a fault.
         super::signals::on_signal(signal, info, context);
+        return;
+    }
+    // SAFETY: the kernel's own context.
+    if signal == libc::SIGSEGV && unsafe { super::signals::at_poll(address, ucontext) } {
         return;
     }
     let base = SHARED.load(Ordering::Relaxed);

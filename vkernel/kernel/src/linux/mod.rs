@@ -26,6 +26,7 @@ mod host;
 mod network;
 mod page;
 mod paths;
+pub mod polls;
 mod population;
 mod process;
 mod proofs;

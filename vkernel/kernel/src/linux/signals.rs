@@ -3,7 +3,7 @@
 //! The host kernel decides which thread gets a signal and when, by masks and actions that are the
 //! guest's own. The host handler only puts the signal into the thread's box and blocks all others
 //! until the guest's handler has been called: at the return of the system call that it
-//! interrupted, or, in a computation, at the next poll of the compiled code.
+//! interrupted, or, in a computation, at the next poll of the compiled code ([`super::polls`]).
 //!
 //! Invariants: the host handler is async-signal-safe and touches nothing but its thread's
 //! [`Inbox`]; a signal that the host delivered is not lost: a second one comes in before the box was
@@ -12,10 +12,11 @@
 
 use std::{
     cell::{Cell, UnsafeCell},
-    io, mem,
-    ptr::{self, NonNull},
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering},
+    io, mem, ptr,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
+
+use super::polls::Poll;
 
 /// Signals that the engine needs for faults of compiled code; never blocked, and their host action
 /// is never the guest's.
@@ -82,13 +83,13 @@ pub struct Caught {
 pub struct Inbox {
     count: AtomicU32,
     slots: UnsafeCell<[Caught; SLOTS]>,
-    /// What the thread's computations look at, and come here if it is not zero; null before they
-    /// begin.
-    poll: AtomicPtr<AtomicU32>,
+    /// What the thread's computations look at; none before they begin.
+    poll: UnsafeCell<Option<Poll>>,
 }
 
 // SAFETY: `slots` is written by the owning thread's signal handler and read by that thread with
-// all signals blocked; the rest is atomic.
+// all signals blocked; `poll` is written by that thread before its handlers look at it; the rest is
+// atomic.
 unsafe impl Sync for Inbox {}
 // SAFETY: as above.
 unsafe impl Send for Inbox {}
@@ -108,24 +109,40 @@ impl Default for Inbox {
         Inbox {
             count: AtomicU32::new(0),
             slots: UnsafeCell::new([EMPTY; SLOTS]),
-            poll: AtomicPtr::default(),
+            poll: UnsafeCell::new(None),
         }
     }
 }
 
 impl Inbox {
-    /// Makes this the calling thread's box, and `poll` what its computations look at. The caller
-    /// keeps both alive until [`Inbox::leave`].
-    pub fn enter(&self, poll: NonNull<AtomicU32>) {
-        self.poll.store(poll.as_ptr(), Ordering::Relaxed);
+    /// Makes this the calling thread's box, and `poll` what its computations look at.
+    ///
+    /// # Safety
+    ///
+    /// This is called once, and the box stays where it is until [`Inbox::leave`].
+    pub unsafe fn enter(&self, poll: Poll) {
+        // SAFETY: nothing looks at it before the next line.
+        unsafe { *self.poll.get() = Some(poll) };
         CURRENT.set(self);
     }
 
-    /// Makes the thread's computation look here at its next poll, or not.
-    pub fn call_at_poll(&self, call: bool) {
-        // SAFETY: null, or what `enter` got: alive, and only ever used as an atomic.
-        if let Some(poll) = unsafe { self.poll.load(Ordering::Relaxed).as_ref() } {
-            poll.store(call.into(), Ordering::Relaxed);
+    /// What the owning thread's computations look at.
+    fn poll(&self) -> Option<&Poll> {
+        // SAFETY: written before this box became the thread's, and never again.
+        unsafe { (*self.poll.get()).as_ref() }
+    }
+
+    /// Makes the thread's computation look here at its next poll.
+    pub fn call_at_poll(&self) {
+        if let Some(poll) = self.poll() {
+            poll.close();
+        }
+    }
+
+    /// Makes it look no more. Who calls this looks himself, afterwards.
+    pub fn pass_polls(&self) {
+        if let Some(poll) = self.poll() {
+            poll.open();
         }
     }
 
@@ -183,13 +200,13 @@ impl Inbox {
         } else {
             self.count.fetch_sub(1, Ordering::Relaxed);
         }
-        self.call_at_poll(true);
+        self.call_at_poll();
     }
 
     /// Makes the thread look for what it has to do, which is to leave.
     pub(super) fn tell_to_leave(&self) {
         self.count.fetch_or(LEAVE, Ordering::Relaxed);
-        self.call_at_poll(true);
+        self.call_at_poll();
     }
 }
 
@@ -223,6 +240,20 @@ pub(super) extern "C" fn on_signal(
         // Nothing more until this one was handled.
         set_words(&mut context.uc_sigmask, !SYNCHRONOUS);
         (*inbox).put(caught);
+    }
+}
+
+/// Sees to a fault at `address`, in its handler: whether it was a poll of the calling thread's.
+///
+/// # Safety
+///
+/// `context` is what the kernel gave the handler.
+pub(super) unsafe fn at_poll(address: usize, context: &mut libc::ucontext_t) -> bool {
+    // SAFETY: the box is there while it is the thread's; its poll is what the thread's computations
+    // look at.
+    unsafe {
+        let poll = CURRENT.get().as_ref().and_then(Inbox::poll);
+        poll.is_some_and(|poll| poll.fault(address, context))
     }
 }
 
@@ -371,7 +402,7 @@ pub(super) fn mask() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{ptr::NonNull, sync::Arc};
 
     use super::*;
 
@@ -381,7 +412,8 @@ mod tests {
         let own = Arc::clone(&poll);
         std::thread::spawn(move || {
             let inbox = Inbox::default();
-            inbox.enter(NonNull::from(own.as_ref()));
+            // SAFETY: the word and the box are there until the end of this function.
+            unsafe { inbox.enter(Poll::new(NonNull::from(own.as_ref()), None)) };
             for signal in [libc::SIGUSR1, libc::SIGUSR2] {
                 set_action(signal, HostAction::Catch(0)).unwrap();
             }

@@ -1,0 +1,239 @@
+//! Polls: how a signal gets hold of a thread that computes.
+//!
+//! Compiled code has polls in its loops (the engine puts them there), of two kinds. Some load a
+//! *word* and call the engine if it is not zero. Others, of which there are more, load a byte of a
+//! *page* and do nothing with it: a signal's host handler makes that page inaccessible, and the next
+//! poll faults. The handler of that fault makes it look as if the code had called a function of its
+//! own module, the *stop*, at that very instruction. The stack then, from higher addresses to lower:
+//!
+//! ```text
+//! the interrupted function's frame
+//! its registers                        [`Kept`]
+//! the address of the poll              where the stop would return to
+//! the interrupted frame pointer        what the stop's frame pointer points to
+//! the stop's frame
+//! ```
+//!
+//! The stop calls the engine, which opens the page and calls the guest's handlers. Then it loads a
+//! byte of the page behind, which is never accessible: the handler of that fault puts the registers
+//! back, and the poll is made again. Who walks the stack, frame pointer by frame pointer, sees a call
+//! like any other; a handler that jumps out leaves these frames behind as it does the rest.
+//!
+//! Invariants: what is kept lies where the guest cannot write; polls on a page are only where frames
+//! are complete and no register has what a garbage collector would have to find (the engine sees to
+//! both: `engine/polls`).
+#![allow(unsafe_code)]
+
+use std::{
+    mem::offset_of,
+    ptr::{self, NonNull},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+};
+
+use super::{host, space::PAGE};
+
+/// What the computations of one thread look at.
+pub struct Poll {
+    word: NonNull<AtomicU32>,
+    page: Option<Page>,
+}
+
+/// A page that polls load from, and what happens where one of them faults.
+pub struct Page {
+    /// The page, and one behind it that is never accessible.
+    at: NonNull<u8>,
+    /// Whether the page may be inaccessible.
+    closed: AtomicBool,
+    /// The stop's code.
+    stop: usize,
+    /// Its first two arguments: the context of the module's instance, twice.
+    context: usize,
+}
+
+/// Registers of interrupted code.
+#[repr(C, align(16))]
+struct Kept {
+    general: [i64; GENERAL],
+    /// Says that this is one.
+    mark: u64,
+    vectors: [u8; VECTORS],
+}
+
+/// Registers in `gregs` of a `ucontext_t` (`NGREG`).
+const GENERAL: usize = 23;
+
+/// The part of the registers in `fpregs` that FXSAVE writes, without what is the kernel's own use
+/// (Intel SDM 1, 10.5.1; Linux, `asm/sigcontext.h`): vector registers of 128 bits and their control.
+const VECTORS: usize = 464;
+
+/// Offset in `fpregs` of FP_XSTATE_MAGIC1, if more follows what FXSAVE writes.
+const EXTENDED: (usize, u32) = (464, 0x4650_5853);
+
+/// Offset in `fpregs` of the bits that say which registers are not as they were at the beginning,
+/// and those of x87 and of the vectors.
+const STATES: (usize, u64) = (512, 0b11);
+
+const MARK: u64 = u64::from_le_bytes(*b"vkpolled");
+
+/// Registers that the call of the stop leaves as they are but for itself.
+const _: () = assert!(size_of::<Kept>().is_multiple_of(16) && offset_of!(Kept, general) == 0);
+
+impl Page {
+    /// Polls load the byte at `at`; after `at` come two pages of memory, the first readable, the
+    /// second not accessible.
+    ///
+    /// # Safety
+    ///
+    /// Both pages stay as long as the [`super::signals::Inbox`] that this goes into is a thread's.
+    /// Only compiled code loads the first bytes of the two, and only for polls and at the end of the
+    /// stop. `stop` is the code of a compiled function without parameters that takes `context` in
+    /// `rdi` and `rsi`, has a frame pointer, and is what the module's documentation says.
+    pub unsafe fn new(at: NonNull<u8>, stop: usize, context: usize) -> Page {
+        Page {
+            at,
+            closed: AtomicBool::new(false),
+            stop,
+            context,
+        }
+    }
+
+    fn protect(&self, protection: i32) {
+        let args = [self.at.as_ptr() as u64, PAGE, protection as u64, 0, 0, 0];
+        // SAFETY: the page is polls' alone (`new`). It fails only if the kernel has no memory to
+        // split a mapping: then the signal waits for the next system call.
+        unsafe { host::call(libc::SYS_mprotect, &args) };
+    }
+
+    /// Makes polls fault.
+    fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.protect(libc::PROT_NONE);
+    }
+
+    /// Makes them go on. Who calls this looks for signals afterwards: one that comes meanwhile may
+    /// have closed the page before it is opened here.
+    fn open(&self) {
+        if self.closed.swap(false, Ordering::Relaxed) {
+            self.protect(libc::PROT_READ);
+        }
+    }
+}
+
+impl Poll {
+    /// Polls look at `word`, and those that do not at `page`.
+    ///
+    /// # Safety
+    ///
+    /// The word stays as long as the [`super::signals::Inbox`] that this goes into is a thread's.
+    pub unsafe fn new(word: NonNull<AtomicU32>, page: Option<Page>) -> Poll {
+        Poll { word, page }
+    }
+
+    /// Makes polls call the engine.
+    pub(super) fn close(&self) {
+        // SAFETY: it is there (`new`), and only ever used as an atomic.
+        unsafe { self.word.as_ref() }.store(1, Ordering::Relaxed);
+        if let Some(page) = &self.page {
+            page.close();
+        }
+    }
+
+    /// Makes them go on. Who calls this looks for signals afterwards.
+    pub(super) fn open(&self) {
+        // SAFETY: as in `close`.
+        unsafe { self.word.as_ref() }.store(0, Ordering::Relaxed);
+        if let Some(page) = &self.page {
+            page.open();
+        }
+    }
+
+    /// Sees to a fault at `address`, in the handler of the signal; whether it was a poll's.
+    ///
+    /// # Safety
+    ///
+    /// `context` is what the kernel gave the handler, and the interrupted thread's computations look
+    /// at this.
+    pub(super) unsafe fn fault(&self, address: usize, context: &mut libc::ucontext_t) -> bool {
+        let Some(page) = &self.page else {
+            return false;
+        };
+        let first = page.at.as_ptr() as usize;
+        // SAFETY: only polls load the first byte of the one page, and only the stop that of the
+        // other (`Page::new`).
+        unsafe {
+            if address == first {
+                call(context, page)
+            } else if address == first + PAGE as usize {
+                come_back(context)
+            } else {
+                false
+            }
+        }
+    }
+}
+
+fn register(context: &mut libc::ucontext_t, which: i32) -> &mut i64 {
+    &mut context.uc_mcontext.gregs[which as usize]
+}
+
+/// Makes the interrupted code call the stop.
+///
+/// # Safety
+///
+/// It is at a poll: its stack pointer is where its frame ends, and there is room below.
+unsafe fn call(context: &mut libc::ucontext_t, page: &Page) -> bool {
+    let vectors = context.uc_mcontext.fpregs.cast::<u8>();
+    if vectors.is_null() {
+        return false;
+    }
+    let mut kept = Kept {
+        general: context.uc_mcontext.gregs,
+        mark: MARK,
+        vectors: [0; VECTORS],
+    };
+    // SAFETY: the kernel has written at least FXSAVE's 512 bytes there.
+    unsafe { ptr::copy_nonoverlapping(vectors, kept.vectors.as_mut_ptr(), VECTORS) };
+    let stack = *register(context, libc::REG_RSP) as usize;
+    // A multiple of 16, as compiled code keeps it where it calls.
+    let at = (stack - size_of::<Kept>()) & !15;
+    let returns_to = at - size_of::<i64>();
+    // SAFETY: below what is in use of a stack whose last MiB no compiled code uses (the engine's
+    // `HOST_STACK`); `at` is aligned.
+    unsafe {
+        ptr::write(at as *mut Kept, kept);
+        ptr::write(returns_to as *mut i64, *register(context, libc::REG_RIP));
+    }
+    *register(context, libc::REG_RSP) = returns_to as i64;
+    *register(context, libc::REG_RIP) = page.stop as i64;
+    *register(context, libc::REG_RDI) = page.context as i64;
+    *register(context, libc::REG_RSI) = page.context as i64;
+    true
+}
+
+/// Puts the registers back that [`call`] kept.
+///
+/// # Safety
+///
+/// The interrupted code is the stop's, at its end.
+unsafe fn come_back(context: &mut libc::ucontext_t) -> bool {
+    // Above the frame pointer that the stop has pushed, and the address that it was to return to.
+    let at = *register(context, libc::REG_RBP) as usize + 2 * size_of::<i64>();
+    let vectors = context.uc_mcontext.fpregs.cast::<u8>();
+    // SAFETY: `call` has written it there, and frames below do not reach it.
+    let kept = unsafe { &*(at as *const Kept) };
+    if kept.mark != MARK || vectors.is_null() {
+        return false;
+    }
+    context.uc_mcontext.gregs = kept.general;
+    // SAFETY: FXSAVE's 512 bytes are there, and more where the kernel says so.
+    unsafe {
+        ptr::copy_nonoverlapping(kept.vectors.as_ptr(), vectors, VECTORS);
+        let (offset, magic) = EXTENDED;
+        if ptr::read_unaligned(vectors.add(offset).cast::<u32>()) == magic {
+            let (offset, bits) = STATES;
+            let states = vectors.add(offset).cast::<u64>();
+            ptr::write_unaligned(states, ptr::read_unaligned(states) | bits);
+        }
+    }
+    true
+}
