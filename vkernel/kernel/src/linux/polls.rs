@@ -19,9 +19,10 @@
 //! back, and the poll is made again. Who walks the stack, frame pointer by frame pointer, sees a call
 //! like any other; a handler that jumps out leaves these frames behind as it does the rest.
 //!
-//! Invariants: what is kept lies where the guest cannot write; polls on a page are only where frames
-//! are complete and no register has what a garbage collector would have to find (the engine sees to
-//! both: `engine/polls`).
+//! Invariants: what is kept lies where the guest cannot write; handlers of signals run on stacks of
+//! their own, for below the interrupted frame the handler writes; polls on a page are only where
+//! frames are complete and no register has what a garbage collector would have to find (the engine
+//! sees to all this: `engine/polls`, `engine/alternate_stack`).
 #![allow(unsafe_code)]
 
 use std::{
@@ -236,4 +237,161 @@ unsafe fn come_back(context: &mut libc::ucontext_t) -> bool {
         }
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{arch::global_asm, cell::Cell, mem::MaybeUninit};
+
+    use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
+
+    use super::{super::signals::Inbox, *};
+
+    // What compiled code does, with all registers in use. vkernel_test_poll(page, out): fills the registers,
+    // polls, and writes them to `out`. vkernel_test_stop: what the engine puts into a module, but it spoils
+    // all registers.
+    global_asm!(
+        ".pushsection .text.vkernel_test_poll,\"ax\",@progbits",
+        ".globl vkernel_test_poll",
+        "vkernel_test_poll:",
+        "push rbp",
+        "mov rbp, rsp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "push rsi",
+        "mov rax, rdi",
+        ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
+        "mov ecx, 100 + \\n",
+        "movq xmm\\n, rcx",
+        "pshufd xmm\\n, xmm\\n, 0x44",
+        ".endr",
+        "mov ebx, 1",
+        "mov ecx, 2",
+        "mov edx, 3",
+        "mov esi, 4",
+        "mov edi, 5",
+        ".irp n,8,9,10,11,12,13,14,15",
+        "mov r\\n, \\n",
+        ".endr",
+        "cmp ecx, 3", // The carry is set.
+        "mov al, byte ptr [rax]",
+        "mov rax, [rsp]",
+        "mov [rax + 256], rbx",
+        "mov [rax + 264], rcx",
+        "mov [rax + 272], rdx",
+        "mov [rax + 280], rsi",
+        "mov [rax + 288], rdi",
+        ".irp n,8,9,10,11,12,13,14,15",
+        "mov [rax + 232 + 8 * \\n], r\\n",
+        ".endr",
+        "setc byte ptr [rax + 360]",
+        ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
+        "movdqu [rax + 16 * \\n], xmm\\n",
+        ".endr",
+        "pop rsi",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+        ".globl vkernel_test_stop",
+        "vkernel_test_stop:",
+        "push rbp",
+        "mov rbp, rsp",
+        "push rdi",
+        "push rsi",
+        "call {stopped}",
+        ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
+        "pcmpeqd xmm\\n, xmm\\n",
+        ".endr",
+        ".irp n,8,9,10,11,12,13,14,15",
+        "mov r\\n, -1",
+        ".endr",
+        "mov rbx, -1",
+        "mov rcx, -1",
+        "mov rdx, -1",
+        "mov rdi, -1",
+        "mov rsi, -1",
+        "mov al, byte ptr [rax]",
+        "ud2",
+        ".popsection",
+        stopped = sym stopped,
+    );
+
+    unsafe extern "C" {
+        fn vkernel_test_poll(page: *const u8, out: *mut [u64; 46]);
+        fn vkernel_test_stop();
+    }
+
+    thread_local! {
+        static HERE: Cell<(*const Inbox, usize, u32)> = const { Cell::new((ptr::null(), 0, 0)) };
+    }
+
+    /// Opens the page, counts, and gives the address of the page that is never accessible. Called
+    /// with a stack as the calling convention wants it: it stores a vector there.
+    extern "C" fn stopped(context: usize, same: usize) -> usize {
+        let aligned = MaybeUninit::<Kept>::uninit();
+        assert_eq!(std::hint::black_box(&raw const aligned) as usize % 16, 0);
+        let (inbox, page, count) = HERE.get();
+        HERE.set((inbox, page, count + 1));
+        assert_eq!((context, same), (7, 7));
+        // SAFETY: the test's, which waits for this.
+        unsafe { (*inbox).pass_polls() };
+        page + PAGE as usize
+    }
+
+    #[test]
+    fn a_poll_that_faults_is_a_call_that_leaves_all_registers() {
+        std::thread::spawn(|| {
+            super::super::install_fault_handlers().unwrap();
+            let (inbox, mut word) = (Inbox::default(), AtomicU32::new(0));
+            // SAFETY: a stack for handlers, two pages of the test's own, and what polls look at: all
+            // stay until the thread ends. The functions are written for each other.
+            unsafe {
+                let (private, all) = (MapFlags::PRIVATE, ProtFlags::READ | ProtFlags::WRITE);
+                let stack = libc::stack_t {
+                    ss_sp: mmap_anonymous(ptr::null_mut(), 1 << 18, all, private).unwrap(),
+                    ss_flags: 0,
+                    ss_size: 1 << 18,
+                };
+                assert_eq!(libc::sigaltstack(&raw const stack, ptr::null_mut()), 0);
+                let none = ProtFlags::empty();
+                let at = mmap_anonymous(ptr::null_mut(), 8192, none, private).unwrap();
+                mprotect(at, 4096, MprotectFlags::READ).unwrap();
+                let at = NonNull::new(at.cast::<u8>()).unwrap();
+                let page = Page::new(at, vkernel_test_stop as *const () as usize, 7);
+                inbox.enter(Poll::new(NonNull::from(&mut word), Some(page)));
+                HERE.set((&raw const inbox, at.as_ptr() as usize, 0));
+                for (closed, stops) in [(false, 0), (true, 1), (false, 1), (true, 2)] {
+                    if closed {
+                        inbox.call_at_poll();
+                    }
+                    let mut out = [0; 46];
+                    vkernel_test_poll(at.as_ptr(), &raw mut out);
+                    let mut expected = [0; 46];
+                    for n in 0..16 {
+                        expected[2 * n] = 100 + n as u64;
+                        expected[2 * n + 1] = 100 + n as u64;
+                    }
+                    for (to, value) in expected[32..].iter_mut().zip([1, 2, 3, 4, 5]) {
+                        *to = value;
+                    }
+                    for n in 8..16 {
+                        expected[29 + n] = n as u64;
+                    }
+                    expected[45] = 1;
+                    assert_eq!(out, expected);
+                    assert_eq!(HERE.get().2, stops);
+                }
+            }
+            Inbox::leave();
+        })
+        .join()
+        .unwrap();
+    }
 }
