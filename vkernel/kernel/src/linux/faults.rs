@@ -108,8 +108,9 @@ pub fn install() -> io::Result<()> {
         action.sa_sigaction = handler as libc::sighandler_t;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
         // One at a time: processes may send them faster than they are handled, and the stack of
-        // handlers is small. A fault in the handler itself ends the process.
-        set_words(&mut action.sa_mask, SYNCHRONOUS);
+        // handlers is small. No other signal either: what closes the mask until it was handled must
+        // not be undone when this handler returns. A fault in the handler itself ends the process.
+        set_words(&mut action.sa_mask, u64::MAX);
         // SAFETY: the handler has the signature that SA_SIGINFO demands and is
         // async-signal-safe.
         if unsafe { libc::sigaction(signal, &raw const action, &raw mut old) } != 0 {
@@ -148,17 +149,17 @@ extern "C" fn on_fault(
         let ucontext = &mut *context.cast::<libc::ucontext_t>();
         (ucontext, (*info).si_code, address)
     };
+    if code <= 0 {
+        // Sent by a process, not a fault, wherever it found the thread.
+        super::signals::on_signal(signal, info, context);
+        return;
+    }
     let at = &mut ucontext.uc_mcontext.gregs[libc::REG_RIP as usize];
     for (begin, end) in stretches {
         if (begin as i64..end as i64).contains(at) {
             *at = end as i64;
             return;
         }
-    }
-    if code <= 0 {
-        // Sent by a process, not a fault.
-        super::signals::on_signal(signal, info, context);
-        return;
     }
     // SAFETY: the kernel's own context.
     if signal == libc::SIGSEGV && unsafe { super::signals::at_poll(address, ucontext) } {
@@ -196,11 +197,45 @@ extern "C" fn on_fault(
 
 #[cfg(test)]
 mod tests {
-    use std::ptr;
+    use std::{
+        ptr,
+        time::{Duration, Instant},
+    };
 
     use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
 
     use super::*;
+
+    #[test]
+    fn a_signal_that_is_sent_ends_no_copy() {
+        install().unwrap();
+        let done = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            let (tell, told) = std::sync::mpsc::channel();
+            let copies = scope.spawn(|| {
+                let tell = tell;
+                // SAFETY: no preconditions.
+                tell.send(unsafe { libc::gettid() }).unwrap();
+                let (from, mut to) = (vec![1_u8; 1 << 16], vec![0_u8; 1 << 16]);
+                let mut short = 0;
+                while done.load(Ordering::Relaxed) == 0 {
+                    // SAFETY: two buffers of this length.
+                    let whole = unsafe { copy(to.as_mut_ptr(), from.as_ptr(), to.len()) };
+                    short += usize::from(!whole);
+                }
+                short
+            });
+            let thread = told.recv().unwrap();
+            let end = Instant::now() + Duration::from_millis(100);
+            while Instant::now() < end {
+                // SAFETY: a thread of this process, which waits for `done`.
+                unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, libc::SIGSEGV) };
+                std::thread::yield_now();
+            }
+            done.store(1, Ordering::Relaxed);
+            assert_eq!(copies.join().unwrap(), 0);
+        });
+    }
 
     #[test]
     fn a_fault_ends_the_copy_and_not_the_process() {
