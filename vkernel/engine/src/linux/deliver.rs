@@ -27,7 +27,19 @@ impl Handlers {
 /// Calls the handlers of all signals in the thread's box. Whether a call that they interrupted may
 /// be begun again. An error if the thread is to leave instead.
 pub(super) fn all(store: &mut StoreContextMut<'_, Guest>) -> wasmtime::Result<bool> {
-    store.data().thread.inbox.pass_polls();
+    let inbox = &store.data().thread.inbox;
+    inbox.will_look(true);
+    inbox.pass_polls();
+    let result = each(store);
+    let guest = store.data();
+    guest.thread.inbox.will_look(false);
+    if guest.thread.inbox.has_caught() || guest.running()?.process.leave().is_some() {
+        guest.thread.inbox.call_at_poll();
+    }
+    result
+}
+
+fn each(store: &mut StoreContextMut<'_, Guest>) -> wasmtime::Result<bool> {
     let mut restart = true;
     loop {
         let next = {
@@ -88,12 +100,17 @@ fn one(store: &mut StoreContextMut<'_, Guest>, delivery: &Delivery) -> wasmtime:
     stack_pointer.set(store.as_context_mut(), Val::I32(context.cast_signed()))?;
     // A handler that leaves by longjmp or an exception does not come back here; the mask is then
     // what it makes of it, as natively.
+    store.data().thread.inbox.will_look(false);
+    if store.data().thread.inbox.has_caught() {
+        store.data().thread.inbox.call_at_poll();
+    }
     let left = function.call(store.as_context_mut(), &arguments, &mut results);
     if left.is_err() {
         // Others may wait behind this one.
         store.data().thread.inbox.call_at_poll();
     }
     left?;
+    store.data().thread.inbox.will_look(true);
     stack_pointer.set(store.as_context_mut(), Val::I32(before))?;
     let mask = match delivery.with_info {
         true => frame_mask(memory, context).map_err(wasmtime::Error::new)?,

@@ -84,6 +84,7 @@ fn run(
             process: &running.process,
             thread: &guest.thread,
         };
+        guest.thread.inbox.will_look(true);
         let answered = match row {
             Some(row) => row.run(&cx, args),
             None => {
@@ -91,6 +92,7 @@ fn run(
                 Err(Stop::Errno(Errno::NOSYS))
             }
         };
+        guest.thread.inbox.will_look(false);
         let mail = guest.thread.has_signals();
         let value = match answered {
             Ok(value) => value,

@@ -13,7 +13,7 @@
 use std::{
     cell::{Cell, UnsafeCell},
     io, mem, ptr,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering, compiler_fence},
 };
 
 use super::polls::Poll;
@@ -83,6 +83,8 @@ pub struct Caught {
 pub struct Inbox {
     count: AtomicU32,
     slots: UnsafeCell<[Caught; SLOTS]>,
+    /// Whether the thread looks into the box before it computes again.
+    will_look: AtomicBool,
     /// What the thread's computations look at; none before they begin.
     poll: UnsafeCell<Option<Poll>>,
 }
@@ -109,6 +111,7 @@ impl Default for Inbox {
         Inbox {
             count: AtomicU32::new(0),
             slots: UnsafeCell::new([EMPTY; SLOTS]),
+            will_look: AtomicBool::new(false),
             poll: UnsafeCell::new(None),
         }
     }
@@ -139,6 +142,14 @@ impl Inbox {
         }
     }
 
+    /// Says whether the thread is sure to look here before it computes again: then a signal need not
+    /// make its computation do so. Who takes it back looks afterwards.
+    pub fn will_look(&self, will: bool) {
+        self.will_look.store(will, Ordering::Relaxed);
+        // The handler runs on the same thread: only the compiler could change the order.
+        compiler_fence(Ordering::SeqCst);
+    }
+
     /// Makes it look no more. Who calls this looks himself, afterwards.
     pub fn pass_polls(&self) {
         if let Some(poll) = self.poll() {
@@ -159,6 +170,11 @@ impl Inbox {
     /// Whether there is something in the box.
     pub fn has_mail(&self) -> bool {
         self.count.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether there is a signal in it.
+    pub fn has_caught(&self) -> bool {
+        self.count.load(Ordering::Relaxed) & !LEAVE != 0
     }
 
     /// Empties the box; called with all signals blocked, by the owning thread. Those of
@@ -200,13 +216,20 @@ impl Inbox {
         } else {
             self.count.fetch_sub(1, Ordering::Relaxed);
         }
-        self.call_at_poll();
+        self.came();
+    }
+
+    /// Something has come into the box.
+    fn came(&self) {
+        if !self.will_look.load(Ordering::Relaxed) {
+            self.call_at_poll();
+        }
     }
 
     /// Makes the thread look for what it has to do, which is to leave.
     pub(super) fn tell_to_leave(&self) {
         self.count.fetch_or(LEAVE, Ordering::Relaxed);
-        self.call_at_poll();
+        self.came();
     }
 }
 
