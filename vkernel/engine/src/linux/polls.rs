@@ -11,7 +11,9 @@
 
 use std::{cell::UnsafeCell, ffi::c_void, ptr, ptr::NonNull, sync::atomic::AtomicU32};
 
-use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
+use rustix::mm::{
+    Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap_anonymous, mprotect, munmap,
+};
 use vkernel_kernel::linux::polls::{Page, Poll};
 use wasmtime::{
     AsContextMut, Caller, Func, Instance, LinearMemory, MemoryType, Module, Store, Val,
@@ -100,6 +102,9 @@ impl Pages {
             let at = mmap_anonymous(ptr::null_mut(), PAGE_SIZE, none, private)?;
             let pages = Pages(NonNull::new(at).ok_or(rustix::io::Errno::NOMEM)?);
             mprotect(at, NEVER, MprotectFlags::READ)?;
+            // The kernel joins mappings that are alike. This keeps the page one of its own, so that
+            // no change of its protection can fail for want of another.
+            madvise(at, NEVER, Advice::LinuxDontDump)?;
             Ok(pages)
         }
     }
@@ -201,4 +206,26 @@ fn page(
     };
     // SAFETY: the memory is `Pages`; the stop is the function that `crate::polls` has made for this.
     Some(unsafe { Page::new(at, stop.wasm_call, stop.context as usize) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kernel would join it with what it is next to, and might not be able to take it apart.
+    #[test]
+    fn the_page_is_a_mapping_of_its_own_also_when_it_is_closed() {
+        let pages = [Pages::map().unwrap(), Pages::map().unwrap()];
+        for pages in &pages {
+            let at = pages.0.as_ptr();
+            // SAFETY: a page of the test's own.
+            unsafe { mprotect(at, NEVER, MprotectFlags::empty()).unwrap() };
+        }
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        for pages in &pages {
+            let at = pages.0.as_ptr() as usize;
+            let line = format!("{at:x}-{:x} ---p", at + NEVER);
+            assert!(maps.lines().any(|found| found.starts_with(&line)), "{maps}");
+        }
+    }
 }

@@ -85,7 +85,8 @@ impl Page {
     ///
     /// # Safety
     ///
-    /// Both pages stay as long as the [`super::signals::Inbox`] that this goes into is a thread's.
+    /// Both pages stay as long as the [`super::signals::Inbox`] that this goes into is a thread's, and
+    /// the first one is a mapping of its own whatever its protection.
     /// Only compiled code loads the first bytes of the two, and only for polls and at the end of the
     /// stop. `stop` is the code of a compiled function without parameters that takes `context` in
     /// `rdi` and `rsi`, has a frame pointer, and is what the module's documentation says.
@@ -100,8 +101,7 @@ impl Page {
 
     fn protect(&self, protection: i32) {
         let args = [self.at.as_ptr() as u64, PAGE, protection as u64, 0, 0, 0];
-        // SAFETY: the page is polls' alone (`new`). It fails only if the kernel has no memory to
-        // split a mapping: then the signal waits for the next system call.
+        // SAFETY: the page is polls' alone (`new`). It cannot fail: no mapping is split.
         unsafe { host::call(libc::SYS_mprotect, &args) };
     }
 
