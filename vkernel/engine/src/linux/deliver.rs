@@ -28,17 +28,20 @@ impl Handlers {
 /// be begun again. An error if the thread is to leave instead.
 pub(super) fn all(store: &mut StoreContextMut<'_, Guest>) -> wasmtime::Result<bool> {
     let inbox = &store.data().thread.inbox;
+    // What comes while this looks need not change what polls look at, which costs two system calls.
     inbox.will_look(true);
     inbox.pass_polls();
     let result = each(store);
     let guest = store.data();
     guest.thread.inbox.will_look(false);
+    // It came between the last look and this.
     if guest.thread.inbox.has_caught() || guest.running()?.process.leave().is_some() {
         guest.thread.inbox.call_at_poll();
     }
     result
 }
 
+/// Calls one handler after the other, as [`all`].
 fn each(store: &mut StoreContextMut<'_, Guest>) -> wasmtime::Result<bool> {
     let mut restart = true;
     loop {
@@ -100,6 +103,7 @@ fn one(store: &mut StoreContextMut<'_, Guest>, delivery: &Delivery) -> wasmtime:
     stack_pointer.set(store.as_context_mut(), Val::I32(context.cast_signed()))?;
     // A handler that leaves by longjmp or an exception does not come back here; the mask is then
     // what it makes of it, as natively.
+    // The handler computes.
     store.data().thread.inbox.will_look(false);
     if store.data().thread.inbox.has_caught() {
         store.data().thread.inbox.call_at_poll();
