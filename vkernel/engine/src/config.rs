@@ -73,9 +73,9 @@ fn proposals(config: &mut Config, flavour: Flavour) {
     config.wasm_exceptions(linux);
     config.wasm_threads(linux);
     config.shared_memory(linux);
-    // Polls are branches that are hardly ever taken, and say so.
+    // Polls that call are branches that are hardly ever taken, and say so.
     config.wasm_branch_hinting(linux);
-    // The word that they look at is a memory of its own.
+    // The word and the page that polls look at are memories of their own.
     config.wasm_custom_page_sizes(linux);
     if linux {
         // Exceptions are the only objects there are. They must be given back: a shell throws one

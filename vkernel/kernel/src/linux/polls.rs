@@ -26,7 +26,6 @@
 #![allow(unsafe_code)]
 
 use std::{
-    mem::offset_of,
     ptr::{self, NonNull},
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
@@ -76,20 +75,17 @@ const STATES: (usize, u64) = (512, 0b11);
 
 const MARK: u64 = u64::from_le_bytes(*b"vkpolled");
 
-/// Registers that the call of the stop leaves as they are but for itself.
-const _: () = assert!(size_of::<Kept>().is_multiple_of(16) && offset_of!(Kept, general) == 0);
-
 impl Page {
-    /// Polls load the byte at `at`; after `at` come two pages of memory, the first readable, the
-    /// second not accessible.
+    /// At `at` are two pages: the one that polls load from, which is readable, and one that is never
+    /// accessible.
     ///
     /// # Safety
     ///
     /// Both pages stay as long as the [`super::signals::Inbox`] that this goes into is a thread's, and
-    /// the first one is a mapping of its own whatever its protection.
-    /// Only compiled code loads the first bytes of the two, and only for polls and at the end of the
-    /// stop. `stop` is the code of a compiled function without parameters that takes `context` in
-    /// `rdi` and `rsi`, has a frame pointer, and is what the module's documentation says.
+    /// the first one is a mapping of its own whatever its protection. Only compiled code loads the
+    /// first bytes of the two: polls, and the stop at its end. `stop` is the code of a compiled
+    /// function without parameters that takes `context` in `rdi` and `rsi`, has a frame pointer, and
+    /// does what is said above.
     pub unsafe fn new(at: NonNull<u8>, stop: usize, context: usize) -> Page {
         Page {
             at,

@@ -6,8 +6,9 @@
 //! interrupted, or, in a computation, at the next poll of the compiled code ([`super::polls`]).
 //!
 //! Invariants: the host handler is async-signal-safe and touches nothing but its thread's
-//! [`Inbox`]; a signal that the host delivered is not lost: a second one comes in before the box was
-//! emptied only if it was on its way while the mask was being opened, and there is room for more.
+//! [`Inbox`] and what that thread's polls look at; a signal that the host delivered is not lost: a
+//! second one comes in before the box was emptied only if it was on its way while the mask was being
+//! opened, and there is room for more.
 #![allow(unsafe_code)]
 
 use std::{
