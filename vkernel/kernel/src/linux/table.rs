@@ -3,6 +3,8 @@
 //!
 //! The generated support table (`docs/syscalls.md`) and the host calls of a module come from here.
 
+use rustix::io::Errno;
+
 use super::{
     call::{Answer, Args, Cx, Stop, word},
     calls, host, paths,
@@ -177,20 +179,41 @@ impl Row {
 
     /// Makes the call; again if it failed because the guest's table of descriptors is smaller than
     /// its limit.
+    ///
+    /// Short where the host answers and succeeds, and inlined for that: an [`Answer`] that goes
+    /// through memory costs more than what it says.
+    #[inline(always)]
     pub fn run(&self, cx: &Cx<'_>, args: &Args) -> Answer {
-        match self.make(cx, args) {
-            Err(Stop::Errno(errno))
-                if self.met_the_table(cx, args, errno) && cx.process.host.more_descriptors() =>
-            {
-                self.make(cx, args)
+        match self.handler {
+            Handler::Pass(kinds) if !self.is_judged(cx) => {
+                let mut translated = [0; 6];
+                let errno = match translate(cx, kinds, args, &mut translated) {
+                    Ok(()) => match host_call(cx, self.number, self.waits, &translated) {
+                        result if !is_error(result) => return Ok(result),
+                        error => errno(error),
+                    },
+                    Err(errno) => errno,
+                };
+                self.failed(cx, args, errno)
             }
-            answer => answer,
+            _ => match self.make(cx, args) {
+                Err(Stop::Errno(errno)) => self.failed(cx, args, errno),
+                answer => answer,
+            },
+        }
+    }
+
+    /// What becomes of a call that failed.
+    #[cold]
+    fn failed(&self, cx: &Cx<'_>, args: &Args, errno: Errno) -> Answer {
+        match self.met_the_table(cx, args, errno) && cx.process.host.more_descriptors() {
+            true => self.make(cx, args),
+            false => Err(errno.into()),
         }
     }
 
     /// Whether an error may be one of a table that is too small.
-    fn met_the_table(&self, cx: &Cx<'_>, args: &Args, errno: rustix::io::Errno) -> bool {
-        use rustix::io::Errno;
+    fn met_the_table(&self, cx: &Cx<'_>, args: &Args, errno: Errno) -> bool {
         let above = |number: u64| number as i32 >= cx.process.descriptors().first_own();
         match (errno, self.number) {
             (Errno::MFILE, _) => true,
@@ -203,6 +226,7 @@ impl Row {
         }
     }
 
+    #[inline(never)]
     fn make(&self, cx: &Cx<'_>, args: &Args) -> Answer {
         match self.handler {
             Handler::Call(function) => function(cx, args),
@@ -212,10 +236,14 @@ impl Row {
                     .host
                     .audit
                     .refuse(self.name, program, self.note, "EPERM");
-                Err(rustix::io::Errno::PERM.into())
+                Err(Errno::PERM.into())
             }
             Handler::Pass(kinds) if self.is_judged(cx) => paths::pass(cx, self, kinds, args),
-            Handler::Pass(kinds) => self.pass_on(cx, &translate(cx, kinds, args)?),
+            Handler::Pass(kinds) => {
+                let mut translated = [0; 6];
+                translate(cx, kinds, args, &mut translated)?;
+                pass_on(cx, self.number, self.waits, &translated)
+            }
         }
     }
 
@@ -224,18 +252,18 @@ impl Row {
         let reach = cx.process.host.paths.reach;
         !self.paths.is_empty() && (!self.only_looks || reach == paths::Reach::Everything)
     }
-
-    /// Makes the host's call of this number with arguments that are the host's already.
-    fn pass_on(&self, cx: &Cx<'_>, args: &Args) -> Answer {
-        pass_on(cx, self.number, self.waits, args)
-    }
 }
 
-/// The arguments of a [`Handler::Pass`] as the host understands them; EBADF if one names a descriptor
-/// that the guest cannot have.
-pub(super) fn translate(cx: &Cx<'_>, kinds: &str, args: &Args) -> Result<Args, rustix::io::Errno> {
+/// Makes the arguments of a [`Handler::Pass`] what the host understands, in `translated`; EBADF if
+/// one names a descriptor that the guest cannot have.
+#[inline(always)]
+pub(super) fn translate(
+    cx: &Cx<'_>,
+    kinds: &str,
+    args: &Args,
+    translated: &mut Args,
+) -> Result<(), Errno> {
     let (memory, descriptors) = (cx.memory(), cx.process.descriptors());
-    let mut translated = [0; 6];
     for ((to, from), kind) in translated.iter_mut().zip(args).zip(kinds.bytes()) {
         *to = match kind {
             b'p' => memory.address(word(*from)),
@@ -245,25 +273,39 @@ pub(super) fn translate(cx: &Cx<'_>, kinds: &str, args: &Args) -> Result<Args, r
             _ => *from,
         };
     }
-    Ok(translated)
+    Ok(())
 }
 
-/// Makes a host call; `waits` if a pending signal must keep it from being begun.
-pub(super) fn pass_on(cx: &Cx<'_>, number: i64, waits: bool, args: &Args) -> Answer {
+/// Makes a host call; `waits` if a pending signal must keep it from being begun. The result is the
+/// host's: see [`is_error`].
+#[inline(always)]
+fn host_call(cx: &Cx<'_>, number: i64, waits: bool, args: &Args) -> i64 {
     // SAFETY: pointers lead into guest memory or to values of the caller, descriptors are the
     // guest's: rows say which argument is which.
     #[allow(unsafe_code)]
-    let result = unsafe {
+    unsafe {
         match waits {
             true => host::interruptible(number, args, cx.thread.inbox.pending()),
             false => host::call(number, args),
         }
-    };
-    match (-4095..0).contains(&result) {
-        true => Err(Stop::Errno(rustix::io::Errno::from_raw_os_error(
-            -result as i32,
-        ))),
-        false => Ok(result),
+    }
+}
+
+/// Whether a host call's result is an error.
+fn is_error(result: i64) -> bool {
+    (-4095..0).contains(&result)
+}
+
+/// The error that a host call's result is.
+fn errno(result: i64) -> Errno {
+    Errno::from_raw_os_error(-result as i32)
+}
+
+/// Makes a host call with arguments that are the host's already; `waits` as for a [`Row`].
+pub(super) fn pass_on(cx: &Cx<'_>, number: i64, waits: bool, args: &Args) -> Answer {
+    match host_call(cx, number, waits, args) {
+        result if is_error(result) => Err(errno(result).into()),
+        result => Ok(result),
     }
 }
 

@@ -112,8 +112,15 @@ impl Thread {
     }
 
     /// Whether there are signals whose handlers may be called now, or the thread is to leave.
+    #[inline(always)]
     pub fn has_signals(&self) -> bool {
-        self.inbox.has_mail() || self.waiting.borrow().iter().any(|c| self.is_open(c.signal))
+        self.inbox.has_mail() || !self.waiting.borrow().is_empty() && self.has_open()
+    }
+
+    /// Whether the guest's mask lets one of the waiting signals in.
+    #[cold]
+    fn has_open(&self) -> bool {
+        self.waiting.borrow().iter().any(|c| self.is_open(c.signal))
     }
 
     /// Whether the guest's mask lets a signal in.

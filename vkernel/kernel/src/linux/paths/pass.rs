@@ -50,11 +50,13 @@ struct Call<'a> {
 /// Makes the host's call of a row with paths; `kinds` are the row's.
 pub(in super::super) fn pass(cx: &Cx<'_>, row: &Row, kinds: &str, args: &Args) -> Answer {
     let paths = &cx.process.host.paths;
+    let mut passed = [0; 6];
+    translate(cx, kinds, args, &mut passed)?;
     let mut call = Call {
         operation: row.name,
         kinds: kinds.as_bytes(),
         letters: row.paths.as_bytes(),
-        passed: translate(cx, kinds, args)?,
+        passed,
         held: [None, None],
         strings: [None, None],
     };
