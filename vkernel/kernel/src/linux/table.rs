@@ -180,26 +180,17 @@ impl Row {
     /// Makes the call; again if it failed because the guest's table of descriptors is smaller than
     /// its limit.
     ///
-    /// Short where the host answers and succeeds, and inlined for that: an [`Answer`] that goes
-    /// through memory costs more than what it says.
+    /// Inlined, down to the host's own calls: an [`Answer`] that goes through memory costs more than
+    /// what it says.
     #[inline(always)]
     pub fn run(&self, cx: &Cx<'_>, args: &Args) -> Answer {
-        match self.handler {
-            Handler::Pass(kinds) if !self.is_judged(cx) => {
-                let mut translated = [0; 6];
-                let errno = match translate(cx, kinds, args, &mut translated) {
-                    Ok(()) => match host_call(cx, self.number, self.waits, &translated) {
-                        result if !is_error(result) => return Ok(result),
-                        error => errno(error),
-                    },
-                    Err(errno) => errno,
-                };
-                self.failed(cx, args, errno)
-            }
-            _ => match self.make(cx, args) {
-                Err(Stop::Errno(errno)) => self.failed(cx, args, errno),
-                answer => answer,
-            },
+        let answer = match self.handler {
+            Handler::Pass(kinds) if !self.is_judged(cx) => self.pass_straight(cx, kinds, args),
+            _ => self.make(cx, args),
+        };
+        match answer {
+            Err(Stop::Errno(errno)) => self.failed(cx, args, errno),
+            answer => answer,
         }
     }
 
@@ -239,12 +230,16 @@ impl Row {
                 Err(Errno::PERM.into())
             }
             Handler::Pass(kinds) if self.is_judged(cx) => paths::pass(cx, self, kinds, args),
-            Handler::Pass(kinds) => {
-                let mut translated = [0; 6];
-                translate(cx, kinds, args, &mut translated)?;
-                pass_on(cx, self.number, self.waits, &translated)
-            }
+            Handler::Pass(kinds) => self.pass_straight(cx, kinds, args),
         }
+    }
+
+    /// Makes the host's call of this number, which nobody has to judge.
+    #[inline(always)]
+    fn pass_straight(&self, cx: &Cx<'_>, kinds: &str, args: &Args) -> Answer {
+        let mut translated = [0; 6];
+        translate(cx, kinds, args, &mut translated)?;
+        pass_on(cx, self.number, self.waits, &translated)
     }
 
     /// Whether the policy has something to say about the call's paths.
@@ -276,36 +271,21 @@ pub(super) fn translate(
     Ok(())
 }
 
-/// Makes a host call; `waits` if a pending signal must keep it from being begun. The result is the
-/// host's: see [`is_error`].
+/// Makes a host call; `waits` if a pending signal must keep it from being begun.
 #[inline(always)]
-fn host_call(cx: &Cx<'_>, number: i64, waits: bool, args: &Args) -> i64 {
+pub(super) fn pass_on(cx: &Cx<'_>, number: i64, waits: bool, args: &Args) -> Answer {
     // SAFETY: pointers lead into guest memory or to values of the caller, descriptors are the
     // guest's: rows say which argument is which.
     #[allow(unsafe_code)]
-    unsafe {
+    let result = unsafe {
         match waits {
             true => host::interruptible(number, args, cx.thread.inbox.pending()),
             false => host::call(number, args),
         }
-    }
-}
-
-/// Whether a host call's result is an error.
-fn is_error(result: i64) -> bool {
-    (-4095..0).contains(&result)
-}
-
-/// The error that a host call's result is.
-fn errno(result: i64) -> Errno {
-    Errno::from_raw_os_error(-result as i32)
-}
-
-/// Makes a host call with arguments that are the host's already; `waits` as for a [`Row`].
-pub(super) fn pass_on(cx: &Cx<'_>, number: i64, waits: bool, args: &Args) -> Answer {
-    match host_call(cx, number, waits, args) {
-        result if is_error(result) => Err(errno(result).into()),
-        result => Ok(result),
+    };
+    match (-4095..0).contains(&result) {
+        true => Err(Errno::from_raw_os_error(-result as i32).into()),
+        false => Ok(result),
     }
 }
 
