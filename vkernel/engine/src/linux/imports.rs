@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 
 use rustix::io::Errno;
 use vkernel_abi::wali::{self, Syscall};
-use vkernel_kernel::linux::{Args, Cx, Row, Stop, answer, row};
+use vkernel_kernel::linux::{Args, Cx, Row, Stop, Straight, answer, is_error, row};
 use wasmtime::{AsContextMut, Caller, FuncType, Linker, Module, ValRaw, ValType};
 
 use super::{Guest, deliver, threads};
@@ -38,41 +38,92 @@ fn system_call(
     // Toolchains differ in whether a word is i32 or i64; the module says.
     let wide: Vec<bool> = ty.params().map(|t| matches!(t, ValType::I64)).collect();
     let row = row(call.number);
-    let function = move |caller: Caller<'_, Guest>, values: &mut [MaybeUninit<ValRaw>]| {
-        let mut args: Args = [0; 6];
-        for (((to, value), wide), kind) in args
-            .iter_mut()
-            .zip(&*values)
-            .zip(&wide)
-            .zip(call.params.bytes())
-        {
-            // SAFETY: wasmtime initialises as many values as the type has parameters, and `wide`
-            // has one element for each.
-            let value = unsafe { value.assume_init() };
-            *to = match (wide, kind) {
-                (true, _) => value.get_u64(),
-                (false, b'i') => i64::from(value.get_i32()).cast_unsigned(),
-                (false, _) => value.get_u32().into(),
-            };
-        }
-        let result = run(caller, call, row, &args)?;
-        if let Some(first) = values.first_mut() {
-            first.write(ValRaw::i64(result));
-        }
+    let straight = row.and_then(|row| Straight::new(row, call.params, &wide));
+    let answered = move |caller: Caller<'_, Guest>, values: &mut [MaybeUninit<ValRaw>], passed| {
+        let args = arguments(values, &wide, call);
+        let result = run(caller, call, row, &args, passed)?;
+        answer_with(values, result);
         Ok(())
     };
-    // SAFETY: the function reads as many values as `ty` has parameters and writes its one result,
-    // an i64, which the linker has checked the import for.
-    unsafe { linker.func_new_unchecked(from, field, ty, function) }.map(drop)
+    // SAFETY, for both: the function reads as many values as `ty` has parameters and writes its one
+    // result, an i64, which the linker has checked the import for.
+    match straight {
+        None => unsafe {
+            linker.func_new_unchecked(from, field, ty, move |caller, values| {
+                answered(caller, values, None)
+            })
+        },
+        Some(straight) => unsafe {
+            linker.func_new_unchecked(from, field, ty, move |caller, values| {
+                let (result, is_done) = pass(&caller, &straight, values)?;
+                match is_done {
+                    true => answer_with(values, result),
+                    false => return answered(caller, values, Some(result)),
+                }
+                Ok(())
+            })
+        },
+    }
+    .map(drop)
+}
+
+/// The arguments of a call, of which the import gives some as 64 bits.
+fn arguments(values: &[MaybeUninit<ValRaw>], wide: &[bool], call: &Syscall) -> Args {
+    let mut args: Args = [0; 6];
+    for (((to, value), wide), kind) in args
+        .iter_mut()
+        .zip(values)
+        .zip(wide)
+        .zip(call.params.bytes())
+    {
+        // SAFETY: wasmtime initialises as many values as the type has parameters, and `wide` has
+        // one element for each.
+        let value = unsafe { value.assume_init_ref() };
+        *to = match (wide, kind) {
+            (true, _) => value.get_u64(),
+            (false, b'i') => i64::from(value.get_i32()).cast_unsigned(),
+            (false, _) => value.get_u32().into(),
+        };
+    }
+    args
+}
+
+fn answer_with(values: &mut [MaybeUninit<ValRaw>], result: i64) {
+    if let Some(first) = values.first_mut() {
+        first.write(ValRaw::i64(result));
+    }
+}
+
+/// Passes a call straight on; whether that is all, because it did not fail and no signal came.
+#[inline(always)]
+fn pass(
+    caller: &Caller<'_, Guest>,
+    straight: &Straight,
+    values: &[MaybeUninit<ValRaw>],
+) -> wasmtime::Result<(i64, bool)> {
+    let guest = caller.data();
+    let cx = Cx {
+        process: &guest.running()?.process,
+        thread: &guest.thread,
+    };
+    guest.thread.inbox.will_look(true);
+    // SAFETY, for both: wasmtime initialises as many values as the type has parameters, and there
+    // is a letter for no more.
+    let low = |value: &MaybeUninit<ValRaw>| unsafe { value.assume_init_ref() }.get_u32();
+    let whole = |value: &MaybeUninit<ValRaw>| unsafe { value.assume_init_ref() }.get_u64();
+    let result = straight.pass(&cx, values, low, whole);
+    guest.thread.inbox.will_look(false);
+    Ok((result, !is_error(result) && !guest.thread.has_signals()))
 }
 
 /// One system call: made, begun again if a signal ended it and its handler wants that, and the
-/// handlers of what came meanwhile called.
+/// handlers of what came meanwhile called. `passed` is the host's result where it has been made.
 fn run(
     mut caller: Caller<'_, Guest>,
     call: &'static Syscall,
     row: Option<&'static Row>,
     args: &Args,
+    mut passed: Option<i64>,
 ) -> wasmtime::Result<i64> {
     loop {
         if row.is_some_and(|row| row.about_stacks) {
@@ -85,9 +136,10 @@ fn run(
             thread: &guest.thread,
         };
         guest.thread.inbox.will_look(true);
-        let answered = match row {
-            Some(row) => row.run(&cx, args),
-            None => {
+        let answered = match (row, passed.take()) {
+            (Some(row), None) => row.run(&cx, args),
+            (Some(row), Some(result)) => row.passed(&cx, args, result),
+            (None, _) => {
                 running.process.unsupported(call.name, args);
                 Err(Stop::Errno(Errno::NOSYS))
             }

@@ -33,6 +33,7 @@ mod proofs;
 mod robust;
 pub mod signals;
 pub mod space;
+mod straight;
 mod table;
 mod thread;
 mod timers;
@@ -44,7 +45,8 @@ pub(crate) use calls::IOCTLS;
 pub use faults::{end_at_faults_in, install as install_fault_handlers};
 pub use page::support_page;
 pub use process::{Host, Image, LinuxProcess};
-pub use table::{Handler, Row, Support, TABLE, row};
+pub use straight::Straight;
+pub use table::{Handler, Row, Support, TABLE, is_error, row};
 pub use thread::{Delivery, Thread, frame_mask, write_frame};
 pub use title::Title;
 

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use super::{
     call::{Answer, Args, Cx, Stop, word},
     calls, host, paths,
+    straight::leads_to,
 };
 
 /// How far a call is supported.
@@ -179,18 +180,18 @@ impl Row {
 
     /// Makes the call; again if it failed because the guest's table of descriptors is smaller than
     /// its limit.
-    ///
-    /// Inlined, down to the host's own calls: an [`Answer`] that goes through memory costs more than
-    /// what it says.
-    #[inline(always)]
     pub fn run(&self, cx: &Cx<'_>, args: &Args) -> Answer {
-        let answer = match self.handler {
-            Handler::Pass(kinds) if !self.is_judged(cx) => self.pass_straight(cx, kinds, args),
-            _ => self.make(cx, args),
-        };
-        match answer {
+        match self.make(cx, args) {
             Err(Stop::Errno(errno)) => self.failed(cx, args, errno),
             answer => answer,
+        }
+    }
+
+    /// The answer to a call that was passed straight on, from the host's.
+    pub fn passed(&self, cx: &Cx<'_>, args: &Args, result: i64) -> Answer {
+        match understood(result) {
+            Ok(result) => Ok(result),
+            Err(errno) => self.failed(cx, args, errno),
         }
     }
 
@@ -217,7 +218,6 @@ impl Row {
         }
     }
 
-    #[inline(never)]
     fn make(&self, cx: &Cx<'_>, args: &Args) -> Answer {
         match self.handler {
             Handler::Call(function) => function(cx, args),
@@ -230,16 +230,12 @@ impl Row {
                 Err(Errno::PERM.into())
             }
             Handler::Pass(kinds) if self.is_judged(cx) => paths::pass(cx, self, kinds, args),
-            Handler::Pass(kinds) => self.pass_straight(cx, kinds, args),
+            Handler::Pass(kinds) => {
+                let mut translated = [0; 6];
+                translate(cx, kinds, args, &mut translated)?;
+                pass_on(cx, self.number, self.waits, &translated)
+            }
         }
-    }
-
-    /// Makes the host's call of this number, which nobody has to judge.
-    #[inline(always)]
-    fn pass_straight(&self, cx: &Cx<'_>, kinds: &str, args: &Args) -> Answer {
-        let mut translated = [0; 6];
-        translate(cx, kinds, args, &mut translated)?;
-        pass_on(cx, self.number, self.waits, &translated)
     }
 
     /// Whether the policy has something to say about the call's paths.
@@ -251,7 +247,6 @@ impl Row {
 
 /// Makes the arguments of a [`Handler::Pass`] what the host understands, in `translated`; EBADF if
 /// one names a descriptor that the guest cannot have.
-#[inline(always)]
 pub(super) fn translate(
     cx: &Cx<'_>,
     kinds: &str,
@@ -261,30 +256,41 @@ pub(super) fn translate(
     let (memory, descriptors) = (cx.memory(), cx.process.descriptors());
     for ((to, from), kind) in translated.iter_mut().zip(args).zip(kinds.bytes()) {
         *to = match kind {
-            b'p' => memory.address(word(*from)),
-            b'f' => descriptors.check(*from)?,
-            b'd' => descriptors.folder(*from),
-            b'o' => descriptors.check_optional(*from)?,
-            _ => *from,
+            b'v' => *from,
+            kind => leads_to(memory, descriptors, kind, word(*from))?,
         };
     }
     Ok(())
 }
 
 /// Makes a host call; `waits` if a pending signal must keep it from being begun.
-#[inline(always)]
 pub(super) fn pass_on(cx: &Cx<'_>, number: i64, waits: bool, args: &Args) -> Answer {
+    Ok(understood(raw(cx, number, waits, args))?)
+}
+
+/// As [`pass_on`], with the host's number for a result.
+#[inline(always)]
+pub(super) fn raw(cx: &Cx<'_>, number: i64, waits: bool, args: &Args) -> i64 {
     // SAFETY: pointers lead into guest memory or to values of the caller, descriptors are the
     // guest's: rows say which argument is which.
     #[allow(unsafe_code)]
-    let result = unsafe {
+    unsafe {
         match waits {
             true => host::interruptible(number, args, cx.thread.inbox.pending()),
             false => host::call(number, args),
         }
-    };
-    match (-4095..0).contains(&result) {
-        true => Err(Errno::from_raw_os_error(-result as i32).into()),
+    }
+}
+
+/// Whether a result of the host's is the number of an error.
+pub fn is_error(result: i64) -> bool {
+    (-4095..0).contains(&result)
+}
+
+/// What a result of the host's says.
+fn understood(result: i64) -> Result<i64, Errno> {
+    match is_error(result) {
+        true => Err(Errno::from_raw_os_error(-result as i32)),
         false => Ok(result),
     }
 }

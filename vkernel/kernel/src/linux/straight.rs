@@ -1,0 +1,143 @@
+//! Calls that are passed straight on: the host answers them and nobody judges their arguments, so
+//! that all that there is to know about them is known when their import is linked.
+//!
+//! These are the calls that programs make most, `read` and `write` among them. What a call adds to
+//! the host's is some tens of nanoseconds, which decides how this is written: each argument is
+//! looked at once, at its own width (a processor cannot read as 64 bits what was just written as
+//! 32), and the answer is the host's number, which stays in a register where an [`Answer`] would
+//! not.
+//!
+//! [`Answer`]: super::Answer
+
+use rustix::io::Errno;
+
+use super::{
+    call::Cx,
+    descriptors::Limit,
+    guest::Memory,
+    table::{Handler, Row, raw},
+};
+
+/// How a call is passed on whose import has a certain type.
+#[derive(Clone, Copy)]
+pub struct Straight {
+    number: i64,
+    waits: bool,
+    /// A letter for each argument: of [`Handler::Pass`], or one of those below.
+    letters: [u8; 6],
+    /// How many arguments there are.
+    count: usize,
+}
+
+/// A value of 64 bits.
+const WIDE: u8 = b'v';
+/// A value of 32 bits, which the host takes as an `int`.
+const SIGNED: u8 = b's';
+/// A value of 32 bits, which the host takes as unsigned.
+const UNSIGNED: u8 = b'u';
+
+impl Straight {
+    /// The way of a row's calls, if they are passed straight on. `params` are the interface's
+    /// letters, `wide` says which arguments the import gives as 64 bits.
+    pub fn new(row: &Row, params: &str, wide: &[bool]) -> Option<Straight> {
+        let Handler::Pass(kinds) = row.handler else {
+            return None;
+        };
+        if !row.paths.is_empty() || row.about_stacks {
+            return None;
+        }
+        let (mut letters, mut count) = ([0; 6], 0);
+        let arguments = kinds.bytes().zip(params.bytes()).zip(wide);
+        for (letter, ((kind, param), wide)) in letters.iter_mut().zip(arguments) {
+            *letter = match (kind, wide, param) {
+                (b'v', true, _) => WIDE,
+                (b'v', false, b'i') => SIGNED,
+                (b'v', false, _) => UNSIGNED,
+                (kind, ..) => kind,
+            };
+            count += 1;
+        }
+        Some(Straight {
+            number: row.number,
+            waits: row.waits,
+            letters,
+            count,
+        })
+    }
+
+    /// Makes the host's call: its result, or the number of an error, negative. `low` reads an
+    /// argument's lower 32 bits, `whole` all 64 where the import has so many.
+    #[inline(always)]
+    pub fn pass<V>(
+        &self,
+        cx: &Cx<'_>,
+        values: &[V],
+        low: impl Fn(&V) -> u32,
+        whole: impl Fn(&V) -> u64,
+    ) -> i64 {
+        let (memory, descriptors) = (cx.memory(), cx.process.descriptors());
+        let mut args = [0; 6];
+        let letters = self.letters.iter().take(self.count);
+        for ((to, value), letter) in args.iter_mut().zip(values).zip(letters) {
+            *to = match *letter {
+                WIDE => whole(value),
+                SIGNED => i64::from(low(value) as i32).cast_unsigned(),
+                UNSIGNED => low(value).into(),
+                kind => match leads_to(memory, descriptors, kind, low(value)) {
+                    Ok(to) => to,
+                    Err(errno) => return super::answer(errno),
+                },
+            };
+        }
+        raw(cx, self.number, self.waits, &args)
+    }
+}
+
+/// What the host is given for an argument of a kind that is no value: an address for `p`, otherwise
+/// a descriptor. EBADF if it is none that the guest could have.
+#[inline(always)]
+pub(super) fn leads_to(
+    memory: Memory,
+    descriptors: Limit,
+    kind: u8,
+    argument: u32,
+) -> Result<u64, Errno> {
+    match kind {
+        b'p' => Ok(memory.address(argument)),
+        b'f' => descriptors.check(argument.into()),
+        b'd' => Ok(descriptors.folder(argument.into())),
+        _ => descriptors.check_optional(argument.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vkernel_abi::wali;
+
+    use super::*;
+    use crate::linux::row;
+
+    /// The letters for a call whose import gives all arguments at one width.
+    fn letters(name: &str, wide: bool) -> Option<String> {
+        let call = wali::SYSCALLS.iter().find(|call| call.name == name)?;
+        let wide = vec![wide; call.params.len()];
+        let straight = Straight::new(row(call.number)?, call.params, &wide)?;
+        let letters = &straight.letters[..straight.count];
+        Some(String::from_utf8(letters.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn values_are_taken_at_the_width_of_the_import() {
+        assert_eq!(letters("read", false).unwrap(), "fpu");
+        assert_eq!(letters("read", true).unwrap(), "fpv");
+        assert_eq!(letters("shutdown", false).unwrap(), "fs");
+        assert_eq!(letters("sched_yield", false).unwrap(), "");
+    }
+
+    #[test]
+    fn what_is_judged_or_ours_does_not_go_straight() {
+        for name in ["openat", "unlinkat", "clone", "rt_sigaction", "ptrace"] {
+            assert_eq!(letters(name, false), None, "{name}");
+        }
+    }
+}
