@@ -6,7 +6,9 @@ use std::mem::MaybeUninit;
 
 use rustix::io::Errno;
 use vkernel_abi::wali::{self, Syscall};
-use vkernel_kernel::linux::{Args, Cx, Row, Stop, Straight, answer, is_error, row};
+use vkernel_kernel::linux::{
+    ANY, Args, Cx, READ, Row, Shape, Stop, Straight, answer, is_error, row,
+};
 use wasmtime::{AsContextMut, Caller, FuncType, Linker, Module, ValRaw, ValType};
 
 use super::{Guest, deliver, threads};
@@ -28,6 +30,9 @@ pub(super) fn add(linker: &mut Linker<Guest>, module: &Module) -> Result<(), Eng
     Ok(())
 }
 
+/// Where wasmtime has a function's arguments and takes its result.
+type Values = [MaybeUninit<ValRaw>];
+
 fn system_call(
     linker: &mut Linker<Guest>,
     from: &str,
@@ -39,67 +44,51 @@ fn system_call(
     let wide: Vec<bool> = ty.params().map(|t| matches!(t, ValType::I64)).collect();
     let row = row(call.number);
     let straight = row.and_then(|row| Straight::new(row, call.params, &wide));
-    let answered = move |caller: Caller<'_, Guest>, values: &mut [MaybeUninit<ValRaw>], passed| {
-        let args = arguments(values, &wide, call);
-        let result = run(caller, call, row, &args, passed)?;
-        answer_with(values, result);
-        Ok(())
-    };
-    // SAFETY, for both: the function reads as many values as `ty` has parameters and writes its one
-    // result, an i64, which the linker has checked the import for.
+    let import = Import { call, row, wide };
+    let name = (from, field);
     match straight {
-        None => unsafe {
-            linker.func_new_unchecked(from, field, ty, move |caller, values| {
-                answered(caller, values, None)
-            })
-        },
-        Some(straight) => unsafe {
-            linker.func_new_unchecked(from, field, ty, move |caller, values| {
-                let (result, is_done) = pass(&caller, &straight, values)?;
-                match is_done {
-                    true => answer_with(values, result),
-                    false => return answered(caller, values, Some(result)),
-                }
+        None => link(linker, name, ty, move |caller, values| {
+            import.make(caller, values, None)
+        }),
+        Some(way) if way.shape() == READ => link(linker, name, ty, passing::<READ>(import, way)),
+        Some(way) => link(linker, name, ty, passing::<ANY>(import, way)),
+    }
+}
+
+fn link(
+    linker: &mut Linker<Guest>,
+    (from, field): (&str, &str),
+    ty: FuncType,
+    function: impl Fn(Caller<'_, Guest>, &mut Values) -> wasmtime::Result<()> + Send + Sync + 'static,
+) -> wasmtime::Result<()> {
+    // SAFETY: the functions of `system_call` read as many values as `ty` has parameters and write
+    // its one result, an i64, which the linker has checked the import for.
+    unsafe { linker.func_new_unchecked(from, field, ty, function) }.map(drop)
+}
+
+/// The function of a call that is passed straight on.
+fn passing<const SHAPE: Shape>(
+    import: Import,
+    straight: Straight,
+) -> impl Fn(Caller<'_, Guest>, &mut Values) -> wasmtime::Result<()> + Send + Sync + 'static {
+    move |caller, values| {
+        let (result, is_all) = pass::<SHAPE>(&caller, &straight, values)?;
+        match is_all {
+            true => {
+                answer_with(values, result);
                 Ok(())
-            })
-        },
-    }
-    .map(drop)
-}
-
-/// The arguments of a call, of which the import gives some as 64 bits.
-fn arguments(values: &[MaybeUninit<ValRaw>], wide: &[bool], call: &Syscall) -> Args {
-    let mut args: Args = [0; 6];
-    for (((to, value), wide), kind) in args
-        .iter_mut()
-        .zip(values)
-        .zip(wide)
-        .zip(call.params.bytes())
-    {
-        // SAFETY: wasmtime initialises as many values as the type has parameters, and `wide` has
-        // one element for each.
-        let value = unsafe { value.assume_init_ref() };
-        *to = match (wide, kind) {
-            (true, _) => value.get_u64(),
-            (false, b'i') => i64::from(value.get_i32()).cast_unsigned(),
-            (false, _) => value.get_u32().into(),
-        };
-    }
-    args
-}
-
-fn answer_with(values: &mut [MaybeUninit<ValRaw>], result: i64) {
-    if let Some(first) = values.first_mut() {
-        first.write(ValRaw::i64(result));
+            }
+            false => import.make(caller, values, Some(result)),
+        }
     }
 }
 
 /// Passes a call straight on; whether that is all, because it did not fail and no signal came.
 #[inline(always)]
-fn pass(
+fn pass<const SHAPE: Shape>(
     caller: &Caller<'_, Guest>,
     straight: &Straight,
-    values: &[MaybeUninit<ValRaw>],
+    values: &Values,
 ) -> wasmtime::Result<(i64, bool)> {
     let guest = caller.data();
     let cx = Cx {
@@ -111,9 +100,59 @@ fn pass(
     // is a letter for no more.
     let low = |value: &MaybeUninit<ValRaw>| unsafe { value.assume_init_ref() }.get_u32();
     let whole = |value: &MaybeUninit<ValRaw>| unsafe { value.assume_init_ref() }.get_u64();
-    let result = straight.pass(&cx, values, low, whole);
+    let result = straight.pass::<SHAPE, _>(&cx, values, low, whole);
     guest.thread.inbox.will_look(false);
     Ok((result, !is_error(result) && !guest.thread.has_signals()))
+}
+
+fn answer_with(values: &mut Values, result: i64) {
+    if let Some(first) = values.first_mut() {
+        first.write(ValRaw::i64(result));
+    }
+}
+
+/// A system call as a module imports it.
+struct Import {
+    call: &'static Syscall,
+    row: Option<&'static Row>,
+    /// Which arguments have 64 bits.
+    wide: Vec<bool>,
+}
+
+impl Import {
+    /// Makes the call, with all that may come of it. `passed` is the host's result where it has
+    /// been passed on.
+    #[inline(never)]
+    fn make(
+        &self,
+        caller: Caller<'_, Guest>,
+        values: &mut Values,
+        passed: Option<i64>,
+    ) -> wasmtime::Result<()> {
+        let result = run(caller, self.call, self.row, &self.arguments(values), passed)?;
+        answer_with(values, result);
+        Ok(())
+    }
+
+    fn arguments(&self, values: &Values) -> Args {
+        let mut args: Args = [0; 6];
+        for (((to, value), wide), kind) in args
+            .iter_mut()
+            .zip(values)
+            .zip(&self.wide)
+            .zip(self.call.params.bytes())
+        {
+            // SAFETY: wasmtime initialises as many values as the type has parameters, and `wide`
+            // has one element for each.
+            let value = unsafe { value.assume_init_ref() };
+            *to = match (wide, kind) {
+                (true, _) => value.get_u64(),
+                (false, b'i') => i64::from(value.get_i32()).cast_unsigned(),
+                (false, _) => value.get_u32().into(),
+            };
+        }
+        args
+    }
 }
 
 /// One system call: made, begun again if a signal ended it and its handler wants that, and the

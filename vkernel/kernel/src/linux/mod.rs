@@ -45,7 +45,7 @@ pub(crate) use calls::IOCTLS;
 pub use faults::{end_at_faults_in, install as install_fault_handlers};
 pub use page::support_page;
 pub use process::{Host, Image, LinuxProcess};
-pub use straight::Straight;
+pub use straight::{ANY, READ, Shape, Straight};
 pub use table::{Handler, Row, Support, TABLE, is_error, row};
 pub use thread::{Delivery, Thread, frame_mask, write_frame};
 pub use title::Title;

@@ -23,11 +23,17 @@ use super::{
 pub struct Straight {
     number: i64,
     waits: bool,
-    /// A letter for each argument: of [`Handler::Pass`], or one of those below.
-    letters: [u8; 6],
-    /// How many arguments there are.
-    count: usize,
+    shape: Shape,
 }
+
+/// A letter for each argument, the first in the lowest byte: of [`Handler::Pass`], or one of those
+/// below.
+pub type Shape = u64;
+
+/// The shape of `read` and `write` where a word has 32 bits.
+pub const READ: Shape = u64::from_le_bytes(*b"fpu\0\0\0\0\0");
+/// Any shape.
+pub const ANY: Shape = 0;
 
 /// A value of 64 bits.
 const WIDE: u8 = b'v';
@@ -46,7 +52,7 @@ impl Straight {
         if !row.paths.is_empty() || row.about_stacks {
             return None;
         }
-        let (mut letters, mut count) = ([0; 6], 0);
+        let mut letters = [0; 8];
         let arguments = kinds.bytes().zip(params.bytes()).zip(wide);
         for (letter, ((kind, param), wide)) in letters.iter_mut().zip(arguments) {
             *letter = match (kind, wide, param) {
@@ -55,20 +61,24 @@ impl Straight {
                 (b'v', false, _) => UNSIGNED,
                 (kind, ..) => kind,
             };
-            count += 1;
         }
         Some(Straight {
             number: row.number,
             waits: row.waits,
-            letters,
-            count,
+            shape: u64::from_le_bytes(letters),
         })
     }
 
+    /// The shape of the calls.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
     /// Makes the host's call: its result, or the number of an error, negative. `low` reads an
-    /// argument's lower 32 bits, `whole` all 64 where the import has so many.
+    /// argument's lower 32 bits, `whole` all 64 where the import has so many. `SHAPE` is the calls'
+    /// shape where code is to be made for it alone, or [`ANY`].
     #[inline(always)]
-    pub fn pass<V>(
+    pub fn pass<const SHAPE: Shape, V>(
         &self,
         cx: &Cx<'_>,
         values: &[V],
@@ -77,9 +87,13 @@ impl Straight {
     ) -> i64 {
         let (memory, descriptors) = (cx.memory(), cx.process.descriptors());
         let mut args = [0; 6];
-        let letters = self.letters.iter().take(self.count);
-        for ((to, value), letter) in args.iter_mut().zip(values).zip(letters) {
-            *to = match *letter {
+        let mut letters = match SHAPE {
+            ANY => self.shape,
+            shape => shape,
+        };
+        for (to, value) in args.iter_mut().zip(values) {
+            *to = match letters as u8 {
+                0 => break,
                 WIDE => whole(value),
                 SIGNED => i64::from(low(value) as i32).cast_unsigned(),
                 UNSIGNED => low(value).into(),
@@ -88,6 +102,7 @@ impl Straight {
                     Err(errno) => return super::answer(errno),
                 },
             };
+            letters >>= 8;
         }
         raw(cx, self.number, self.waits, &args)
     }
@@ -122,8 +137,8 @@ mod tests {
         let call = wali::SYSCALLS.iter().find(|call| call.name == name)?;
         let wide = vec![wide; call.params.len()];
         let straight = Straight::new(row(call.number)?, call.params, &wide)?;
-        let letters = &straight.letters[..straight.count];
-        Some(String::from_utf8(letters.to_vec()).unwrap())
+        let letters = String::from_utf8(straight.shape.to_le_bytes().to_vec()).unwrap();
+        Some(letters.trim_end_matches('\0').to_owned())
     }
 
     #[test]
