@@ -1,5 +1,5 @@
-/* Runs a program instruction by instruction and prints the addresses that it executes in its own
- * file, each once, in the order of first use:
+/* Runs a program and the processes that it forks instruction by instruction, and prints the addresses
+ * that they execute in the program's file, each once, in the order of first use:
  *
  *     functions PROGRAM [ARGUMENT]...
  *
@@ -40,7 +40,7 @@ int main(int argc, char **argv)
     struct user_regs_struct registers;
     unsigned long long base;
     int status;
-    pid_t pid;
+    pid_t pid, first, stepped;
 
     if (argc < 2) {
         fputs("usage: functions PROGRAM [ARGUMENT]...\n", stderr);
@@ -58,19 +58,28 @@ int main(int argc, char **argv)
         return 1;
     }
     base = base_of(pid);
-    while (WIFSTOPPED(status)) {
-        if (ptrace(PTRACE_GETREGS, pid, NULL, &registers) == 0 && registers.rip - base < SPAN) {
-            unsigned long long grain = (registers.rip - base) / GRAIN;
+    ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_EXITKILL);
+    first = stepped = pid;
+    for (;;) {
+        /* Signals other than the step's own trap are the program's; a new process has a stop that is
+         * nobody's. */
+        int signal = WSTOPSIG(status) == SIGTRAP || WSTOPSIG(status) == SIGSTOP ? 0 : WSTOPSIG(status);
 
-            if (!seen[grain]) {
-                seen[grain] = 1;
-                fprintf(stderr, "%llx\n", grain * GRAIN);
+        if (WIFSTOPPED(status)) {
+            if (ptrace(PTRACE_GETREGS, stepped, NULL, &registers) == 0 && registers.rip - base < SPAN) {
+                unsigned long long grain = (registers.rip - base) / GRAIN;
+
+                if (!seen[grain]) {
+                    seen[grain] = 1;
+                    fprintf(stderr, "%llx\n", grain * GRAIN);
+                }
             }
+            ptrace(PTRACE_SINGLESTEP, stepped, NULL, signal);
+        } else if (stepped == first) {
+            break;
         }
-        /* Signals other than the step's own trap are the program's. */
-        if (ptrace(PTRACE_SINGLESTEP, pid, NULL,
-                   WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status)) != 0 ||
-            waitpid(pid, &status, 0) != pid)
+        stepped = waitpid(-1, &status, __WALL);
+        if (stepped < 0)
             break;
     }
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;

@@ -7,7 +7,8 @@ use std::mem::MaybeUninit;
 use rustix::io::Errno;
 use vkernel_abi::wali::{self, Syscall};
 use vkernel_kernel::linux::{
-    ANY, Args, Cx, READ, Row, Shape, Stop, Straight, answer, is_error, row,
+    Args, Cx, Row, Stop, answer, is_error, row,
+    straight::{ANY, READ, Shape, Straight, arguments, as_they_are},
 };
 use wasmtime::{AsContextMut, Caller, FuncType, Linker, Module, ValRaw, ValType};
 
@@ -40,11 +41,13 @@ fn system_call(
     ty: FuncType,
     call: &'static Syscall,
 ) -> wasmtime::Result<()> {
-    // Toolchains differ in whether a word is i32 or i64; the module says.
-    let wide: Vec<bool> = ty.params().map(|t| matches!(t, ValType::I64)).collect();
+    let shape = as_they_are(
+        call.params,
+        ty.params().map(|ty| matches!(ty, ValType::I64)),
+    );
     let row = row(call.number);
-    let straight = row.and_then(|row| Straight::new(row, call.params, &wide));
-    let import = Import { call, row, wide };
+    let straight = row.and_then(|row| Straight::new(row, shape));
+    let import = Import { call, row, shape };
     let name = (from, field);
     match straight {
         None => link(linker, name, ty, move |caller, values| {
@@ -96,13 +99,20 @@ fn pass<const SHAPE: Shape>(
         thread: &guest.thread,
     };
     guest.thread.inbox.will_look(true);
-    // SAFETY, for both: wasmtime initialises as many values as the type has parameters, and there
-    // is a letter for no more.
-    let low = |value: &MaybeUninit<ValRaw>| unsafe { value.assume_init_ref() }.get_u32();
-    let whole = |value: &MaybeUninit<ValRaw>| unsafe { value.assume_init_ref() }.get_u64();
     let result = straight.pass::<SHAPE, _>(&cx, values, low, whole);
     guest.thread.inbox.will_look(false);
     Ok((result, !is_error(result) && !guest.thread.has_signals()))
+}
+
+/// The lower half of an argument; all of it.
+fn low(value: &MaybeUninit<ValRaw>) -> u32 {
+    // SAFETY, for both: wasmtime initialises as many values as the type has parameters, and no shape
+    // has letters for more.
+    unsafe { value.assume_init_ref() }.get_u32()
+}
+
+fn whole(value: &MaybeUninit<ValRaw>) -> u64 {
+    unsafe { value.assume_init_ref() }.get_u64()
 }
 
 fn answer_with(values: &mut Values, result: i64) {
@@ -115,8 +125,8 @@ fn answer_with(values: &mut Values, result: i64) {
 struct Import {
     call: &'static Syscall,
     row: Option<&'static Row>,
-    /// Which arguments have 64 bits.
-    wide: Vec<bool>,
+    /// Its arguments as they are.
+    shape: Shape,
 }
 
 impl Import {
@@ -129,29 +139,10 @@ impl Import {
         values: &mut Values,
         passed: Option<i64>,
     ) -> wasmtime::Result<()> {
-        let result = run(caller, self.call, self.row, &self.arguments(values), passed)?;
+        let args = arguments(self.shape, values, low, whole);
+        let result = run(caller, self.call, self.row, &args, passed)?;
         answer_with(values, result);
         Ok(())
-    }
-
-    fn arguments(&self, values: &Values) -> Args {
-        let mut args: Args = [0; 6];
-        for (((to, value), wide), kind) in args
-            .iter_mut()
-            .zip(values)
-            .zip(&self.wide)
-            .zip(self.call.params.bytes())
-        {
-            // SAFETY: wasmtime initialises as many values as the type has parameters, and `wide`
-            // has one element for each.
-            let value = unsafe { value.assume_init_ref() };
-            *to = match (wide, kind) {
-                (true, _) => value.get_u64(),
-                (false, b'i') => i64::from(value.get_i32()).cast_unsigned(),
-                (false, _) => value.get_u32().into(),
-            };
-        }
-        args
     }
 }
 

@@ -12,7 +12,7 @@
 use rustix::io::Errno;
 
 use super::{
-    call::Cx,
+    call::{Args, Cx},
     descriptors::Limit,
     guest::Memory,
     table::{Handler, Row, raw},
@@ -26,8 +26,8 @@ pub struct Straight {
     shape: Shape,
 }
 
-/// A letter for each argument, the first in the lowest byte: of [`Handler::Pass`], or one of those
-/// below.
+/// A letter for each argument of a call, the first in the lowest byte: one of those below, or, where
+/// the host is given something else than the value, of [`Handler::Pass`].
 pub type Shape = u64;
 
 /// The shape of `read` and `write` where a word has 32 bits.
@@ -37,35 +37,71 @@ pub const ANY: Shape = 0;
 
 /// A value of 64 bits.
 const WIDE: u8 = b'v';
-/// A value of 32 bits, which the host takes as an `int`.
+/// A value of 32 bits with a sign.
 const SIGNED: u8 = b's';
-/// A value of 32 bits, which the host takes as unsigned.
+/// A value of 32 bits without a sign.
 const UNSIGNED: u8 = b'u';
 
+/// The shape of an import's arguments as they are. `params` are the interface's letters, `wide`
+/// says which arguments the import gives as 64 bits: toolchains differ in that for words.
+pub fn as_they_are(params: &str, wide: impl IntoIterator<Item = bool>) -> Shape {
+    let mut letters = [0; 8];
+    for (letter, (param, wide)) in letters.iter_mut().zip(params.bytes().zip(wide)) {
+        *letter = match (wide, param) {
+            (true, _) => WIDE,
+            (false, b'i') => SIGNED,
+            (false, _) => UNSIGNED,
+        };
+    }
+    Shape::from_le_bytes(letters)
+}
+
+/// The arguments of a call of this shape, as they are. `low` reads one's lower 32 bits, `whole` all
+/// 64 where it has so many.
+pub fn arguments<V>(
+    shape: Shape,
+    values: &[V],
+    low: impl Fn(&V) -> u32,
+    whole: impl Fn(&V) -> u64,
+) -> Args {
+    let mut args = [0; 6];
+    for ((to, value), letter) in args.iter_mut().zip(values).zip(shape.to_le_bytes()) {
+        *to = match letter {
+            0 => break,
+            letter => widened(letter, value, &low, &whole),
+        };
+    }
+    args
+}
+
+#[inline(always)]
+fn widened<V>(letter: u8, value: &V, low: impl Fn(&V) -> u32, whole: impl Fn(&V) -> u64) -> u64 {
+    match letter {
+        WIDE => whole(value),
+        SIGNED => i64::from(low(value).cast_signed()).cast_unsigned(),
+        _ => low(value).into(),
+    }
+}
+
 impl Straight {
-    /// The way of a row's calls, if they are passed straight on. `params` are the interface's
-    /// letters, `wide` says which arguments the import gives as 64 bits.
-    pub fn new(row: &Row, params: &str, wide: &[bool]) -> Option<Straight> {
+    /// The way of a row's calls, if they are passed straight on; `shape` is the import's.
+    pub fn new(row: &Row, shape: Shape) -> Option<Straight> {
         let Handler::Pass(kinds) = row.handler else {
             return None;
         };
         if !row.paths.is_empty() || row.about_stacks {
             return None;
         }
-        let mut letters = [0; 8];
-        let arguments = kinds.bytes().zip(params.bytes()).zip(wide);
-        for (letter, ((kind, param), wide)) in letters.iter_mut().zip(arguments) {
-            *letter = match (kind, wide, param) {
-                (b'v', true, _) => WIDE,
-                (b'v', false, b'i') => SIGNED,
-                (b'v', false, _) => UNSIGNED,
-                (kind, ..) => kind,
-            };
+        let mut letters = shape.to_le_bytes();
+        for (letter, kind) in letters.iter_mut().zip(kinds.bytes()) {
+            if *letter != 0 && kind != b'v' {
+                *letter = kind;
+            }
         }
         Some(Straight {
             number: row.number,
             waits: row.waits,
-            shape: u64::from_le_bytes(letters),
+            shape: Shape::from_le_bytes(letters),
         })
     }
 
@@ -74,9 +110,8 @@ impl Straight {
         self.shape
     }
 
-    /// Makes the host's call: its result, or the number of an error, negative. `low` reads an
-    /// argument's lower 32 bits, `whole` all 64 where the import has so many. `SHAPE` is the calls'
-    /// shape where code is to be made for it alone, or [`ANY`].
+    /// Makes the host's call: its result, or the number of an error, negative. `SHAPE` is the calls'
+    /// shape where code is to be made for it alone, or [`ANY`]; the rest is as for [`arguments`].
     #[inline(always)]
     pub fn pass<const SHAPE: Shape, V>(
         &self,
@@ -94,9 +129,7 @@ impl Straight {
         for (to, value) in args.iter_mut().zip(values) {
             *to = match letters as u8 {
                 0 => break,
-                WIDE => whole(value),
-                SIGNED => i64::from(low(value) as i32).cast_unsigned(),
-                UNSIGNED => low(value).into(),
+                letter @ (WIDE | SIGNED | UNSIGNED) => widened(letter, value, &low, &whole),
                 kind => match leads_to(memory, descriptors, kind, low(value)) {
                     Ok(to) => to,
                     Err(errno) => return super::answer(errno),
@@ -135,10 +168,21 @@ mod tests {
     /// The letters for a call whose import gives all arguments at one width.
     fn letters(name: &str, wide: bool) -> Option<String> {
         let call = wali::SYSCALLS.iter().find(|call| call.name == name)?;
-        let wide = vec![wide; call.params.len()];
-        let straight = Straight::new(row(call.number)?, call.params, &wide)?;
+        let shape = as_they_are(call.params, call.params.chars().map(|_| wide));
+        let straight = Straight::new(row(call.number)?, shape)?;
         let letters = String::from_utf8(straight.shape.to_le_bytes().to_vec()).unwrap();
         Some(letters.trim_end_matches('\0').to_owned())
+    }
+
+    #[test]
+    fn arguments_are_widened_as_the_interface_says() {
+        let values = [u64::MAX; 3];
+        let read = |shape| arguments(shape, &values, |v| *v as u32, |v| *v);
+        let narrow = u64::from(u32::MAX);
+        let shape = as_they_are("ipu", [false; 3]);
+        assert_eq!(read(shape), [u64::MAX, narrow, narrow, 0, 0, 0]);
+        let shape = as_they_are("pi", [true; 2]);
+        assert_eq!(read(shape), [u64::MAX, u64::MAX, 0, 0, 0, 0]);
     }
 
     #[test]
