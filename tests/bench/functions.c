@@ -3,8 +3,9 @@
  *
  *     functions PROGRAM [ARGUMENT]...
  *
- * One hexadecimal offset from the program's base a line, on standard error. Addresses are rounded
- * down to 16 bytes, which is what compilers align functions to.
+ * One hexadecimal offset from the program's base a line, on standard error, after a `+` for the
+ * processes that it forks: their first use is looked for on its own. Addresses are rounded down to 16
+ * bytes, which is what compilers align functions to.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@
 
 enum { GRAIN = 16, SPAN = 64 << 20 };
 
-static unsigned char seen[SPAN / GRAIN];
+static unsigned char seen[2][SPAN / GRAIN];
 
 /* The lowest address of the program, from its first mapping. */
 static unsigned long long base_of(pid_t pid)
@@ -69,9 +70,9 @@ int main(int argc, char **argv)
             if (ptrace(PTRACE_GETREGS, stepped, NULL, &registers) == 0 && registers.rip - base < SPAN) {
                 unsigned long long grain = (registers.rip - base) / GRAIN;
 
-                if (!seen[grain]) {
-                    seen[grain] = 1;
-                    fprintf(stderr, "%llx\n", grain * GRAIN);
+                if (!seen[stepped != first][grain]) {
+                    seen[stepped != first][grain] = 1;
+                    fprintf(stderr, "%s%llx\n", stepped == first ? "" : "+", grain * GRAIN);
                 }
             }
             ptrace(PTRACE_SINGLESTEP, stepped, NULL, signal);

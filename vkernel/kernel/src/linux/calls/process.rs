@@ -78,21 +78,30 @@ fn fork(cx: &Cx<'_>, _: &Args) -> Answer {
     };
     // Nothing of the vkernel's is half-done in the child: its locks are held by this thread, and
     // no handler runs on either side until both are in order. The C library does the same for its
-    // own.
-    let space = process.space.lock();
-    let actions = process.actions();
-    let settled = process.host.paths.private.settled();
+    // own. If there is no other thread, nobody holds any: then they are not touched, since what one
+    // of the two processes writes after the fork is copied first, a page for a lock.
+    let alone = cx.alone();
+    let locks = (!alone).then(|| {
+        (
+            process.space.lock(),
+            process.actions(),
+            process.host.paths.private.settled(),
+        )
+    });
     let threads = process.before_fork();
-    let mut timers = process.host.timers.lock();
+    let timers = &process.host.timers;
+    let mut timers = (!alone || timers.are_used()).then(|| timers.lock());
     signals::set_mask(u64::MAX);
     // SAFETY: the child goes on in this very thread; see above for locks.
     let child = unsafe { libc::fork() };
     let error = Errno::from_io_error(&std::io::Error::last_os_error());
     if child == 0 {
         // The host gives it none (fork(2)).
-        timers.clear();
+        if let Some(timers) = &mut timers {
+            timers.clear();
+        }
     }
-    drop((space, actions, settled, timers));
+    drop((locks, timers));
     if let Some((population, slot)) = slot {
         match child {
             -1 => population.settle(slot, 0),
