@@ -120,24 +120,53 @@ impl Straight {
         low: impl Fn(&V) -> u32,
         whole: impl Fn(&V) -> u64,
     ) -> i64 {
-        let (memory, descriptors) = (cx.memory(), cx.process.descriptors());
-        let mut args = [0; 6];
-        let mut letters = match SHAPE {
+        let shape = match SHAPE {
             ANY => self.shape,
             shape => shape,
         };
-        for (to, value) in args.iter_mut().zip(values) {
-            *to = match letters as u8 {
-                0 => break,
-                letter @ (WIDE | SIGNED | UNSIGNED) => widened(letter, value, &low, &whole),
-                kind => match leads_to(memory, descriptors, kind, low(value)) {
-                    Ok(to) => to,
-                    Err(errno) => return super::answer(errno),
-                },
-            };
-            letters >>= 8;
+        match host_arguments(cx, shape.to_le_bytes(), values, low, whole) {
+            Ok(args) => raw(cx, self.number, self.waits, &args),
+            Err(errno) => super::answer(errno),
         }
-        raw(cx, self.number, self.waits, &args)
+    }
+}
+
+/// What the host is given for arguments with these letters.
+#[inline(always)]
+fn host_arguments<V>(
+    cx: &Cx<'_>,
+    letters: [u8; 8],
+    values: &[V],
+    low: impl Fn(&V) -> u32,
+    whole: impl Fn(&V) -> u64,
+) -> Result<Args, Errno> {
+    let (memory, descriptors) = (cx.memory(), cx.process.descriptors());
+    let [a, b, c, d, e, f, ..] = letters;
+    // No loop and no closure: where the letters are known, nothing of them is left in the code.
+    Ok([
+        host_argument(memory, descriptors, a, values.first(), &low, &whole)?,
+        host_argument(memory, descriptors, b, values.get(1), &low, &whole)?,
+        host_argument(memory, descriptors, c, values.get(2), &low, &whole)?,
+        host_argument(memory, descriptors, d, values.get(3), &low, &whole)?,
+        host_argument(memory, descriptors, e, values.get(4), &low, &whole)?,
+        host_argument(memory, descriptors, f, values.get(5), &low, &whole)?,
+    ])
+}
+
+/// What the host is given for an argument with this letter, 0 for one that is not there.
+#[inline(always)]
+fn host_argument<V>(
+    memory: Memory,
+    descriptors: Limit,
+    letter: u8,
+    value: Option<&V>,
+    low: impl Fn(&V) -> u32,
+    whole: impl Fn(&V) -> u64,
+) -> Result<u64, Errno> {
+    match (letter, value) {
+        (0, _) | (_, None) => Ok(0),
+        (WIDE | SIGNED | UNSIGNED, Some(value)) => Ok(widened(letter, value, low, whole)),
+        (kind, Some(value)) => leads_to(memory, descriptors, kind, low(value)),
     }
 }
 
