@@ -104,14 +104,16 @@ fn pass<const SHAPE: Shape>(
     Ok((result, !is_error(result) && !guest.thread.has_signals()))
 }
 
-/// The lower half of an argument; all of it.
+/// The lower half of an argument.
 fn low(value: &MaybeUninit<ValRaw>) -> u32 {
-    // SAFETY, for both: wasmtime initialises as many values as the type has parameters, and no shape
-    // has letters for more.
+    // SAFETY: wasmtime initialises as many values as the type has parameters, and no shape has
+    // letters for more.
     unsafe { value.assume_init_ref() }.get_u32()
 }
 
+/// An argument of 64 bits.
 fn whole(value: &MaybeUninit<ValRaw>) -> u64 {
+    // SAFETY: as above.
     unsafe { value.assume_init_ref() }.get_u64()
 }
 
