@@ -78,8 +78,9 @@ fn fork(cx: &Cx<'_>, _: &Args) -> Answer {
     };
     // Nothing of the vkernel's is half-done in the child: its locks are held by this thread, and
     // no handler runs on either side until both are in order. The C library does the same for its
-    // own. If there is no other thread, nobody holds any: then they are not touched, since what one
-    // of the two processes writes after the fork is copied first, a page for a lock.
+    // own. If there is no other guest thread, nobody holds any (the watchdog takes none): then they
+    // are not touched, since what one of the two processes writes after the fork is copied first, a
+    // page for a lock.
     let alone = cx.alone();
     let locks = (!alone).then(|| {
         (
