@@ -87,13 +87,18 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// The module of a guest in `tests/e2e/guests/linux`, which has threads.
+/// The module of a guest in `tests/e2e/guests/linux`, which has threads, or of one that is for all
+/// personalities, beside that folder.
 pub fn guest(name: &str) -> PathBuf {
-    let guests = workspace().join("tests/e2e/guests/linux");
+    let guests = workspace().join("tests/e2e/guests");
+    let own = guests.join(format!("linux/{name}.c"));
     let case = Case {
         name: name.to_owned(),
         settings: Settings::default(),
-        source: guests.join(format!("{name}.c")),
+        source: match own.is_file() {
+            true => own,
+            false => guests.join(format!("{name}.c")),
+        },
         threads: true,
     };
     compile(&case, false)
@@ -142,6 +147,20 @@ impl Sandbox {
     /// Its root.
     pub fn root(&self) -> PathBuf {
         self.outer.path().join("root")
+    }
+
+    /// The folder that its root is in.
+    pub fn outside(&self) -> &Path {
+        self.outer.path()
+    }
+
+    /// What runs the guest in `/w` of the root that the vkernel itself makes its own.
+    pub fn alone(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(self.root().join(".vkernel/megabinary"));
+        command.arg("--root").arg(self.root());
+        command.args(["--cwd", "/w", "--program", &self.program, "--"]);
+        command.args(args);
+        command
     }
 
     /// Runs the guest as in a container, with audit events on standard error unless `env` says

@@ -1,5 +1,6 @@
 //! A file outside the root cannot be reached, read, seen or changed: by climbing, links, swaps in
-//! a race, `/proc`; from Python and from C; and the image's own parts cannot be changed.
+//! a race, `/proc`; from Python, from C, and with Linux system calls; and the image's own parts
+//! cannot be changed.
 //!
 //! The secret lies in the folder around the root. Its size is peculiar, so that a look at it
 //! would show. A control reads it natively by the same ways.
@@ -19,7 +20,7 @@ use std::{
     thread,
 };
 
-use polybuild_e2e::{guests, root::Root, run, said};
+use polybuild_e2e::{guests, linux::Sandbox, root::Root, run, said};
 
 /// What the secret holds: [`SIZE`] bytes.
 fn secret_text() -> String {
@@ -241,6 +242,31 @@ fn from_c() {
 }
 
 #[test]
+fn from_linux() {
+    let sandbox = Sandbox::new("escape", "");
+    let secret = sandbox.outside().join("secret");
+    fs::write(&secret, secret_text()).unwrap();
+    let said = run(&mut sandbox.alone(&[secret.to_str().unwrap()]));
+    assert_eq!(
+        (said.status, said.stdout.as_str()),
+        (0, "done\n"),
+        "{said:?}"
+    );
+    assert_eq!(fs::read_to_string(secret).unwrap(), secret_text());
+
+    // The same ways, where the secret is inside.
+    hide(&sandbox.root());
+    let said = run(&mut sandbox.alone(&["/secret"]));
+    for way in [
+        "reached /secret",
+        "could write /secret",
+        "reached /proc/self/root/secret",
+    ] {
+        assert!(said.stdout.lines().any(|l| l == way), "{way}: {said:?}");
+    }
+}
+
+#[test]
 fn the_attempts_can_succeed() {
     // The same ways, where the secret is inside.
     let outer = tempfile::tempdir().unwrap();
@@ -326,6 +352,16 @@ fn swaps_in_a_race_from_c() {
     guests::args(&mut command, &["race", "/w/swap/secret", "40000"]);
     race(command, &root);
     untouched(outer.path());
+}
+
+#[test]
+fn swaps_in_a_race_from_linux() {
+    let sandbox = Sandbox::new("escape", "");
+    let secret = sandbox.outside().join("secret");
+    fs::write(&secret, secret_text()).unwrap();
+    let command = sandbox.alone(&["race", "/w/swap/secret", "40000"]);
+    race(command, &sandbox.root());
+    assert_eq!(fs::read_to_string(secret).unwrap(), secret_text());
 }
 
 const RACE_IN_PYTHON: &str = "

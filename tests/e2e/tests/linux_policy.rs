@@ -1,5 +1,6 @@
 //! The policy over paths for programs with Linux system calls: each call that takes a path, by every
-//! way that leads to what is guarded, and races against it.
+//! way that leads to what is guarded, and races against it; the same calls on what is outside of the
+//! root; and what another process has.
 //!
 //! Needs root, `out/musl-1.2.5` and `tests/install`.
 #![allow(
@@ -8,9 +9,14 @@
     reason = "a failed unwrap is a failed test"
 )]
 
-use std::{collections::BTreeSet, fs, os::unix::fs::symlink, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::{fd::AsRawFd, unix::fs::symlink},
+    path::Path,
+};
 
-use polybuild_e2e::{Said, linux::Sandbox};
+use polybuild_e2e::{Said, linux::Sandbox, run};
 
 /// A sandbox with the guest, and a folder `/g` that policies guard.
 fn guarded(policy: &str) -> Sandbox {
@@ -184,6 +190,77 @@ rmdir("/w/bin"): 0
 shut(open("/w/same", O_WRONLY | O_TRUNC)) >= 0: 1
 chmod("/w/same", 0644): 0
 "#;
+
+/// Spellings of a folder of the host's by which it could be reached from inside of a root, if
+/// anything led out of it; `descriptor` is one of this process that is open on it.
+fn ways_out(folder: &Path, descriptor: i32) -> Vec<String> {
+    let folder = folder.to_str().unwrap();
+    let (up, own) = ("/..".repeat(12), std::process::id());
+    vec![
+        format!("{up}{folder}"),
+        format!("/w{up}{folder}"),
+        format!(".{up}{folder}"),
+        format!("/proc/self/root{up}{folder}"),
+        format!("/proc/self/cwd{up}{folder}"),
+        format!("/proc/1/root{folder}"),
+        format!("/proc/1/cwd{up}{folder}"),
+        format!("/proc/{own}/root{folder}"),
+        format!("/proc/{own}/cwd{up}{folder}"),
+        format!("/proc/{own}/fd/{descriptor}"),
+    ]
+}
+
+#[test]
+fn outside_of_the_root_nothing_is_there() {
+    let sandbox = Sandbox::new("policy", "");
+    let folder = sandbox.outside().join("g");
+    fs::create_dir_all(folder.join("dir")).unwrap();
+    fs::write(folder.join("file"), "SECRET").unwrap();
+    symlink("file", folder.join("link")).unwrap();
+    let open = fs::File::open(&folder).unwrap();
+    let ways = ways_out(&folder, open.as_raw_fd());
+    for mode in ["looks", "changes", "names"] {
+        let mut args = vec![mode, folder.to_str().unwrap(), "file"];
+        args.extend(ways.iter().map(String::as_str));
+        all_say(&run(&mut sandbox.alone(&args)), "ENOENT EBADF", &[]);
+        // Here process 1 is one of the host's, whose root the guest may not look at.
+        all_say(&sandbox.run(&args, &[]), "ENOENT EBADF EACCES", &[]);
+    }
+    assert_eq!(fs::read_to_string(folder.join("file")).unwrap(), "SECRET");
+    assert_eq!(names(&folder), ["dir", "file", "link"]);
+
+    // The same ways lead somewhere, if that is in the root.
+    let sandbox = guarded("");
+    let ways = ways_out(Path::new("/g"), 0);
+    let mut args = vec!["looks", "/g", "file"];
+    args.extend(ways[..5].iter().map(String::as_str));
+    let said = run(&mut sandbox.alone(&args));
+    assert!(
+        said.stdout.starts_with("open: ok\nopenat: ok\n"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn another_process_has_nothing_for_it() {
+    let sandbox = Sandbox::new("policy", "");
+    fs::write(sandbox.outside().join("secret"), "SECRET").unwrap();
+    let open = fs::File::open(sandbox.outside().join("secret")).unwrap();
+    let (own, descriptor) = (std::process::id().to_string(), open.as_raw_fd().to_string());
+    let args = ["others", own.as_str(), descriptor.as_str()];
+    let refused = [
+        "pidfd_getfd",
+        "kcmp",
+        "process_vm_readv",
+        "process_vm_writev",
+        "ptrace",
+        "kill",
+        "rt_sigqueueinfo",
+    ];
+    let mut others: Vec<_> = refused.map(|call| (call, "EPERM")).into();
+    others.extend([("pidfd_open", "ENOSYS"), ("move_pages", "ENOSYS")]);
+    all_say(&run(&mut sandbox.alone(&args)), "ENOENT", &others);
+}
 
 #[test]
 fn races_do_not_reach_it() {

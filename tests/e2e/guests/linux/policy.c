@@ -25,7 +25,7 @@ static void end(const char *name) { say("%s: %s", name, results); }
 /* A path of the guarded file and of the folder it is in, spelt in one way. */
 struct way { const char *file, *folder; };
 
-static struct way ways[16];
+static struct way ways[32];
 static int count;
 
 static char *join(const char *a, const char *b, const char *c)
@@ -35,8 +35,8 @@ static char *join(const char *a, const char *b, const char *c)
 	return s;
 }
 
-/* FILE is FOLDER/NAME, both absolute. */
-static void find_ways(const char *folder, const char *name)
+/* FILE is FOLDER/NAME, both absolute; MORE are other spellings of the folder. */
+static void find_ways(const char *folder, const char *name, char **more)
 {
 	mkdir("/w/way", 0777);
 	symlink(folder, "/w/way/folder");
@@ -48,6 +48,8 @@ static void find_ways(const char *folder, const char *name)
 	};
 	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
 		ways[count++] = (struct way){ join(folders[i], "/", name), folders[i] };
+	for (; *more && count < (int)(sizeof ways / sizeof *ways); more++)
+		ways[count++] = (struct way){ join(*more, "/", name), *more };
 }
 
 /* Evaluates a call for every way; FILE and FOLDER are its paths there. */
@@ -419,6 +421,32 @@ static void memory(long rounds)
 	_exit(0);
 }
 
+#define SAY(name, call) do { errno = 0; \
+	say("%s: %s", name, shut((long)(call)) < 0 ? name_of(errno) : "ok"); } while (0)
+
+/* What another process has: its files, its memory, the process itself. */
+static void others(int pid, int fd)
+{
+	static const char *const names[] = { "fd", "root", "cwd", "exe", "mem", "maps", "environ", "status", "ns/mnt" };
+	char path[64];
+	struct iovec mine = { buffer, 8 }, theirs = { buffer, 8 };
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		snprintf(path, sizeof path, "/proc/%d/%s", pid, names[i]);
+		SAY(names[i], open(path, O_RDONLY));
+	}
+	snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, fd);
+	SAY("a descriptor", open(path, O_RDONLY));
+	SAY("pidfd_open", syscall(SYS_pidfd_open, pid, 0));
+	SAY("pidfd_getfd", syscall(SYS_pidfd_getfd, 0, fd, 0));
+	SAY("kcmp", syscall(SYS_kcmp, getpid(), pid, 0L, 0L, (long)fd));
+	SAY("process_vm_readv", syscall(SYS_process_vm_readv, pid, &mine, 1L, &theirs, 1L, 0L));
+	SAY("process_vm_writev", syscall(SYS_process_vm_writev, pid, &mine, 1L, &theirs, 1L, 0L));
+	SAY("ptrace", syscall(SYS_ptrace, 16L /* PTRACE_ATTACH */, pid, 0L, 0L));
+	SAY("move_pages", syscall(SYS_move_pages, pid, 0L, 0L, 0L, 0L, 0L));
+	SAY("kill", kill(pid, 0));
+	SAY("rt_sigqueueinfo", syscall(SYS_rt_sigqueueinfo, pid, SIGUSR1, buffer));
+}
+
 static void list(const char *folder)
 {
 	struct dirent **entries;
@@ -431,7 +459,8 @@ int main(int argc, char **argv)
 	const char *mode = argc > 1 ? argv[1] : "", *folder = argc > 2 ? argv[2] : "";
 	const char *name = argc > 3 ? argv[3] : "file";
 	chdir("/w");
-	if (*folder) find_ways(folder, name);
+	if (!strcmp(mode, "others")) return others(atoi(folder), atoi(name)), 0;
+	if (*folder) find_ways(folder, name, argc > 4 ? argv + 4 : argv + argc);
 	if (!strcmp(mode, "looks")) looks();
 	else if (!strcmp(mode, "changes")) file_changes(), descriptor_changes(ways[0].file);
 	else if (!strcmp(mode, "names")) new_names();
