@@ -223,9 +223,7 @@ impl Roots {
             native_root(&scratch.path().join("native"), cases, &made);
             our_root(scratch.path(), cases, &made);
             for root in ["native", "ours"] {
-                for folder in ["proc", "dev", "w", "tmp"] {
-                    fs::create_dir_all(scratch.path().join(root).join(folder)).unwrap();
-                }
+                mount_points(&scratch.path().join(root));
             }
             fs::rename(scratch.keep(), &place).unwrap();
         }
@@ -240,6 +238,16 @@ impl Roots {
     /// Runs a case in the vkernel.
     pub fn ours(&self, case: &Case) -> Said {
         run_with(&mut self.command(case), INPUT)
+    }
+
+    /// Runs a case in an image of its own, whose seccomp filter is made for that case alone.
+    pub fn ours_alone(&self, case: &Case) -> Said {
+        let folder = tempfile::tempdir().unwrap();
+        let made = [(compile(case, true), compile(case, false))];
+        our_root(folder.path(), std::slice::from_ref(case), &made);
+        let root = folder.path().join("ours");
+        mount_points(&root);
+        run_with(&mut in_root(&root, case, ""), INPUT)
     }
 
     /// What runs a case in the vkernel: the host executes `/bin/NAME` last.
@@ -321,6 +329,13 @@ fn zig() -> PathBuf {
         "import ziglang, os; print(os.path.join(os.path.dirname(ziglang.__file__), 'zig'))",
     ]));
     PathBuf::from(said.stdout.trim())
+}
+
+/// Empty folders for what [`enter`] mounts.
+fn mount_points(root: &Path) {
+    for folder in ["proc", "dev", "w", "tmp"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
 }
 
 fn native_root(root: &Path, cases: &[Case], made: &[(PathBuf, PathBuf)]) {

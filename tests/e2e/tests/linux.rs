@@ -115,6 +115,12 @@ fn a_policy_that_they_do_not_meet_changes_nothing() {
     all_compared(Roots::ours_judged);
 }
 
+/// In the image of all cases, the filter lets through what any of them imports.
+#[test]
+fn what_they_import_is_enough() {
+    all_compared(Roots::ours_alone);
+}
+
 /// The cases that `docs/syscalls.md` names, each with the calls that it is to prove. That the page
 /// is the vkernel's table is a test of the kernel.
 fn proofs() -> BTreeMap<String, Vec<String>> {
