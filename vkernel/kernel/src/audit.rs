@@ -238,8 +238,9 @@ pub(crate) use time::Timestamp;
 const TIME_AT: usize = 9;
 
 impl Sink {
-    /// One write; a line that did not go out whole counts as lost (only a full disk or a pipe in
-    /// non-blocking mode can do that to so short a line).
+    /// One write; a line that did not go out whole counts as lost. Only a full disk or a pipe in
+    /// non-blocking mode can do that to so short a line; and the host kernel, which ends the write of
+    /// a process that is being killed where a page of the file ends.
     fn write(&self, line: &[u8]) -> bool {
         crate::confine::files::without_limit(|| {
             loop {
