@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(parse(head), expected, "{}", head.escape_ascii());
     }
 
-    // `tests/host_exec.rs` compares many more lines with the host kernel's own reading.
+    // `tests/host_exec/native.rs` compares many more lines with the host kernel's own reading.
     #[test]
     fn lines() {
         check(b"#!/bin/sh\n", Some(("/bin/sh", None)));

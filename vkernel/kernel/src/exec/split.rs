@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(got, expected, "{string}");
     }
 
-    // `tests/host_exec.rs` compares the same kinds of strings with the host's env.
+    // `tests/host_exec/native.rs` compares the same kinds of strings with the host's env.
     #[test]
     fn strings() {
         check("", "");
