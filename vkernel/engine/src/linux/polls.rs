@@ -204,8 +204,10 @@ fn page(
         let code = in_text(stop.array_call) && in_text(stop.wasm_call);
         (code && stop.context.as_ref()? == MAGIC).then_some(stop)?
     };
-    // SAFETY: the memory is `Pages`; the stop is the function that `crate::polls` has made for this.
-    Some(unsafe { Page::new(at, stop.wasm_call, stop.context as usize) })
+    let text = text.start as usize..text.end as usize;
+    // SAFETY: the memory is `Pages`; the stop is the function that `crate::polls` has made for this. Polls
+    // are in the module's text, which stays as long as the module.
+    Some(unsafe { Page::new(at, stop.wasm_call, stop.context as usize, text) })
 }
 
 #[cfg(test)]

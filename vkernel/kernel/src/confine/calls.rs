@@ -69,6 +69,8 @@ pub(super) const LINUX: &[i64] = &[
     SYS_rseq,
     SYS_sched_getaffinity,
     SYS_membarrier,
+    // Whether a call that failed has left a hole in the guest's memory.
+    SYS_mincore,
     SYS_nanosleep,
     SYS_gettimeofday,
 ];

@@ -131,18 +131,26 @@ pub fn end_at_faults_in(memory: Option<Memory>) {
     SHARED.store(base, Ordering::Relaxed);
 }
 
+/// Where a thread with these registers goes on after a fault at `address`, if it copies from or to guest
+/// memory.
+fn end_of_copy(registers: &[i64], address: usize) -> Option<i64> {
+    let value = |register: i32| registers.get(register as usize).map(|v| *v as usize);
+    let (at, to) = (value(libc::REG_RIP)?, value(libc::REG_RDI)?);
+    let reaches = |from: usize, len: usize| address.wrapping_sub(from) < len;
+    if at == (&raw const vkernel_copy_begin) as usize {
+        let (from, len) = (value(libc::REG_RSI)?, value(libc::REG_RCX)?);
+        let fits = reaches(to, len) || reaches(from, len);
+        return fits.then_some((&raw const vkernel_copy_end) as i64);
+    }
+    let exchanges = at == (&raw const vkernel_exchange_begin) as usize && reaches(to, 4);
+    exchanges.then_some((&raw const vkernel_exchange_end) as i64)
+}
+
 extern "C" fn on_fault(
     signal: libc::c_int,
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    let stretches = [
-        (&raw const vkernel_copy_begin, &raw const vkernel_copy_end),
-        (
-            &raw const vkernel_exchange_begin,
-            &raw const vkernel_exchange_end,
-        ),
-    ];
     // SAFETY: the kernel passes a ucontext_t and a siginfo_t that are this handler's own.
     let (ucontext, code, address) = unsafe {
         let address = (*info).si_addr() as usize;
@@ -154,15 +162,14 @@ extern "C" fn on_fault(
         super::signals::on_signal(signal, info, context);
         return;
     }
-    let at = &mut ucontext.uc_mcontext.gregs[libc::REG_RIP as usize];
-    for (begin, end) in stretches {
-        if (begin as i64..end as i64).contains(at) {
-            *at = end as i64;
-            return;
-        }
+    // Nothing that was sent comes here (`super::queued`). The state of the machine must fit all the same:
+    // the thread stopped at an instruction that reaches into guest memory, at an address that it reaches.
+    if let Some(end) = end_of_copy(&ucontext.uc_mcontext.gregs, address) {
+        ucontext.uc_mcontext.gregs[libc::REG_RIP as usize] = end;
+        return;
     }
     // SAFETY: the kernel's own context.
-    if signal == libc::SIGSEGV && unsafe { super::signals::at_poll(address, ucontext) } {
+    if signal == libc::SIGSEGV && unsafe { super::signals::at_poll(ucontext) } {
         return;
     }
     let base = SHARED.load(Ordering::Relaxed);

@@ -415,6 +415,10 @@ impl LinuxProcess {
         self.departure.after_fork(threads);
         self.host.paths.private.after_fork();
         files::after_fork();
+        if self.space.after_fork().is_err() {
+            // It would have what it is not to have.
+            self.die(rustix::process::Signal::KILL.as_raw());
+        }
         // The parent's watchdog is no thread of this process.
         if watchdog::start(&self.host).is_err() {
             // Without it the limits would not hold.

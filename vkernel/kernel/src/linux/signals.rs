@@ -17,7 +17,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU32, Ordering, compiler_fence},
 };
 
-use super::polls::Poll;
+use super::{polls::Poll, queued};
 
 /// Signals that the engine needs for faults of compiled code; never blocked, and their host action
 /// is never the guest's.
@@ -252,6 +252,7 @@ pub(super) extern "C" fn on_signal(
     // own; the box is alive while it is the thread's.
     unsafe {
         ptr::copy_nonoverlapping(info.cast::<u8>(), caught.info.as_mut_ptr(), 128);
+        queued::as_it_was_sent(&mut caught.info);
         let context = &mut *context.cast::<libc::ucontext_t>();
         let at = &mut context.uc_mcontext.gregs[libc::REG_RIP as usize];
         if let Some(missed) = super::host::missed(*at as u64) {
@@ -267,17 +268,17 @@ pub(super) extern "C" fn on_signal(
     }
 }
 
-/// Sees to a fault at `address`, in its handler: whether it was a poll of the calling thread's.
+/// Sees to a fault, in its handler: whether it was a poll of the calling thread's.
 ///
 /// # Safety
 ///
 /// `context` is what the kernel gave the handler.
-pub(super) unsafe fn at_poll(address: usize, context: &mut libc::ucontext_t) -> bool {
+pub(super) unsafe fn at_poll(context: &mut libc::ucontext_t) -> bool {
     // SAFETY: the box is there while it is the thread's; its poll is what the thread's computations
     // look at.
     unsafe {
         let poll = CURRENT.get().as_ref().and_then(Inbox::poll);
-        poll.is_some_and(|poll| poll.fault(address, context))
+        poll.is_some_and(|poll| poll.fault(context))
     }
 }
 

@@ -108,8 +108,16 @@ fn madvise(cx: &Cx<'_>, args: &Args) -> Answer {
         MADV_POPULATE_READ,
         MADV_POPULATE_WRITE,
     ];
-    if !KNOWN.contains(&int(args[2])) {
+    let advice = int(args[2]);
+    if !KNOWN.contains(&advice) {
         return Err(Errno::INVAL.into());
+    }
+    if [MADV_DONTFORK, MADV_DOFORK].contains(&advice) && word(args[1]) != 0 {
+        let keep = advice == MADV_DONTFORK;
+        cx.process
+            .space
+            .keep_back(word(args[0]), word(args[1]), keep)?;
+        return Ok(0);
     }
     over(cx, SYS_madvise, args)
 }

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 use super::super::{
     call::{Answer, Args, Cx, int, word},
     process::{Action, on_host},
+    queued,
     signals::{COUNT, SYNCHRONOUS, UNBLOCKABLE, bit, is_leave},
     table::{Row, pass_on},
 };
@@ -22,8 +23,12 @@ pub(super) const ROWS: &[Row] = &[
     Row::pass(SYS_kill, "vv"),
     Row::pass(SYS_tkill, "vv"),
     Row::pass(SYS_tgkill, "vvv"),
-    Row::pass(SYS_rt_sigqueueinfo, "vvp"),
-    Row::pass(SYS_rt_tgsigqueueinfo, "vvvp"),
+    Row::call(SYS_rt_sigqueueinfo, |cx, args| {
+        queue(cx, SYS_rt_sigqueueinfo, args, 1)
+    }),
+    Row::call(SYS_rt_tgsigqueueinfo, |cx, args| {
+        queue(cx, SYS_rt_tgsigqueueinfo, args, 2)
+    }),
     Row::pass(SYS_signalfd, "opv"),
     Row::pass(SYS_signalfd4, "opvv"),
 ];
@@ -116,6 +121,30 @@ fn timed_wait(cx: &Cx<'_>, args: &Args) -> Answer {
         return Err(Errno::INTR.into());
     }
     Ok(signal)
+}
+
+/// A call that queues the signal that is its argument `at`, with the `siginfo` behind it; the process is
+/// its first. The host gets a copy, so that what was looked at is what is sent.
+fn queue(cx: &Cx<'_>, number: i64, args: &Args, at: usize) -> Answer {
+    let (signal, pointer) = (int(args[at]), word(args[at + 1]));
+    let memory = cx.memory();
+    let mut info = [0_u8; 128];
+    memory.read(pointer, &mut info[..queued::KERNEL_SIZE])?;
+    // The host looks at the rest of those only whose contents it does not know.
+    let rest = pointer.checked_add(queued::KERNEL_SIZE as u32);
+    let rest = rest.map(|rest| memory.read(rest, &mut info[queued::KERNEL_SIZE..]));
+    if !matches!(rest, Some(Ok(()))) {
+        info[queued::KERNEL_SIZE..].fill(0);
+    }
+    // Another process's is refused by the host if it claims to be the kernel's.
+    if int(args[0]) == cx.process.id() {
+        queued::on_its_way(signal, &mut info);
+    }
+    let mut host = *args;
+    host[at + 1] = info.as_ptr() as u64;
+    let answer = pass_on(cx, number, false, &host);
+    std::hint::black_box(&info);
+    answer
 }
 
 fn alternate_stack(cx: &Cx<'_>, args: &Args) -> Answer {
