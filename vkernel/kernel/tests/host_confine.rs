@@ -178,7 +178,7 @@ fn ordinary_work_goes_on() {
 fn guests_with_linux_calls_have_threads() {
     check(
         || {
-            confine::apply(Surface::Linux, &[], None).unwrap();
+            confine::apply(Surface::Linux { internet: true }, &[], None).unwrap();
             let threads: Vec<_> = (0..4)
                 .map(|i| {
                     let builder = std::thread::Builder::new().name(format!("t{i}"));

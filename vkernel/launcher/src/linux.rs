@@ -236,7 +236,13 @@ fn confine(index: &Index, directories: Option<&Directories>) -> Result<(), Failu
     for module in index.modules.iter().filter(|m| !wanted(m)) {
         calls.extend(guest::host_calls(module));
     }
-    confine::apply(Surface::Linux, &calls, directories)
+    // An empty list of rules is no network at all.
+    let internet = index
+        .policy
+        .network
+        .as_ref()
+        .is_none_or(|rules| !rules.is_empty());
+    confine::apply(Surface::Linux { internet }, &calls, directories)
         .map(drop)
         .map_err(Failure::confine)
 }

@@ -158,6 +158,12 @@ impl LinuxMachines {
         host: &Arc<Host>,
         next: &Next,
     ) -> Result<LinuxOutcome, EngineError> {
+        let initial = module.cold.pages.saturating_mul(WASM_PAGE as u64);
+        host.has_room_for(initial).map_err(|limit| {
+            EngineError::wasmtime("making the memory")(wasmtime::format_err!(
+                "the program needs {initial} bytes of memory to start, its policy allows {limit}"
+            ))
+        })?;
         let loaded = self.load(target, image.module, code, file)?;
         alternate_stack::install();
         let engine = &loaded.engine;
@@ -196,7 +202,6 @@ impl LinuxMachines {
                 EngineError::wasmtime("filling the memory")(wasmtime::Error::msg(why))
             })?;
         }
-        let initial = module.cold.pages.saturating_mul(WASM_PAGE as u64);
         let mask = image.mask;
         let process = process(image, base, initial, host);
         end_at_faults_in(shared.is_some().then(|| process.space.memory()));

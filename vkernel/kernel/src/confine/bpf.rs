@@ -25,6 +25,7 @@ pub(super) const JA: u16 = 0x05;
 pub(super) const JEQ: u16 = 0x15;
 pub(super) const JGE: u16 = 0x35;
 pub(super) const JSET: u16 = 0x45;
+const AND: u16 = 0x54;
 pub(super) const RET: u16 = 0x06;
 
 // Offsets in `struct seccomp_data` of `<linux/seccomp.h>`.
@@ -75,6 +76,19 @@ pub(super) enum Rule {
         values: &'static [u32],
         otherwise: Action,
     },
+    /// Allowed if all tests of one of the lists hold.
+    AnyOf {
+        lists: &'static [&'static [Test]],
+        otherwise: Action,
+    },
+}
+
+/// A test of one argument: what is left of it under the mask is one of the values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Test {
+    pub(super) argument: u32,
+    pub(super) mask: u32,
+    pub(super) values: &'static [u32],
 }
 
 /// Compiles `(first number, rule)` pairs, sorted, the first for number 0; each rule holds up to
@@ -228,7 +242,32 @@ impl Backwards {
                 self.push(LD_W_ABS, low_word(argument));
                 self.here()
             }
+            Rule::AnyOf { lists, otherwise } => {
+                let allow = self.ret(Action::Allow);
+                let mut no = self.ret(otherwise);
+                for tests in lists.iter().rev() {
+                    let mut yes = allow;
+                    for test in tests.iter().rev() {
+                        yes = self.test(test, yes, no);
+                    }
+                    no = yes;
+                }
+                no
+            }
         }
+    }
+
+    fn test(&mut self, test: &Test, yes: Label, no: Label) -> Label {
+        let mut next = no;
+        for value in test.values {
+            next = self.branch(JEQ, *value, yes, next);
+        }
+        self.goto(next);
+        if test.mask != u32::MAX {
+            self.push(AND, test.mask);
+        }
+        self.push(LD_W_ABS, low_word(test.argument));
+        self.here()
     }
 }
 
@@ -251,6 +290,7 @@ pub(super) fn run(program: &[Instruction], arch: u32, number: u32, arguments: [u
             JEQ => at += jump(a == i.k),
             JGE => at += jump(a >= i.k),
             JSET => at += jump(a & i.k != 0),
+            AND => a &= i.k,
             LD_W_ABS => {
                 a = match i.k {
                     NUMBER => number,

@@ -6,7 +6,7 @@
 
 use libc::*;
 
-use super::bpf::{Action, Rule};
+use super::bpf::{Action, Rule, Test};
 
 /// What kind of guest a filter is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,10 @@ pub enum Surface {
     /// WASI alone: one thread.
     Wasi,
     /// Linux system calls, mediated (see `linux`): terminals and limits of the guest's own.
-    Linux,
+    Linux {
+        /// Whether there are sockets of the internet.
+        internet: bool,
+    },
 }
 
 /// Host calls that every process of the vkernel may make after confinement.
@@ -71,6 +74,9 @@ pub(super) const LINUX: &[i64] = &[
     SYS_membarrier,
     // Whether a call that failed has left a hole in the guest's memory.
     SYS_mincore,
+    // The limits of time also hold for a process that is stopped.
+    SYS_timer_create,
+    SYS_timer_settime,
     SYS_nanosleep,
     SYS_gettimeofday,
 ];
@@ -207,3 +213,76 @@ pub(super) const CHECKED_FOR_LINUX: &[(i64, Rule)] = &[
         },
     ),
 ];
+
+const fn is(argument: u32, values: &'static [u32]) -> Test {
+    Test {
+        argument,
+        mask: u32::MAX,
+        values,
+    }
+}
+
+/// Types of socket(2), without what is flags of theirs.
+const fn kind(values: &'static [u32]) -> Test {
+    Test {
+        argument: 1,
+        mask: 0xf,
+        values,
+    }
+}
+
+const UNIX: &[Test] = &[
+    is(0, &[AF_UNIX as u32]),
+    kind(&[SOCK_STREAM as u32, SOCK_DGRAM as u32, SOCK_SEQPACKET as u32]),
+    is(2, &[0, AF_UNIX as u32]),
+];
+
+/// Families, types and protocols as in `linux::calls::sockets`.
+const STREAMS: &[Test] = &[
+    is(0, &[AF_INET as u32, AF_INET6 as u32]),
+    kind(&[SOCK_STREAM as u32]),
+    is(2, &[0, IPPROTO_TCP as u32]),
+];
+
+const DATAGRAMS: &[Test] = &[
+    is(0, &[AF_INET as u32, AF_INET6 as u32]),
+    kind(&[SOCK_DGRAM as u32]),
+    is(
+        2,
+        &[
+            0,
+            IPPROTO_UDP as u32,
+            IPPROTO_ICMP as u32,
+            IPPROTO_ICMPV6 as u32,
+        ],
+    ),
+];
+
+const NO_SOCKET: Action = Action::Errno(EAFNOSUPPORT as u16);
+
+/// Calls that are made for certain arguments only, where they are made at all.
+pub(super) const NARROWED: &[(i64, Rule)] = &[
+    (
+        SYS_socket,
+        Rule::AnyOf {
+            lists: &[UNIX, STREAMS, DATAGRAMS],
+            otherwise: NO_SOCKET,
+        },
+    ),
+    (
+        SYS_socketpair,
+        Rule::AnyOf {
+            lists: &[UNIX],
+            otherwise: NO_SOCKET,
+        },
+    ),
+];
+
+/// What comes to [`NARROWED`], and replaces rules there, where the policy allows no network.
+pub(super) const NARROWED_OFFLINE: &[(i64, Rule)] = &[(
+    SYS_socket,
+    Rule::AnyOf {
+        lists: &[UNIX],
+        otherwise: NO_SOCKET,
+    },
+)];

@@ -12,7 +12,10 @@
 
 use super::{
     bpf::{self, Action, Instruction, Rule},
-    calls::{CHECKED, CHECKED_FOR_LINUX, FATAL, FATAL_FOR_WASI, LINUX, RUNTIME, Surface},
+    calls::{
+        CHECKED, CHECKED_FOR_LINUX, FATAL, FATAL_FOR_WASI, LINUX, NARROWED, NARROWED_OFFLINE,
+        RUNTIME, Surface,
+    },
 };
 
 /// The first system call number that did not exist when [`super::calls`] was written:
@@ -30,8 +33,19 @@ type Choices = [u8; FIRST_UNKNOWN as usize];
 const REFUSED: u8 = 0;
 const ALLOWED: u8 = 1;
 const KILLED: u8 = 2;
-/// The first of [`CHECKED`]; the others follow, then those of [`CHECKED_FOR_LINUX`].
+/// The first of [`CHECKED`]; the others follow, then those of [`CHECKED_FOR_LINUX`], [`NARROWED`] and
+/// [`NARROWED_OFFLINE`].
 const FIRST_CHECKED: u8 = 3;
+const FIRST_NARROWED: u8 = FIRST_CHECKED + (CHECKED.len() + CHECKED_FOR_LINUX.len()) as u8;
+
+/// All rules of calls whose arguments are looked at, in the order of their choices.
+fn checked() -> impl Iterator<Item = &'static (i64, Rule)> {
+    CHECKED
+        .iter()
+        .chain(CHECKED_FOR_LINUX)
+        .chain(NARROWED)
+        .chain(NARROWED_OFFLINE)
+}
 
 /// What a choice means.
 fn rule(choice: u8) -> Rule {
@@ -40,7 +54,7 @@ fn rule(choice: u8) -> Rule {
         KILLED => Rule::Always(Action::Kill),
         _ => choice
             .checked_sub(FIRST_CHECKED)
-            .and_then(|at| CHECKED.iter().chain(CHECKED_FOR_LINUX).nth(usize::from(at)))
+            .and_then(|at| checked().nth(usize::from(at)))
             .map_or(
                 Rule::Always(Action::Errno(libc::EPERM as u16)),
                 |(_, rule)| *rule,
@@ -70,7 +84,7 @@ pub enum FilterError {
 fn is_fatal(surface: Surface, call: i64) -> bool {
     match surface {
         Surface::Wasi => FATAL.contains(&call) || FATAL_FOR_WASI.contains(&call),
-        Surface::Linux => FATAL.contains(&call) && call != libc::SYS_memfd_create,
+        Surface::Linux { .. } => FATAL.contains(&call) && call != libc::SYS_memfd_create,
     }
 }
 
@@ -78,9 +92,13 @@ impl Filter {
     /// The filter that allows [`RUNTIME`] (for the Linux personality [`LINUX`] too) and `calls`, for
     /// guests of `surface`.
     pub fn build(surface: Surface, calls: &[&[i64]]) -> Result<Filter, FilterError> {
-        let (threads, wider) = match surface {
-            Surface::Wasi => (&[][..], &[][..]),
-            Surface::Linux => (LINUX, CHECKED_FOR_LINUX),
+        let (threads, wider, narrowed) = match surface {
+            Surface::Wasi => (&[][..], &[][..], 0),
+            Surface::Linux { internet: true } => (LINUX, CHECKED_FOR_LINUX, NARROWED.len()),
+            Surface::Linux { internet: false } => {
+                let all = NARROWED.len() + NARROWED_OFFLINE.len();
+                (LINUX, CHECKED_FOR_LINUX, all)
+            }
         };
         let mut choices: Choices = [REFUSED; FIRST_UNKNOWN as usize];
         for &call in calls.iter().copied().chain([RUNTIME, threads]).flatten() {
@@ -90,6 +108,13 @@ impl Filter {
             *choice.ok_or(FilterError::Unknown(call))? = ALLOWED;
             if is_fatal(surface, call) {
                 return Err(FilterError::Fatal(call));
+            }
+        }
+        let offered = choices;
+        let rules = NARROWED.iter().chain(NARROWED_OFFLINE);
+        for (choice, (call, _)) in (FIRST_NARROWED..).zip(rules).take(narrowed) {
+            if offered[*call as usize] == ALLOWED {
+                choices[*call as usize] = choice;
             }
         }
         // After the lists, so that these have the last word.
@@ -145,6 +170,8 @@ mod tests {
         assert_eq!(got, expected.value(), "call {number} with {argument:x?}");
     }
 
+    const LINUX_ONLINE: Surface = Surface::Linux { internet: true };
+
     const NONE: (usize, u64) = (0, 0);
     const EPERM: Action = Action::Errno(libc::EPERM as u16);
     const ENOSYS: Action = Action::Errno(libc::ENOSYS as u16);
@@ -177,7 +204,7 @@ mod tests {
     #[test]
     fn arguments() {
         let filter = Filter::build(Surface::Wasi, &[]).unwrap();
-        let linux = Filter::build(Surface::Linux, &[]).unwrap();
+        let linux = Filter::build(LINUX_ONLINE, &[]).unwrap();
         for (filters, call, prot) in [
             (&[&filter, &linux][..], libc::SYS_mmap, 2),
             (&[&filter, &linux], libc::SYS_mprotect, 2),
@@ -272,10 +299,70 @@ mod tests {
         let build = |call| Filter::build(Surface::Wasi, &[&[call]]).map(|_| ());
         assert_eq!(build(libc::SYS_execve), Err(FilterError::Fatal(59)));
         assert_eq!(build(libc::SYS_memfd_create), Err(FilterError::Fatal(319)));
-        let linux = Filter::build(Surface::Linux, &[&[libc::SYS_memfd_create]]).unwrap();
+        let linux = Filter::build(LINUX_ONLINE, &[&[libc::SYS_memfd_create]]).unwrap();
         check(&linux, libc::SYS_memfd_create, NONE, Action::Allow);
         assert_eq!(build(-1), Err(FilterError::Unknown(-1)));
         assert_eq!(build(463), Err(FilterError::Unknown(463)));
         assert_eq!(build(1 << 40), Err(FilterError::Unknown(1 << 40)));
+    }
+
+    #[test]
+    fn sockets() {
+        use libc::*;
+        let calls = &[&[SYS_socket, SYS_socketpair][..]];
+        let [online, offline] = [true, false]
+            .map(|internet| Filter::build(Surface::Linux { internet }, calls).unwrap());
+        let answer = |filter: &Filter, call: i64, family: i32, kind: i32, protocol: i32| {
+            let arguments = [family, kind, protocol, 0, 0, 0].map(|a| a as u64);
+            bpf::run(filter.program(), bpf::X86_64, call as u32, arguments)
+        };
+        let flags = SOCK_CLOEXEC | SOCK_NONBLOCK;
+        let (allow, refuse) = (
+            Action::Allow.value(),
+            Action::Errno(EAFNOSUPPORT as u16).value(),
+        );
+        for kind in [SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET] {
+            for filter in [&online, &offline] {
+                for call in [SYS_socket, SYS_socketpair] {
+                    assert_eq!(answer(filter, call, AF_UNIX, kind | flags, 0), allow);
+                }
+            }
+        }
+        for (family, kind, protocol, expected) in [
+            (AF_INET, SOCK_STREAM, 0, allow),
+            (AF_INET6, SOCK_STREAM | flags, IPPROTO_TCP, allow),
+            (AF_INET, SOCK_DGRAM, IPPROTO_UDP, allow),
+            (AF_INET6, SOCK_DGRAM | flags, IPPROTO_ICMPV6, allow),
+            (AF_INET, SOCK_STREAM, 132, refuse),
+            (AF_INET, SOCK_STREAM, 262, refuse),
+            (AF_INET, SOCK_SEQPACKET, 0, refuse),
+            (AF_INET, SOCK_SEQPACKET, 132, refuse),
+            (AF_INET, SOCK_RAW, IPPROTO_ICMP, refuse),
+            (AF_INET, SOCK_DGRAM, 136, refuse),
+            (AF_UNIX, SOCK_RAW, 0, refuse),
+            (AF_UNIX, SOCK_STREAM, 6, refuse),
+            (AF_NETLINK, SOCK_RAW, 0, refuse),
+            (AF_PACKET, SOCK_DGRAM, 0, refuse),
+            (AF_VSOCK, SOCK_STREAM, 0, refuse),
+            (AF_ALG, SOCK_SEQPACKET, 0, refuse),
+            (38, SOCK_STREAM, 0, refuse),
+            (0, 0, 0, refuse),
+            (-1, -1, -1, refuse),
+        ] {
+            let what = format!("{family} {kind} {protocol}");
+            assert_eq!(
+                answer(&online, SYS_socket, family, kind, protocol),
+                expected,
+                "{what}"
+            );
+            let unix = answer(&offline, SYS_socket, family, kind, protocol);
+            assert_eq!(unix, refuse, "{what}");
+            let pair = answer(&online, SYS_socketpair, family, kind, protocol);
+            assert_eq!(pair, refuse, "{what}");
+        }
+        // Who does not list them has none.
+        let none = Filter::build(LINUX_ONLINE, &[]).unwrap();
+        let refused = super::tests::EPERM.value();
+        assert_eq!(answer(&none, SYS_socket, AF_UNIX, SOCK_STREAM, 0), refused);
     }
 }

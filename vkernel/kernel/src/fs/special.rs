@@ -4,8 +4,9 @@
 //! that led there. Why: `/proc/self/mem` writes through page protections, so opening it would undo
 //! the promise that nothing becomes executable; a device file is a door to the host kernel.
 //!
-//! Invariant: nothing on a pseudo file system is ever opened for writing or changed, and only the
-//! devices that [`is_harmless`] lists are opened at all.
+//! One table for all personalities. Invariant: nothing on a pseudo file system is ever opened for writing
+//! or changed, and only the devices that [`is_harmless`] lists are opened at all. The exceptions that
+//! Linux programs have are `linux::objects`'.
 
 use std::os::fd::BorrowedFd;
 
@@ -54,7 +55,27 @@ const MEMORY_FILES: &[&[u8]] = &[
     b"auxv",
     b"syscall",
     b"stack",
+    b"kallsyms",
+    b"vmallocinfo",
+    b"iomem",
+    b"kpagecount",
+    b"kpageflags",
+    b"kpagecgroup",
 ];
+
+/// The name of a file of procfs about a process or a thread, by its real path: what comes behind the
+/// number.
+pub(crate) fn of_process(real: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut parts = real.rsplit(|b| *b == b'/');
+    let (name, number) = (parts.next()?, parts.next()?);
+    let is_number = !number.is_empty() && number.iter().all(u8::is_ascii_digit);
+    is_number.then_some((number, name))
+}
+
+/// Whether a file of procfs tells addresses of a process among other things.
+pub(crate) fn tells_addresses(real: &[u8]) -> bool {
+    of_process(real).is_some_and(|(_, name)| name == b"stat")
+}
 
 /// Names of the symbolic links in procfs that are ordinary; all others are magic (proc(5)).
 const PLAIN_LINKS: &[&[u8]] = &[b"self", b"thread-self", b"mounts", b"net"];
@@ -97,6 +118,7 @@ pub(crate) fn judge(
             let shows_memory = || {
                 real.split(|b| *b == b'/')
                     .any(|part| MEMORY_FILES.contains(&part))
+                    || tells_addresses(real)
             };
             if write && PSEUDO.contains(&magic) {
                 Some(Unfit::PseudoWrite)
@@ -115,6 +137,16 @@ pub(crate) fn is_pseudo(object: BorrowedFd<'_>) -> Result<bool> {
     Ok(PSEUDO.contains(&magic(object)?))
 }
 
+/// Whether guests may change the metadata of an object: of no device that is everybody's, and of nothing
+/// that is the host kernel's. Terminals belong to who opened them.
+pub(crate) fn is_changeable(object: BorrowedFd<'_>, stat: &Stat) -> Result<bool> {
+    Ok(match FileType::from_raw_mode(stat.st_mode) {
+        FileType::BlockDevice => false,
+        FileType::CharacterDevice => is_terminal(major(stat.st_rdev)),
+        _ => !is_pseudo(object)?,
+    })
+}
+
 /// Whether this folder is the host's procfs.
 pub(crate) fn is_procfs(object: BorrowedFd<'_>) -> Result<bool> {
     Ok(magic(object)? == PROC)
@@ -128,11 +160,13 @@ pub(crate) fn is_magic_link(link: BorrowedFd<'_>, name: &[u8]) -> Result<bool> {
 
 /// The devices a guest may open (`Documentation/admin-guide/devices.txt` of Linux): null, zero,
 /// full, random, urandom, tty, and the terminals of devpts.
-fn is_harmless(major: u32, minor: u32) -> bool {
-    matches!(
-        (major, minor),
-        (1, 3 | 5 | 7 | 8 | 9) | (5, 0) | (136..=143, _)
-    )
+pub(crate) fn is_harmless(major: u32, minor: u32) -> bool {
+    matches!((major, minor), (1, 3 | 5 | 7 | 8 | 9) | (5, 0)) || is_terminal(major)
+}
+
+/// Whether a device is a terminal of devpts.
+fn is_terminal(major: u32) -> bool {
+    (136..=143).contains(&major)
 }
 
 fn magic(object: BorrowedFd<'_>) -> Result<u32> {
@@ -150,7 +184,7 @@ mod tests {
         for ok in [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (136, 4)] {
             assert!(is_harmless(ok.0, ok.1), "{ok:?}");
         }
-        // mem, port, kmsg, console, ptmx, tty1, disks, loop, misc (kvm, fuse).
+        // mem, port, kmsg, console, ptmx, tty1, disks, loop, misc (kvm, fuse, tun).
         for bad in [
             (1, 1),
             (1, 4),
@@ -160,8 +194,27 @@ mod tests {
             (4, 1),
             (8, 0),
             (10, 232),
+            (10, 200),
         ] {
             assert!(!is_harmless(bad.0, bad.1), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn files_about_processes() {
+        assert_eq!(
+            of_process(b"/proc/12/stat"),
+            Some((&b"12"[..], &b"stat"[..]))
+        );
+        assert!(tells_addresses(b"/host/proc/1/task/22/stat"));
+        for other in [
+            &b"/proc/stat"[..],
+            b"/proc/self/stat",
+            b"stat",
+            b"",
+            b"/proc/1/stat/x",
+        ] {
+            assert!(!tells_addresses(other));
         }
     }
 }

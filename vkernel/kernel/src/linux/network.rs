@@ -19,9 +19,6 @@ use super::{call::Cx, host, paths::address::Use};
 #[derive(Debug)]
 pub(super) struct Network(Option<Vec<NetworkRule>>);
 
-/// Protocols whose packets go where the address says.
-const PROTOCOLS: &[i32] = &[0, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6];
-
 /// Options, and kinds of control messages, that send packets by other ways: `IP_OPTIONS` and
 /// `IP_RETOPTS` (ip(7)), the routing headers of RFC 3542 and RFC 2292.
 const ROUTES: &[(i32, i32)] = &[
@@ -45,20 +42,10 @@ impl Network {
     }
 
     /// socket(2) of one of the internet's families.
-    pub(super) fn judge_socket(&self, cx: &Cx<'_>, protocol: i32) -> Result<(), Errno> {
+    pub(super) fn judge_socket(&self, cx: &Cx<'_>) -> Result<(), Errno> {
         match &self.0 {
-            None => Ok(()),
             Some(rules) if rules.is_empty() => Err(refuse(cx, "socket", "the internet", REASON)),
-            Some(_) if PROTOCOLS.contains(&protocol) => Ok(()),
-            Some(_) => {
-                let reason = "under a network policy there are TCP, UDP and ICMP";
-                Err(refuse(
-                    cx,
-                    "socket",
-                    &format!("protocol {protocol}"),
-                    reason,
-                ))
-            }
+            _ => Ok(()),
         }
     }
 

@@ -181,6 +181,14 @@ impl Host {
         started
     }
 
+    /// Whether a module whose memory begins with so many bytes may be started.
+    pub fn has_room_for(&self, initial: u64) -> Result<(), u64> {
+        match self.memory_limit() {
+            limit if initial > limit => Err(limit),
+            _ => Ok(()),
+        }
+    }
+
     /// Most bytes that the guest may map.
     pub(super) fn memory_limit(&self) -> u64 {
         let policy = self.index.policy.memory_max.unwrap_or(u64::MAX);

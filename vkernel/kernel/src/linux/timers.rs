@@ -1,9 +1,14 @@
-//! The POSIX timers that a process has made (timer_create(2)): the host deletes them when a process
-//! executes a program, but here programs follow one another in one host process.
+//! The POSIX timers of a process (timer_create(2)). Those that the guest has made are noted: the host
+//! deletes them when a process executes a program, but here programs follow one another in one host process.
+//! Those that the vkernel has made, for the limits of time, are nothing that the guest can name.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    io,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicI32, Ordering},
+    },
+    time::Duration,
 };
 
 use super::host;
@@ -14,12 +19,66 @@ pub(super) struct Timers {
     ids: Mutex<Vec<i32>>,
     /// Whether anybody has ever wanted to change the list.
     used: AtomicBool,
+    /// The vkernel's, one more than the host's ids of them; 0 for none.
+    own: [AtomicI32; 2],
 }
 
 impl Timers {
     pub(super) fn lock(&self) -> MutexGuard<'_, Vec<i32>> {
         self.used.store(true, Ordering::Relaxed);
         self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the host end the process by SIGKILL at these times on these clocks; in a child of `fork`, too,
+    /// which has none of its parent's timers.
+    #[allow(unsafe_code)]
+    pub(super) fn set_own(&self, ends: &[(i32, Duration)]) -> io::Result<()> {
+        let checked = |result: i64| match result {
+            0.. => Ok(()),
+            error => Err(io::Error::from_raw_os_error(-error as i32)),
+        };
+        for (place, (clock, end)) in self.own.iter().zip(ends) {
+            // SAFETY: a plain C structure for which zeroes are valid.
+            let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+            event.sigev_notify = libc::SIGEV_SIGNAL;
+            event.sigev_signo = libc::SIGKILL;
+            let mut id = 0_i32;
+            let args = [
+                *clock as u64,
+                (&raw const event) as u64,
+                (&raw mut id) as u64,
+                0,
+                0,
+                0,
+            ];
+            // SAFETY: the host reads `event` and writes `id`.
+            checked(unsafe { host::call(libc::SYS_timer_create, &args) })?;
+            // SAFETY: written by the host.
+            let id = unsafe { std::ptr::read_volatile(&raw const id) };
+            let none = libc::timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            };
+            let at = libc::itimerspec {
+                it_interval: none,
+                it_value: libc::timespec {
+                    tv_sec: i64::try_from(end.as_secs()).unwrap_or(i64::MAX),
+                    tv_nsec: end.subsec_nanos().into(),
+                },
+            };
+            let absolute = libc::TIMER_ABSTIME as u64;
+            let args = [id as u64, absolute, (&raw const at) as u64, 0, 0, 0];
+            // SAFETY: the host reads `at`.
+            checked(unsafe { host::call(libc::SYS_timer_settime, &args) })?;
+            place.store(id + 1, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    /// Whether this is an id of the vkernel's.
+    pub(super) fn is_own(&self, id: i32) -> bool {
+        let own = |place: &AtomicI32| place.load(Ordering::Relaxed) == id.wrapping_add(1);
+        id >= 0 && self.own.iter().any(own)
     }
 
     /// Whether there may be any, as a thread that is alone sees it.

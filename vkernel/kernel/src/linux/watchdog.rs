@@ -1,13 +1,19 @@
 //! The limits of time: a thread of the vkernel's own in each process, which no guest can reach,
 //! stop or outlive.
 //!
-//! The host's means would not do: its timers and signals are the guest's own to set and to block,
+//! The host's means alone would not do: its timers and signals are the guest's own to set and to block,
 //! and RLIMIT_CPU ends a process without a word. Wall-clock time counts from the start of the
 //! first process, CPU time for each process.
+//!
+//! Nothing that the guest can block comes before the end: the last words, which go to descriptors that may
+//! be full pipes, are written by another thread, which is given [`LAST_WORDS`] to write them. And a process
+//! that is stopped has no thread that could end it, so that the host ends it, by a timer
+//! with SIGKILL, [`GRACE`] later. (The first process of a container gets no such signal; but it is not
+//! stopped either, as long as it is the guest who wants that: pid_namespaces(7).)
 
 use std::{
     io::{self, Write},
-    sync::Arc,
+    sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
     time::Duration,
 };
@@ -18,6 +24,12 @@ use super::process::Host;
 
 /// Stack of the thread.
 const STACK: usize = 64 << 10;
+
+/// How long last words may take.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// How much later the host ends a process that is still there.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Shortest sleep.
 const LEAST: Duration = Duration::from_millis(2);
@@ -42,6 +54,16 @@ impl Times {
             cpu,
             processors: thread::available_parallelism().map_or(1, |n| n.get() as u32),
         }
+    }
+
+    /// The host's timers for them: a clock and a time on it.
+    fn timers(&self) -> Vec<(i32, Duration)> {
+        let wall = self.wall.map(|(end, _)| (libc::CLOCK_MONOTONIC, end));
+        let cpu = self.cpu.map(Duration::from_millis);
+        let cpu = cpu.map(|limit| (libc::CLOCK_PROCESS_CPUTIME_ID, limit));
+        let all = wall.into_iter().chain(cpu);
+        all.map(|(clock, end)| (clock, end.saturating_add(GRACE)))
+            .collect()
     }
 
     /// The limit that is reached, by its key and value, or how long none can be.
@@ -74,6 +96,7 @@ pub(super) fn start(host: &Arc<Host>) -> io::Result<()> {
     if host.times.wall.is_none() && host.times.cpu.is_none() {
         return Ok(());
     }
+    host.timers.set_own(&host.times.timers())?;
     let host = Arc::clone(host);
     thread::Builder::new()
         .stack_size(STACK)
@@ -88,23 +111,41 @@ pub(super) fn start(host: &Arc<Host>) -> io::Result<()> {
         .map(drop)
 }
 
-fn end(host: &Host, limit: &str, value: u64) -> ! {
-    let what = match limit {
-        "cpu_time_max_ms" => "CPU-time",
-        _ => "wall-clock",
+fn end(host: &Arc<Host>, limit: &'static str, value: u64) -> ! {
+    let said = Arc::new((Mutex::new(false), Condvar::new()));
+    let speaker = {
+        let (host, said) = (Arc::clone(host), Arc::clone(&said));
+        thread::Builder::new().stack_size(STACK).spawn(move || {
+            last_words(&host, limit, value);
+            *said.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            said.1.notify_one();
+        })
     };
-    // Nobody else is left to tell if standard error is closed.
-    let _ = io::stderr().write_all(
-        format!("vkernel: ended: the {what} limit of {value} ms was reached (policy `{limit}`)\n")
-            .as_bytes(),
-    );
-    host.audit.limit(limit, value);
+    if speaker.is_ok() {
+        let done = said.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // However that ends, the process does.
+        let _ = said.1.wait_timeout_while(done, LAST_WORDS, |done| !*done);
+    }
     host.leave();
     // SAFETY: _exit has no preconditions.
     #[allow(unsafe_code)]
     unsafe {
         libc::_exit(vkernel_abi::exit::LIMIT)
     }
+}
+
+fn last_words(host: &Host, limit: &str, value: u64) {
+    let what = match limit {
+        "cpu_time_max_ms" => "CPU-time",
+        _ => "wall-clock",
+    };
+    // The audit first: nobody else may have its stream.
+    host.audit.limit(limit, value);
+    // Nobody else is left to tell if standard error is closed.
+    let _ = io::stderr().write_all(
+        format!("vkernel: ended: the {what} limit of {value} ms was reached (policy `{limit}`)\n")
+            .as_bytes(),
+    );
 }
 
 #[cfg(test)]

@@ -88,6 +88,20 @@ fn start(which: libc::c_int, milliseconds: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Has `write` write what can be written at once: what the guest can fill must not keep the process alive.
+/// The open file may be shared with other processes, which have it as it was again right afterwards.
+fn without_waiting(fd: libc::c_int, write: impl FnOnce()) {
+    // SAFETY: fcntl with these takes no pointer, and is async-signal-safe.
+    unsafe {
+        let flags = libc::fcntl(fd, libc::F_GETFL);
+        if flags < 0 || libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK) < 0 {
+            return;
+        }
+        write();
+        libc::fcntl(fd, libc::F_SETFL, flags);
+    }
+}
+
 extern "C" fn wall_reached(_: libc::c_int) {
     reached(&WALL);
 }
@@ -98,13 +112,15 @@ extern "C" fn cpu_reached(_: libc::c_int) {
 
 fn reached(report: &AtomicPtr<Report>) -> ! {
     // SAFETY: the pointer is null or from `Box::into_raw`, never freed, and published with
-    // release order. write, writev, the calls of `without_limit`,
+    // release order. write, writev, fcntl, the calls of `without_limit`,
     // clock_gettime and _exit are async-signal-safe; the buffers
     // live in the leaked report and on this stack.
     unsafe {
         if let Some(report) = report.load(Ordering::Acquire).as_ref() {
             let message = report.message.as_bytes();
-            libc::write(2, message.as_ptr().cast(), message.len());
+            without_waiting(2, || {
+                libc::write(2, message.as_ptr().cast(), message.len());
+            });
             if let Some((fd, before, after)) = &report.audit {
                 let mut now = libc::timespec {
                     tv_sec: 0,
@@ -120,7 +136,9 @@ fn reached(report: &AtomicPtr<Report>) -> ! {
                     iov_len: bytes.len(),
                 };
                 let parts = [part(before), part(time.as_bytes()), part(after)];
-                without_limit(|| libc::writev(*fd, parts.as_ptr(), 3));
+                without_waiting(*fd, || {
+                    without_limit(|| libc::writev(*fd, parts.as_ptr(), 3));
+                });
             }
         }
         libc::_exit(vkernel_abi::exit::LIMIT);

@@ -21,6 +21,10 @@ use super::super::{
 const OWN: &str =
     "64 numbers are the vkernel's and give EBADF: from 960, or from the limit if it is lower";
 
+/// Which device nodes there can be.
+const NODES: &str = "device nodes other than null, zero, full, random, urandom, tty, ptmx and terminals of \
+                     devpts give EPERM";
+
 pub(super) const ROWS: &[Row] = &[
     Row::pass(SYS_read, "fpv").restarts(),
     Row::pass(SYS_write, "fpv").restarts(),
@@ -47,8 +51,8 @@ pub(super) const ROWS: &[Row] = &[
     Row::pass(SYS_mkdir, "pv"),
     Row::pass(SYS_mkdirat, "dpv"),
     Row::pass(SYS_rmdir, "p"),
-    Row::pass(SYS_mknod, "pvv"),
-    Row::pass(SYS_mknodat, "dpvv"),
+    Row::pass(SYS_mknod, "pvv").partial(NODES),
+    Row::pass(SYS_mknodat, "dpvv").partial(NODES),
     Row::pass(SYS_rename, "pp"),
     Row::pass(SYS_renameat, "dpdp"),
     Row::pass(SYS_renameat2, "dpdpv"),
@@ -61,12 +65,12 @@ pub(super) const ROWS: &[Row] = &[
     Row::pass(SYS_unlink, "p"),
     Row::pass(SYS_unlinkat, "dpv"),
     Row::pass(SYS_chmod, "pv"),
-    Row::pass(SYS_fchmod, "fv"),
+    Row::pass(SYS_fchmod, "fv").host(&[SYS_chmod]),
     Row::pass(SYS_fchmodat, "dpv"),
     Row::pass(SYS_fchmodat2, "dpvv"),
     Row::pass(SYS_chown, "pvv"),
-    Row::pass(SYS_lchown, "pvv"),
-    Row::pass(SYS_fchown, "fvv"),
+    Row::pass(SYS_lchown, "pvv").host(&[SYS_chown]),
+    Row::pass(SYS_fchown, "fvv").host(&[SYS_chown]),
     Row::pass(SYS_fchownat, "dpvvv"),
     Row::pass(SYS_umask, "v"),
     Row::pass(SYS_utime, "pp"),
@@ -95,8 +99,8 @@ pub(super) const ROWS: &[Row] = &[
     Row::pass(SYS_splice, "fpfpvv").restarts(),
     Row::pass(SYS_tee, "ffvv").restarts(),
     Row::pass(SYS_setxattr, "pppvv"),
-    Row::pass(SYS_lsetxattr, "pppvv"),
-    Row::pass(SYS_fsetxattr, "fppvv"),
+    Row::pass(SYS_lsetxattr, "pppvv").host(&[SYS_setxattr]),
+    Row::pass(SYS_fsetxattr, "fppvv").host(&[SYS_setxattr]),
     Row::pass(SYS_getxattr, "pppv"),
     Row::pass(SYS_lgetxattr, "pppv"),
     Row::pass(SYS_fgetxattr, "fppv"),
@@ -104,8 +108,8 @@ pub(super) const ROWS: &[Row] = &[
     Row::pass(SYS_llistxattr, "ppv"),
     Row::pass(SYS_flistxattr, "fpv"),
     Row::pass(SYS_removexattr, "pp"),
-    Row::pass(SYS_lremovexattr, "pp"),
-    Row::pass(SYS_fremovexattr, "fp"),
+    Row::pass(SYS_lremovexattr, "pp").host(&[SYS_removexattr]),
+    Row::pass(SYS_fremovexattr, "fp").host(&[SYS_removexattr]),
     Row::pass(SYS_inotify_init, ""),
     Row::pass(SYS_inotify_init1, "v"),
     Row::pass(SYS_inotify_add_watch, "fpv"),

@@ -2,7 +2,10 @@
 //! descriptor is judged by the object itself, before anything is truncated.
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::{
+    ffi::CString,
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
+};
 
 use libc::*;
 use rustix::{
@@ -13,6 +16,7 @@ use rustix::{
 
 use super::super::{
     call::{Answer, Args, Cx, Stop, word},
+    objects::Opening,
     paths::{
         Held, Reach,
         object::{self, Act, split},
@@ -26,20 +30,6 @@ pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_creat, creat).restarts().host(&[SYS_openat]),
     Row::call(SYS_openat2, openat2).restarts(),
 ];
-
-/// Magic numbers of file systems that speak for the host kernel (statfs(2)): a write there acts on
-/// processes or on the machine, and not through the system call that the policy sees.
-const KERNEL_FILE_SYSTEMS: &[i64] = &[
-    PROC_SUPER_MAGIC,
-    SYSFS_MAGIC,
-    0x6462_6720,            // debugfs
-    0x7472_6163,            // tracefs
-    0x7363_6673,            // securityfs
-    0xcafe_4a11_u32 as i64, // bpffs
-];
-
-/// Files of procfs that a process may write about itself.
-const WRITABLE: &[&[u8]] = &[b"comm", b"oom_score_adj", b"coredump_filter"];
 
 /// Name of the operation in refusals.
 const OPERATION: &str = "open";
@@ -159,15 +149,15 @@ fn run(cx: &Cx<'_>, at: u64, path: u64, how: How, number: i64) -> Answer {
             !how.writes() || !paths.has_proc || cx.alone() && !how.truncates_for_reading()
         }
     };
-    if by_host {
-        let path = cx.memory().address(word(path));
-        if !how.writes() {
-            let descriptor = host(cx, at, path, &how, number)?;
-            return match paths.audit_is_pipe {
-                true => spare_audit(cx, descriptor as i32).inspect_err(|_| close(descriptor)),
-                false => Ok(descriptor),
-            };
+    if by_host && !how.writes() {
+        if how.is_place() {
+            return host(cx, at, cx.memory().address(word(path)), &how, number);
         }
+        if let Some(answer) = for_reading(cx, at, word(path), &how, number) {
+            return answer;
+        }
+    } else if by_host {
+        let path = cx.memory().address(word(path));
         // A shorter way to the same: truncated when it has been judged.
         match host(cx, at, path, &how.without(O_TRUNC), number) {
             // The megabinary runs, which is reason enough for the host; the audit is to know.
@@ -217,12 +207,92 @@ fn host(cx: &Cx<'_>, at: u64, path: u64, how: &How, number: i64) -> Answer {
     answer
 }
 
-/// Takes back what would read the audit's events.
-fn spare_audit(cx: &Cx<'_>, descriptor: i32) -> Answer {
+/// Flags of open(2) that openat2(2) takes without O_PATH; openat(2) passes over all others.
+const KNOWN: u64 = (O_ACCMODE
+    | O_CREAT
+    | O_EXCL
+    | O_NOCTTY
+    | O_TRUNC
+    | O_APPEND
+    | O_NONBLOCK
+    | O_DSYNC
+    | O_SYNC
+    | O_ASYNC
+    | O_DIRECT
+    | O_LARGEFILE_
+    | O_DIRECTORY
+    | O_NOFOLLOW
+    | O_NOATIME
+    | O_CLOEXEC) as u64;
+
+/// O_LARGEFILE as the host kernel has it, which C libraries for x86-64 define as 0.
+const O_LARGEFILE_: i32 = 0o100_000;
+
+/// Opens for reading by the host's own resolution of the path, the shorter way: what is opened is judged
+/// before anybody can read it. `None` if it has to be held first.
+///
+/// With one guest thread, that is afterwards. With more, another one could read what is still to be judged.
+/// Then the host is asked for what lies on the mount of the root itself (RESOLVE_NO_XDEV of openat2(2)): it
+/// is not the host kernel's, and has no devices but the image's.
+fn for_reading(cx: &Cx<'_>, at: u64, path: u32, how: &How, number: i64) -> Option<Answer> {
+    let paths = &cx.process.host.paths;
+    if cx.alone() {
+        let opened = host(cx, at, cx.memory().address(path), how, number);
+        let descriptor = match opened {
+            Ok(descriptor) => descriptor,
+            error => return Some(error),
+        };
+        return match is_fit(cx, descriptor as i32) {
+            Ok(true) => Some(Ok(descriptor)),
+            Ok(false) => {
+                close(descriptor);
+                None
+            }
+            Err(errno) => {
+                close(descriptor);
+                Some(Err(errno.into()))
+            }
+        };
+    }
+    if how.resolve != 0 || how.makes_nameless() || how.creates() {
+        return None;
+    }
+    // Copied once: another thread may change it.
+    let path = match cx.memory().path(path) {
+        Ok(path) => path,
+        Err(errno) => return Some(Err(errno.into())),
+    };
+    // From anywhere else it could begin in procfs.
+    if path.first() != Some(&b'/') || paths.root_is_pseudo() {
+        return None;
+    }
+    let path = CString::new(path).ok()?;
+    let how = How {
+        flags: how.flags & KNOWN,
+        mode: 0,
+        resolve: RESOLVE_NO_XDEV,
+    };
+    match host(cx, 0, path.as_ptr() as u64, &how, SYS_openat2) {
+        // On another mount; or a host kernel that cannot tell.
+        Err(Stop::Errno(Errno::XDEV | Errno::NOSYS | Errno::INVAL | Errno::AGAIN)) => None,
+        answer => Some(answer),
+    }
+}
+
+/// Whether the guest may have what was opened for reading; not as it is if there is a copy for it.
+fn is_fit(cx: &Cx<'_>, descriptor: i32) -> Result<bool, Errno> {
+    let paths = &cx.process.host.paths;
     // SAFETY: the host has just opened it for the guest.
     let file = unsafe { BorrowedFd::borrow_raw(descriptor) };
-    judge_own(cx, &fstat(file)?)?;
-    Ok(descriptor.into())
+    let stat = fstat(file)?;
+    if paths.audit_is_pipe {
+        judge_own(cx, &stat)?;
+    }
+    if paths.objects.is_plainly_read(&stat) {
+        return Ok(true);
+    }
+    let opening = paths.objects.judge(cx, OPERATION, file, &stat, false)?;
+    Ok(matches!(opening, Opening::Itself))
 }
 
 /// EACCES for the audit's stream, and what else is the vkernel's own and no folder.
@@ -288,22 +358,8 @@ fn truncate(cx: &Cx<'_>, descriptor: i32, file: BorrowedFd<'_>) -> Result<(), St
 /// Judges an object that is to be written.
 fn judge(cx: &Cx<'_>, file: BorrowedFd<'_>, stat: &Stat) -> Result<(), Errno> {
     let number = file.as_raw_fd();
-    let kind = fstatfs(file)?.f_type;
-    if KERNEL_FILE_SYSTEMS.contains(&kind) {
-        // By its name in procfs, which the host kernel tells of the open file: nobody can rename
-        // there.
-        let real = object::real_path(number).unwrap_or_default();
-        let name = real.rsplit(|b| *b == b'/').next().unwrap_or_default();
-        if kind != PROC_SUPER_MAGIC || !WRITABLE.contains(&name) {
-            cx.process.host.audit.refuse(
-                OPERATION,
-                &real,
-                "files of the host kernel's own file systems are read-only",
-                "EACCES",
-            );
-            return Err(Errno::ACCESS);
-        }
-    }
+    let objects = &cx.process.host.paths.objects;
+    objects.judge(cx, OPERATION, file, stat, true)?;
     judge_own(cx, stat)?;
     if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
         let paths = &cx.process.host.paths;
@@ -343,6 +399,12 @@ fn open_held(cx: &Cx<'_>, held: &Held<'_>, how: &How) -> Answer {
         judge(cx, held.as_fd(), &stat)?;
     } else if !how.is_place() {
         judge_own(cx, &stat)?;
+        let objects = &paths.objects;
+        match objects.judge(cx, OPERATION, held.as_fd(), &stat, false)? {
+            Opening::Itself => {}
+            Opening::Copy(_) if how.has(O_DIRECTORY) => return Err(Errno::NOTDIR.into()),
+            Opening::Copy(kind) => return Ok(objects.open_copy(cx, held, &kind, how.flags)?),
+        }
     }
     let how = how.without(O_CREAT | O_EXCL | O_NOFOLLOW);
     let path = object::path_of(held);

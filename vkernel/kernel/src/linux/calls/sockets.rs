@@ -11,13 +11,13 @@ use super::super::{
 
 pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_socket, socket)
-        .partial("AF_INET, AF_INET6 and AF_UNIX; others give EAFNOSUPPORT, raw sockets EPERM"),
-    Row::pass(SYS_socketpair, "vvvp"),
+        .partial("TCP, UDP and ICMP's datagrams of AF_INET and AF_INET6, and AF_UNIX; other families give EAFNOSUPPORT, other protocols EPROTONOSUPPORT, raw sockets EPERM"),
+    Row::call(SYS_socketpair, socket_pair).partial("AF_UNIX; others give EAFNOSUPPORT"),
     Row::call(SYS_bind, |cx, args| {
         addressed(cx, "bind", SYS_bind, args, 1)
     })
     .host(&[SYS_getsockopt]),
-    Row::call(SYS_listen, listen).host(&[SYS_getsockname]),
+    Row::call(SYS_listen, listen).host(&[SYS_getsockname, SYS_getsockopt, SYS_shutdown]),
     Row::call(SYS_connect, |cx, args| {
         addressed(cx, "connect", SYS_connect, args, 1)
     })
@@ -58,12 +58,22 @@ fn addressed(cx: &Cx<'_>, operation: &str, number: i64, args: &Args, at: usize) 
     answer
 }
 
+/// Types of the internet's sockets, and their protocols. What is not here has its own ways to find
+/// addresses, which no policy sees: SCTP, MPTCP, DCCP.
+const INTERNET: &[(i32, &[i32])] = &[
+    (SOCK_STREAM, &[0, IPPROTO_TCP]),
+    (SOCK_DGRAM, &[0, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6]),
+];
+
+/// Types of Unix sockets.
+const UNIX: &[i32] = &[SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET];
+
 fn socket(cx: &Cx<'_>, args: &Args) -> Answer {
-    let (family, kind) = (int(args[0]), int(args[1]));
+    let (family, kind, protocol) = (int(args[0]), int(args[1]) & 0xf, int(args[2]));
     if ![AF_INET, AF_INET6, AF_UNIX].contains(&family) {
         return Err(Errno::AFNOSUPPORT.into());
     }
-    if [SOCK_RAW, SOCK_RDM, SOCK_DCCP, SOCK_PACKET].contains(&(kind & 0xf)) {
+    if [SOCK_RAW, SOCK_RDM, SOCK_DCCP, SOCK_PACKET].contains(&kind) {
         cx.process.host.audit.refuse(
             "socket",
             &cx.process.image.program,
@@ -72,17 +82,61 @@ fn socket(cx: &Cx<'_>, args: &Args) -> Answer {
         );
         return Err(Errno::PERM.into());
     }
-    if family != AF_UNIX {
-        cx.process.host.network.judge_socket(cx, int(args[2]))?;
+    if family == AF_UNIX {
+        return unix(cx, SYS_socket, args);
     }
+    let protocols = INTERNET.iter().find(|(known, _)| *known == kind);
+    let Some((_, protocols)) = protocols else {
+        return Err(Errno::SOCKTNOSUPPORT.into());
+    };
+    if !protocols.contains(&protocol) {
+        return Err(Errno::PROTONOSUPPORT.into());
+    }
+    cx.process.host.network.judge_socket(cx)?;
     pass_on(cx, SYS_socket, false, args)
 }
 
-fn listen(cx: &Cx<'_>, args: &Args) -> Answer {
+fn socket_pair(cx: &Cx<'_>, args: &Args) -> Answer {
+    if int(args[0]) != AF_UNIX {
+        return Err(Errno::AFNOSUPPORT.into());
+    }
     let mut host = *args;
-    host[0] = cx.process.descriptors().check(args[0])?;
-    cx.process.host.network.judge_listening(cx, host[0])?;
-    pass_on(cx, SYS_listen, false, &host)
+    host[3] = cx.memory().address(word(args[3]));
+    unix(cx, SYS_socketpair, &host)
+}
+
+/// A call that makes Unix sockets.
+fn unix(cx: &Cx<'_>, number: i64, args: &Args) -> Answer {
+    if !UNIX.contains(&(int(args[1]) & 0xf)) {
+        return Err(Errno::SOCKTNOSUPPORT.into());
+    }
+    if ![0, AF_UNIX].contains(&int(args[2])) {
+        return Err(Errno::PROTONOSUPPORT.into());
+    }
+    pass_on(cx, number, false, args)
+}
+
+/// The socket is held while it is judged and used: another thread could put another one in its place. The
+/// address can change meanwhile, also in another process that has the socket, if it goes back to none
+/// (connect(2), AF_UNSPEC): so what listens is judged once more, and listens no more if it may not.
+fn listen(cx: &Cx<'_>, args: &Args) -> Answer {
+    let (host, mut args) = (&cx.process.host, *args);
+    let number = cx.process.descriptors().check(args[0])?;
+    if !host.network.is_limited() {
+        args[0] = number;
+        return pass_on(cx, SYS_listen, false, &args);
+    }
+    // A descriptor of a socket: closing a duplicate gives no record locks up.
+    let socket = host.paths.socket(cx, number as i32)?;
+    args[0] = socket.argument();
+    host.network.judge_listening(cx, args[0])?;
+    let answer = pass_on(cx, SYS_listen, false, &args)?;
+    if let Err(errno) = host.network.judge_listening(cx, args[0]) {
+        let both = SHUT_RDWR as u64;
+        pass_on(cx, SYS_shutdown, false, &[args[0], both, 0, 0, 0, 0])?;
+        return Err(errno.into());
+    }
+    Ok(answer)
 }
 
 /// SOCK_PACKET of `<linux/net.h>`: obsolete, and as good as a raw socket.

@@ -23,9 +23,17 @@ pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_timer_create, timer_create).host(&[SYS_timer_delete]).partial(
         "SIGEV_THREAD_ID and SIGEV_SIGNAL and SIGEV_NONE; the C library makes SIGEV_THREAD of them",
     ),
-    Row::pass(SYS_timer_settime, "vvpp"),
-    Row::pass(SYS_timer_gettime, "vp"),
-    Row::pass(SYS_timer_getoverrun, "v"),
+    Row::call(SYS_timer_settime, |cx, args| {
+        let at = |i: usize| cx.memory().address(word(args[i]));
+        timer(cx, SYS_timer_settime, &[args[0], args[1], at(2), at(3), 0, 0])
+    }),
+    Row::call(SYS_timer_gettime, |cx, args| {
+        let to = cx.memory().address(word(args[1]));
+        timer(cx, SYS_timer_gettime, &[args[0], to, 0, 0, 0, 0])
+    }),
+    Row::call(SYS_timer_getoverrun, |cx, args| {
+        timer(cx, SYS_timer_getoverrun, args)
+    }),
     Row::call(SYS_timer_delete, timer_delete),
     Row::pass(SYS_timerfd_create, "vv"),
     Row::pass(SYS_timerfd_settime, "fvpp"),
@@ -117,7 +125,18 @@ fn timer_create(cx: &Cx<'_>, args: &Args) -> Answer {
     Ok(0)
 }
 
+/// A call about a timer, which must be one of the guest's.
+fn timer(cx: &Cx<'_>, number: i64, host: &Args) -> Answer {
+    if cx.process.host.timers.is_own(int(host[0])) {
+        return Err(Errno::INVAL.into());
+    }
+    pass_on(cx, number, false, host)
+}
+
 fn timer_delete(cx: &Cx<'_>, args: &Args) -> Answer {
+    if cx.process.host.timers.is_own(int(args[0])) {
+        return Err(Errno::INVAL.into());
+    }
     let mut timers = cx.process.host.timers.lock();
     let deleted = pass_on(cx, SYS_timer_delete, false, args)?;
     timers.retain(|id| *id != int(args[0]));

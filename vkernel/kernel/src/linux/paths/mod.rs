@@ -23,21 +23,26 @@ pub(super) mod object;
 mod pass;
 mod private;
 
-use std::{io, os::fd::BorrowedFd, sync::OnceLock};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    sync::OnceLock,
+};
 
 use megabinary_format::{Index, Policy, Program, stub};
-use rustix::fs::{AtFlags, CWD, FileType, Stat, statat, statfs};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, statat, statfs};
 use vkernel_abi::{MEGABINARY_PATH, VKERNEL_DIR};
 
 pub(super) use pass::pass;
 pub(super) use private::{Held, Private};
 
-use super::{call::Cx, descriptors::Limit};
+use super::{call::Cx, descriptors::Limit, objects::Objects};
 use crate::{
     audit::Audit,
     fs::{
         guard::{Base, Guard, Identity},
         identity, path,
+        special::is_pseudo,
     },
 };
 
@@ -49,6 +54,8 @@ pub(super) const HOST_CALLS: &[i64] = &[
     libc::SYS_newfstatat,
     libc::SYS_fstatfs,
     libc::SYS_ftruncate,
+    // Copies of what procfs says.
+    libc::SYS_memfd_create,
 ];
 
 /// How far the policy reaches.
@@ -79,6 +86,9 @@ pub(super) struct Paths {
     /// Last components of everything that may not be moved or removed; sorted.
     names: OnceLock<Vec<Vec<u8>>>,
     pub(super) private: Private,
+    /// What is no plain file.
+    pub(super) objects: Objects,
+    root_is_pseudo: OnceLock<bool>,
 }
 
 /// Whether a folder is the host's procfs.
@@ -134,6 +144,8 @@ impl Paths {
             programs: index.programs.clone(),
             names: OnceLock::new(),
             private,
+            objects: Objects::default(),
+            root_is_pseudo: OnceLock::new(),
         })
     }
 
@@ -169,6 +181,16 @@ impl Paths {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// Whether the root itself is a file system of the host kernel's.
+    pub(super) fn root_is_pseudo(&self) -> bool {
+        *self.root_is_pseudo.get_or_init(|| {
+            let flags = OFlags::PATH | OFlags::CLOEXEC;
+            let root = rustix::fs::open("/", flags, Mode::empty());
+            // Unknown is taken for the worse.
+            root.map_or(true, |root| is_pseudo(root.as_fd()).unwrap_or(true))
+        })
     }
 
     /// Whether an object is the vkernel's own.

@@ -1,9 +1,9 @@
 //! Objects and names: found by the host kernel, held, and judged.
 
-use std::ffi::CString;
+use std::{ffi::CString, os::fd::AsFd};
 
 use rustix::{
-    fs::{AtFlags, CWD, Stat, fstat, readlinkat, statat},
+    fs::{AtFlags, CWD, FileType, Stat, fstat, readlinkat, statat},
     io::Errno,
 };
 
@@ -52,6 +52,18 @@ pub(in super::super) fn real_path(number: i32) -> Result<Vec<u8>, Errno> {
 /// A path that leads to the object itself, for calls that follow a last link.
 pub(in super::super) fn path_of(held: &Held<'_>) -> CString {
     CString::new(format!("{DESCRIPTORS}/{}", held.number())).unwrap_or_default()
+}
+
+/// Opens for reading what is held, for the guest, with its flags of open(2) that are about the descriptor.
+pub(in super::super) fn open_again(held: &Held<'_>, flags: u64) -> Result<i64, Errno> {
+    let kept = (libc::O_CLOEXEC | libc::O_NONBLOCK) as u64;
+    let path = path_of(held);
+    let at = i64::from(libc::AT_FDCWD) as u64;
+    let args = [at, path.as_ptr() as u64, flags & kept, 0, 0, 0];
+    // SAFETY: the path is a string that lives on.
+    let opened = unsafe { host::call(libc::SYS_openat, &args) };
+    drop(path);
+    descriptors::answered(opened).map(i64::from)
 }
 
 /// A path that leads to a name in an open folder.
@@ -141,13 +153,48 @@ impl Paths {
         })
     }
 
-    /// Holds the object of a descriptor of the guest's; AT_FDCWD is the working directory.
+    /// Holds the object of a descriptor of the guest's, as a place; AT_FDCWD is the working directory.
+    ///
+    /// A duplicate would not do: closing it would give up the process's record locks (fcntl(2)).
     pub(in super::super) fn object_of(&self, cx: &Cx<'_>, number: i32) -> Result<Held<'_>, Errno> {
         match number {
             libc::AT_FDCWD => self.object(cx, number, b".", true),
+            number if self.has_proc => {
+                let link = format!("{DESCRIPTORS}/{number}");
+                // Only such a number has no link there.
+                let held = self.object(cx, libc::AT_FDCWD, link.as_bytes(), true);
+                held.map_err(|errno| {
+                    if errno == Errno::NOENT {
+                        Errno::BADF
+                    } else {
+                        errno
+                    }
+                })
+            }
             _ => self
                 .private
                 .hold(cx.alone(), || descriptors::duplicate(number, 0)),
+        }
+    }
+
+    /// Holds a socket of the guest's, for use; ENOTSOCK if it is something else.
+    pub(in super::super) fn socket(&self, cx: &Cx<'_>, number: i32) -> Result<Held<'_>, Errno> {
+        let kind = |number: i32| {
+            // SAFETY: looked at; a number that is not open gives an error.
+            #[allow(unsafe_code)]
+            let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+            Ok(FileType::from_raw_mode(fstat(file)?.st_mode))
+        };
+        if kind(number)? != FileType::Socket {
+            return Err(Errno::NOTSOCK);
+        }
+        let held = self
+            .private
+            .hold(cx.alone(), || descriptors::duplicate(number, 0))?;
+        // It may be another by now.
+        match kind(held.number())? {
+            FileType::Socket => Ok(held),
+            _ => Err(Errno::NOTSOCK),
         }
     }
 
@@ -160,6 +207,12 @@ impl Paths {
         stat: &Stat,
         act: Act,
     ) -> Result<(), Errno> {
+        if act == Act::Change && number >= 0 {
+            // SAFETY: held by the caller.
+            #[allow(unsafe_code)]
+            let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+            self.objects.judge_change(cx, operation, file, stat)?;
+        }
         if self.reach == Reach::Programs && (act == Act::Look || self.is_ordinary(stat)) {
             return Ok(());
         }
@@ -206,6 +259,9 @@ impl Paths {
         name: &[u8],
         act: Act,
     ) -> Result<(), Errno> {
+        if act != Act::Look {
+            self.objects.judge_folder(cx, operation, folder.as_fd())?;
+        }
         let entry = statat(folder, path::trim_end(name), AtFlags::SYMLINK_NOFOLLOW).ok();
         let id = entry.map(|stat| identity(&stat));
         if !self.has_proc {

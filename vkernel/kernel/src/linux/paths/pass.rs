@@ -1,5 +1,11 @@
 //! Calls that the host answers, their paths judged first and replaced by what was judged.
 
+#![allow(unsafe_code)]
+#![expect(
+    non_upper_case_globals,
+    reason = "libc's names of system calls, in patterns"
+)]
+
 use std::ffi::CString;
 
 use libc::*;
@@ -11,6 +17,7 @@ use rustix::{
 use super::{
     super::{
         call::{Answer, Args, Cx, word},
+        objects::is_device,
         table::{Row, pass_on, translate},
     },
     Held, Paths, Reach,
@@ -39,6 +46,7 @@ fn asked(letter: u8) -> Option<Asked> {
 
 /// A host call in the making; what its arguments lead to lives here.
 struct Call<'a> {
+    number: i64,
     operation: &'static str,
     kinds: &'a [u8],
     letters: &'a [u8],
@@ -50,9 +58,11 @@ struct Call<'a> {
 /// Makes the host's call of a row with paths; `kinds` are the row's.
 pub(in super::super) fn pass(cx: &Cx<'_>, row: &Row, kinds: &str, args: &Args) -> Answer {
     let paths = &cx.process.host.paths;
+    judge_node(cx, row, args)?;
     let mut passed = [0; 6];
     translate(cx, kinds, args, &mut passed)?;
     let mut call = Call {
+        number: row.number,
         operation: row.name,
         kinds: kinds.as_bytes(),
         letters: row.paths.as_bytes(),
@@ -63,8 +73,12 @@ pub(in super::super) fn pass(cx: &Cx<'_>, row: &Row, kinds: &str, args: &Args) -
     let mut nth = 0;
     for (at, letter) in row.paths.bytes().enumerate() {
         match letter {
-            b'g' => paths.descriptor(cx, &call, args[at] as i32, Act::Change)?,
-            b'h' => paths.descriptor(cx, &call, args[at] as i32, Act::Look)?,
+            b'g' => {
+                if let Some(number) = paths.changed(cx, &mut call, args[at] as i32)? {
+                    return pass_on(cx, number, false, &call.passed);
+                }
+            }
+            b'h' => paths.looked_at(cx, &mut call, at, args[at] as i32)?,
             letter => {
                 if let Some(asked) = asked(letter) {
                     paths.argument(cx, &mut call, args, at, &asked, nth)?;
@@ -73,10 +87,52 @@ pub(in super::super) fn pass(cx: &Cx<'_>, row: &Row, kinds: &str, args: &Args) -
             }
         }
     }
-    let answer = pass_on(cx, row.number, row.waits, &call.passed);
+    let answer = pass_on(cx, call.number, row.waits, &call.passed);
     // The host kernel has read them.
     drop(call);
     answer
+}
+
+/// The call that does by path what another one does by descriptor; their arguments are the same
+/// otherwise.
+fn by_path(number: i64) -> Option<i64> {
+    Some(match number {
+        SYS_fchmod => SYS_chmod,
+        SYS_fchown => SYS_chown,
+        SYS_fsetxattr => SYS_setxattr,
+        SYS_fremovexattr => SYS_removexattr,
+        _ => return None,
+    })
+}
+
+/// The call that does to what a last link leads to what this one does to the link.
+fn following(number: i64) -> i64 {
+    match number {
+        SYS_lchown => SYS_chown,
+        SYS_lsetxattr => SYS_setxattr,
+        SYS_lremovexattr => SYS_removexattr,
+        number => number,
+    }
+}
+
+/// Refuses device nodes that guests could not open.
+fn judge_node(cx: &Cx<'_>, row: &Row, args: &Args) -> Result<(), Errno> {
+    let (mode, device) = match row.number {
+        SYS_mknod => (args[1], args[2]),
+        SYS_mknodat => (args[2], args[3]),
+        _ => return Ok(()),
+    };
+    // The host kernel looks at 32 bits of it.
+    let (mode, device) = (mode as u32, u64::from(device as u32));
+    if ![S_IFCHR, S_IFBLK].contains(&(mode & S_IFMT)) || is_device(mode, device) {
+        return Ok(());
+    }
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let what = format!("device {major}:{minor}");
+    let reason = "device is not on the vkernel's list";
+    let audit = &cx.process.host.audit;
+    audit.refuse(row.name, what.as_bytes(), reason, "EPERM");
+    Err(Errno::PERM)
 }
 
 impl Call<'_> {
@@ -102,18 +158,97 @@ impl Call<'_> {
 }
 
 impl Paths {
-    /// Judges a descriptor of the guest's.
-    fn descriptor(&self, cx: &Cx<'_>, call: &Call<'_>, number: i32, act: Act) -> Result<(), Errno> {
-        if act == Act::Look && self.reach < Reach::Everything {
-            return Ok(());
-        }
-        // Looked at where it is: it was judged when it was opened, so that this is only about
-        // changes of what was opened for reading, and about descriptors on their way.
+    /// Judges the object of a descriptor of the guest's, the call's first argument, which the call
+    /// changes. In a process with threads, another one could put another object there meanwhile: so the
+    /// object is held as a place, and the call by path that does the same is made on what is held; its
+    /// number.
+    fn changed<'a>(
+        &'a self,
+        cx: &Cx<'_>,
+        call: &mut Call<'a>,
+        number: i32,
+    ) -> Result<Option<i64>, Errno> {
         let number = cx.process.descriptors().check(number as u64)? as i32;
         // SAFETY: looked at; a number that is not open gives an error.
         let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
-        let stat = rustix::fs::fstat(file)?;
-        self.judge_object(cx, call.operation, number, &stat, act)
+        if cx.alone() || !self.has_proc {
+            let stat = rustix::fs::fstat(file)?;
+            self.judge_object(cx, call.operation, number, &stat, Act::Change)?;
+            if cx.alone() {
+                return Ok(None);
+            }
+            // Without a path to it, what is judged once more is what was changed.
+            let reason = "without /proc in the root, threads cannot change files by descriptor";
+            let errno = Errno::PERM;
+            return Err(self.guard.refuse(call.operation, b"", reason, errno));
+        }
+        // A place is no file that is open (open(2), O_PATH).
+        if rustix::fs::fcntl_getfl(file)?.contains(rustix::fs::OFlags::PATH) {
+            return Err(Errno::BADF);
+        }
+        let by_path = by_path(call.number).ok_or(Errno::NOSYS)?;
+        let held = self.object_of(cx, number)?;
+        self.judge(cx, call.operation, &held, Act::Change)?;
+        call.set(0, 0, path_of(&held));
+        call.held[0] = Some(held);
+        Ok(Some(by_path))
+    }
+
+    /// Judges the object of a descriptor of the guest's, which the call looks at; then the call is made on
+    /// what was judged.
+    fn looked_at<'a>(
+        &'a self,
+        cx: &Cx<'_>,
+        call: &mut Call<'a>,
+        at: usize,
+        number: i32,
+    ) -> Result<(), Errno> {
+        if self.reach < Reach::Everything {
+            return Ok(());
+        }
+        let number = cx.process.descriptors().check(number as u64)? as i32;
+        if cx.alone() {
+            // SAFETY: looked at; a number that is not open gives an error.
+            let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+            let stat = rustix::fs::fstat(file)?;
+            return self.judge_object(cx, call.operation, number, &stat, Act::Look);
+        }
+        let held = self.object_of(cx, number)?;
+        self.judge(cx, call.operation, &held, Act::Look)?;
+        call.passed[at] = held.argument();
+        call.held[0] = Some(held);
+        Ok(())
+    }
+
+    /// Judges the object of a descriptor that a call of a path gets without a path: utimensat(2) as
+    /// futimens(3) makes it, statx(2). The call is made on what was judged.
+    fn without_path<'a>(
+        &'a self,
+        cx: &Cx<'_>,
+        call: &mut Call<'a>,
+        (at, nth): (usize, usize),
+        number: i32,
+        act: Act,
+    ) -> Result<(), Errno> {
+        let number = cx.process.descriptors().check(number as u64)? as i32;
+        // SAFETY: looked at; a number that is not open gives an error.
+        let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+        if cx.alone() || !self.has_proc {
+            let stat = rustix::fs::fstat(file)?;
+            return self.judge_object(cx, call.operation, number, &stat, act);
+        }
+        let flags = rustix::fs::fcntl_getfl(file)?;
+        let held = self.object_of(cx, number)?;
+        self.judge(cx, call.operation, &held, act)?;
+        if act == Act::Look {
+            call.passed[at - 1] = held.argument();
+        } else if flags.contains(rustix::fs::OFlags::PATH) {
+            return Err(Errno::BADF);
+        } else {
+            call.set(at, nth, path_of(&held));
+        }
+        call.held[nth] = Some(held);
+        Ok(())
     }
 
     /// Judges the path at `at`, and replaces it by what was judged.
@@ -133,7 +268,7 @@ impl Paths {
             (0, act) if call.letters.contains(&b'F') => {
                 return match folder {
                     AT_FDCWD => Ok(()),
-                    number => self.descriptor(cx, call, number, act),
+                    number => self.without_path(cx, call, (at, nth), number, act),
                 };
             }
             (pointer, _) => cx.memory().path(pointer)?,
@@ -190,7 +325,15 @@ impl Paths {
             }
             return Ok(());
         }
-        if self.reach == Reach::Programs && self.is_plain(cx.alone(), path::trim_end(name)) {
+        let is_link = call.letters[at] == b'k';
+        if asked.act == Act::Change && !is_link && self.has_proc {
+            return self.changed_in_place(cx, call, (at, nth), folder, (above, name));
+        }
+        // Names of the host kernel's own file systems are judged, where there are any.
+        let is_free = asked.act == Act::Look || !self.objects.has_host_folders();
+        let plain =
+            self.reach == Reach::Programs && self.is_plain(cx.alone(), path::trim_end(name));
+        if plain && is_free {
             let whole = [if above == b"." { b"" } else { above }, name].concat();
             call.set(at, nth, CString::new(whole).map_err(|_| Errno::INVAL)?);
             return Ok(());
@@ -203,6 +346,28 @@ impl Paths {
             let whole = [if above == b"." { b"" } else { above }, name].concat();
             call.set(at, nth, CString::new(whole).map_err(|_| Errno::INVAL)?);
         }
+        call.held[nth] = Some(held);
+        Ok(())
+    }
+
+    /// A path whose last component is not followed, to something that the call changes: by the object
+    /// itself, which is held, so that the call is one that follows.
+    fn changed_in_place<'a>(
+        &'a self,
+        cx: &Cx<'_>,
+        call: &mut Call<'a>,
+        (at, nth): (usize, usize),
+        folder: i32,
+        (above, name): (&[u8], &[u8]),
+    ) -> Result<(), Errno> {
+        let whole = [if above == b"." { b"" } else { above }, name].concat();
+        let held = self.object(cx, folder, &whole, false)?;
+        self.judge(cx, call.operation, &held, Act::Change)?;
+        call.number = following(call.number);
+        if let Some(flags) = call.letters.iter().position(|l| *l == b'F') {
+            call.passed[flags] &= !(AT_SYMLINK_NOFOLLOW as u64);
+        }
+        call.set(at, nth, path_of(&held));
         call.held[nth] = Some(held);
         Ok(())
     }

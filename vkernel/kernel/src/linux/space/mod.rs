@@ -91,6 +91,11 @@ impl Space {
         self.memory
     }
 
+    /// The mapped ranges, in order: starts and ends.
+    pub(super) fn ranges(&self) -> Vec<(u64, u64)> {
+        self.lock().ranges()
+    }
+
     /// Holds the space still, across `fork`.
     pub(super) fn lock(&self) -> MutexGuard<'_, Regions> {
         self.regions.lock().unwrap_or_else(PoisonError::into_inner)

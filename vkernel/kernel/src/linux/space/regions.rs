@@ -37,6 +37,12 @@ impl Regions {
         self.floor
     }
 
+    /// The mapped ranges, in order: starts and ends.
+    pub(super) fn ranges(&self) -> Vec<(u64, u64)> {
+        let ranges = self.mapped.iter();
+        ranges.map(|(start, region)| (*start, region.end)).collect()
+    }
+
     /// Mapped bytes.
     pub(super) fn total(&self) -> u64 {
         self.total
