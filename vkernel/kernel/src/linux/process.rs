@@ -6,7 +6,7 @@
 use std::{
     ffi::CString,
     io,
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering},
@@ -160,9 +160,10 @@ impl Host {
         })
     }
 
-    /// Moves a descriptor of the vkernel out of the guest's reach.
-    pub fn own(&self, descriptor: OwnedFd) -> io::Result<OwnedFd> {
-        self.limit.own(descriptor)
+    /// Moves the megabinary's descriptor out of the guest's reach.
+    pub fn own(&self, megabinary: OwnedFd) -> io::Result<OwnedFd> {
+        self.paths.note_megabinary(megabinary.as_fd())?;
+        self.limit.own(megabinary)
     }
 
     /// Gives the guest the descriptors up to its limit, if it does not have them; whether it has

@@ -285,9 +285,7 @@ fn is_fit(cx: &Cx<'_>, descriptor: i32) -> Result<bool, Errno> {
     // SAFETY: the host has just opened it for the guest.
     let file = unsafe { BorrowedFd::borrow_raw(descriptor) };
     let stat = fstat(file)?;
-    if paths.audit_is_pipe {
-        judge_own(cx, &stat)?;
-    }
+    judge_own(cx, descriptor, &stat)?;
     if paths.objects.is_plainly_read(&stat) {
         return Ok(true);
     }
@@ -295,11 +293,14 @@ fn is_fit(cx: &Cx<'_>, descriptor: i32) -> Result<bool, Errno> {
     Ok(matches!(opening, Opening::Itself))
 }
 
-/// EACCES for the audit's stream, and what else is the vkernel's own and no folder.
-fn judge_own(cx: &Cx<'_>, stat: &Stat) -> Result<(), Errno> {
+/// EACCES for the audit's stream, which only the vkernel's descriptor leads to; and where it is a pipe, for
+/// what else is the vkernel's own.
+fn judge_own(cx: &Cx<'_>, number: i32, stat: &Stat) -> Result<(), Errno> {
+    let paths = &cx.process.host.paths;
     let kind = FileType::from_raw_mode(stat.st_mode);
     let regular = matches!(kind, FileType::RegularFile | FileType::Directory);
-    if regular || !cx.process.host.paths.is_own(stat) {
+    let taken = !regular && paths.is_own(stat);
+    if !taken && !paths.is_foreign_audit(number, stat) {
         return Ok(());
     }
     let reason = "it is the audit's own stream";
@@ -360,7 +361,7 @@ fn judge(cx: &Cx<'_>, file: BorrowedFd<'_>, stat: &Stat) -> Result<(), Errno> {
     let number = file.as_raw_fd();
     let objects = &cx.process.host.paths.objects;
     objects.judge(cx, OPERATION, file, stat, true)?;
-    judge_own(cx, stat)?;
+    judge_own(cx, number, stat)?;
     if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
         let paths = &cx.process.host.paths;
         paths.judge_object(cx, OPERATION, number, stat, Act::Change)?;
@@ -398,7 +399,7 @@ fn open_held(cx: &Cx<'_>, held: &Held<'_>, how: &How) -> Answer {
     } else if how.writes() {
         judge(cx, held.as_fd(), &stat)?;
     } else if !how.is_place() {
-        judge_own(cx, &stat)?;
+        judge_own(cx, held.number(), &stat)?;
         let objects = &paths.objects;
         match objects.judge(cx, OPERATION, held.as_fd(), &stat, false)? {
             Opening::Itself => {}

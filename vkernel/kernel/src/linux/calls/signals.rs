@@ -123,8 +123,8 @@ fn timed_wait(cx: &Cx<'_>, args: &Args) -> Answer {
     Ok(signal)
 }
 
-/// A call that queues the signal that is its argument `at`, with the `siginfo` behind it; the process is
-/// its first. The host gets a copy, so that what was looked at is what is sent.
+/// A call that queues the signal that is its argument `at`, with the `siginfo` behind it and the receiver
+/// before it. The host gets a copy, so that what was looked at is what is sent.
 fn queue(cx: &Cx<'_>, number: i64, args: &Args, at: usize) -> Answer {
     let (signal, pointer) = (int(args[at]), word(args[at + 1]));
     let memory = cx.memory();
@@ -136,8 +136,8 @@ fn queue(cx: &Cx<'_>, number: i64, args: &Args, at: usize) -> Answer {
     if !matches!(rest, Some(Ok(()))) {
         info[queued::KERNEL_SIZE..].fill(0);
     }
-    // Another process's is refused by the host if it claims to be the kernel's.
-    if int(args[0]) == cx.process.id() {
+    // The host refuses what claims to be the kernel's, but from a thread to itself.
+    if int(args[at - 1]) == rustix::thread::gettid().as_raw_nonzero().get() {
         queued::on_its_way(signal, &mut info);
     }
     let mut host = *args;

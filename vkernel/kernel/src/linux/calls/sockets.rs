@@ -34,9 +34,47 @@ pub(super) const ROWS: &[Row] = &[
     .host(&[SYS_getsockopt])
     .restarts(),
     Row::pass(SYS_recvfrom, "fpvvpp").restarts(),
-    Row::call(SYS_setsockopt, setsockopt).partial("options that attach filter programs give EPERM"),
-    Row::pass(SYS_getsockopt, "fvvpp"),
+    Row::call(SYS_setsockopt, setsockopt).partial(OPTIONS),
+    Row::call(SYS_getsockopt, getsockopt).partial(OPTIONS),
 ];
+
+const OPTIONS: &str = "options that attach filter programs give EPERM, and so do those whose values have addresses \
+                       in them: TCP_ZEROCOPY_RECEIVE, and the tables of netfilter";
+
+/// Options whose values hold addresses, which the host kernel would take for its own process's: level, first
+/// and last option (`linux/tcp.h`, `linux/netfilter*/`). Most of them are for administrators only; the first
+/// one has the host kernel write what was received to any address.
+const ADDRESSES: &[(i32, i32, i32)] = &[
+    (IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, TCP_ZEROCOPY_RECEIVE),
+    // iptables, arptables, ebtables, IPVS.
+    (IPPROTO_IP, 64, 67),
+    (IPPROTO_IP, 96, 99),
+    (IPPROTO_IP, 128, 131),
+    (IPPROTO_IP, 1024, i32::MAX),
+    (IPPROTO_IPV6, 64, 65),
+    (IPPROTO_IPV6, 68, 69),
+];
+
+/// TCP_ZEROCOPY_RECEIVE of `<linux/tcp.h>`.
+const TCP_ZEROCOPY_RECEIVE: i32 = 35;
+
+fn refuse_addresses(level: i32, option: i32) -> Result<(), Errno> {
+    let holds = ADDRESSES
+        .iter()
+        .any(|(of, first, last)| *of == level && (*first..=*last).contains(&option));
+    match holds {
+        true => Err(Errno::PERM),
+        false => Ok(()),
+    }
+}
+
+fn getsockopt(cx: &Cx<'_>, args: &Args) -> Answer {
+    refuse_addresses(int(args[1]), int(args[2]))?;
+    let at = |i: usize| cx.memory().address(word(args[i]));
+    let socket = cx.process.descriptors().check(args[0])?;
+    let host = [socket, args[1], args[2], at(3), at(4), 0];
+    pass_on(cx, SYS_getsockopt, false, &host)
+}
 
 /// A call with a socket and, at `at`, an address and its length.
 fn addressed(cx: &Cx<'_>, operation: &str, number: i64, args: &Args, at: usize) -> Answer {
@@ -153,10 +191,37 @@ fn setsockopt(cx: &Cx<'_>, args: &Args) -> Answer {
         return Err(Errno::PERM.into());
     }
     let (level, option) = (int(args[1]), int(args[2]));
+    refuse_addresses(level, option)?;
     let network = &cx.process.host.network;
     network.judge_option(cx, "setsockopt", level, option)?;
     let mut host = *args;
     host[0] = cx.process.descriptors().check(args[0])?;
     host[3] = cx.memory().address(args[3] as u32);
     pass_on(cx, SYS_setsockopt, false, &host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_with_addresses_in_their_values() {
+        for (level, option) in [
+            (IPPROTO_TCP, 35),
+            (IPPROTO_IP, 64),
+            (IPPROTO_IP, 1200),
+            (IPPROTO_IPV6, 65),
+        ] {
+            assert_eq!(refuse_addresses(level, option), Err(Errno::PERM));
+        }
+        for (level, option) in [
+            (IPPROTO_TCP, TCP_NODELAY),
+            (IPPROTO_IP, IP_TTL),
+            (IPPROTO_IP, 80),
+            (IPPROTO_IPV6, IPV6_TCLASS),
+            (SOL_SOCKET, 35),
+        ] {
+            assert_eq!(refuse_addresses(level, option), Ok(()));
+        }
+    }
 }

@@ -80,6 +80,11 @@ pub(super) struct Paths {
     /// The vkernel's folder, the megabinary in it, and the audit's stream unless the guest has it
     /// too.
     own: Vec<Identity>,
+    /// The audit's stream among them.
+    audit: Option<Identity>,
+    /// The megabinary that runs, which may lie outside of the root: the vkernel's descriptor of it is a
+    /// magic link that leads there.
+    megabinary: OnceLock<Identity>,
     /// Whether reading the audit's stream would take events away: it is a pipe.
     pub(super) audit_is_pipe: bool,
     programs: Vec<Program>,
@@ -132,7 +137,8 @@ impl Paths {
             .map(|stat| identity(&stat))
             .collect();
         let stream = audit_stream(audit);
-        own.extend(stream.as_ref().map(identity));
+        let audit = stream.as_ref().map(identity);
+        own.extend(audit);
         let fifo = |stat: &Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo;
         Ok(Paths {
             guard,
@@ -140,6 +146,8 @@ impl Paths {
             reach,
             has_proc,
             own,
+            audit,
+            megabinary: OnceLock::new(),
             audit_is_pipe: stream.as_ref().is_some_and(fifo),
             programs: index.programs.clone(),
             names: OnceLock::new(),
@@ -195,14 +203,35 @@ impl Paths {
 
     /// Whether an object is the vkernel's own.
     pub(super) fn is_own(&self, stat: &Stat) -> bool {
-        self.own.contains(&identity(stat))
+        let id = identity(stat);
+        self.own.contains(&id) || self.megabinary.get() == Some(&id)
+    }
+
+    /// Takes note of the megabinary that runs.
+    pub(super) fn note_megabinary(&self, file: BorrowedFd<'_>) -> io::Result<()> {
+        let stat = rustix::fs::fstat(file)?;
+        // Once is enough: it is the same for all programs.
+        let _ = self.megabinary.set(identity(&stat));
+        Ok(())
+    }
+
+    /// Whether an object that is open is the audit's stream, and not a file that the guest finds in its
+    /// root by a name.
+    pub(super) fn is_foreign_audit(&self, number: i32, stat: &Stat) -> bool {
+        let id = identity(stat);
+        if self.audit != Some(id) {
+            return false;
+        }
+        let named =
+            object::real_path(number).and_then(|real| statat(CWD, real, AtFlags::SYMLINK_NOFOLLOW));
+        !named.is_ok_and(|stat| identity(&stat) == id)
     }
 
     /// Whether an object can be neither a program nor the vkernel's: they are told by their size
     /// or their identity.
     fn is_ordinary(&self, stat: &Stat) -> bool {
         let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-        !(regular && stat.st_size == stub::LEN as i64 || self.own.contains(&identity(stat)))
+        !(regular && stat.st_size == stub::LEN as i64 || self.is_own(stat))
     }
 
     fn find(&self, cx: &Cx<'_>, guest: &str) -> Option<(Vec<u8>, Identity)> {

@@ -232,7 +232,7 @@ impl Paths {
         }
         let find = |guest: &str| self.find(cx, guest);
         guard.spare_program_file(operation, &real, identity(stat), &self.bases, &find)?;
-        if self.own.contains(&identity(stat)) {
+        if self.is_own(stat) {
             let reason = "path is the vkernel's own";
             return Err(guard.refuse(operation, &real, reason, Errno::ACCESS));
         }
@@ -310,7 +310,7 @@ impl Paths {
                 .filter_map(|program| find(&self.private, true, false, &program.path))
                 .any(|(_, program)| program == id)
         };
-        if self.own.contains(&id) || is_program() {
+        if self.own.contains(&id) || self.megabinary.get() == Some(&id) || is_program() {
             let reason = "it is a program or the vkernel's own";
             return Err(self.guard.refuse(operation, name, reason, Errno::ACCESS));
         }
