@@ -8,7 +8,9 @@
 
 use std::{fs, path::Path, sync::Mutex};
 
-use polybuild_fetch::{Cache, Extract, Fetched, Fetcher, Options, Pin, Progress, Request, extract};
+use polybuild_fetch::{
+    Cache, Extract, Fetched, Fetcher, Options, Pin, Progress, Request, extract, extract_package,
+};
 use polybuild_recipe::{Lock, LockStatus, Ref, load};
 
 fn request(url: &str) -> Request {
@@ -17,6 +19,7 @@ fn request(url: &str) -> Request {
         url: url.parse().unwrap(),
         local: None,
         sha256: None,
+        series: None,
         pin: None,
     }
 }
@@ -28,6 +31,7 @@ fn fetcher(cache: &Path, offline: bool) -> Fetcher {
         Options {
             search_path,
             offline,
+            snapshots: None,
         },
     )
 }
@@ -72,12 +76,16 @@ fn check(url: &str, version: &str, strip: u32, file: &str) -> Fetched {
         strip_components: strip,
         ..Extract::default()
     };
-    extract(&fetched.path, &to, &how).unwrap();
+    match &fetched.package {
+        Some(package) => extract_package(package, &to, &how).unwrap(),
+        None => extract(&fetched.path, &to, &how).unwrap(),
+    }
     assert!(to.join(file).is_file(), "{file} is missing");
 
     let pinned = Request {
         pin: Some(Pin {
             version: fetched.version.clone(),
+            package: fetched.package.as_ref().map(|p| p.locked.clone()),
             sha256: fetched.sha256,
             size: fetched.size,
         }),
