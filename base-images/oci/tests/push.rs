@@ -59,7 +59,7 @@ impl Registry {
     ) -> Result<(Pushed, Vec<Progress>), PushError> {
         let name = format!("{}/a/b:1", self.address).parse().unwrap();
         let (sender, receiver) = mpsc::channel();
-        let pushed = push(image, &name, credentials, true, move |event| {
+        let pushed = push(image, &name, credentials, true, None, move |event| {
             sender.send(event).unwrap()
         })?;
         Ok((pushed, receiver.into_iter().collect()))
@@ -199,18 +199,18 @@ fn refusals() {
             .local_addr()
             .unwrap();
         let name = format!("{nobody}/a:1").parse().unwrap();
-        let error = push(image, &name, &Credentials::Anonymous, true, |_| {}).unwrap_err();
+        let error = push(image, &name, &Credentials::Anonymous, true, None, |_| {}).unwrap_err();
         assert!(matches!(error, PushError::Unreachable { .. }), "{error}");
         assert!(error.to_string().contains("refused"), "{error}");
 
         // Speaking TLS to a registry that does not.
         let registry = Registry::start(Manner::Open);
         let name = format!("{}/a:1", registry.address).parse().unwrap();
-        let error = push(image, &name, &Credentials::Anonymous, false, |_| {}).unwrap_err();
+        let error = push(image, &name, &Credentials::Anonymous, false, None, |_| {}).unwrap_err();
         assert!(matches!(error, PushError::Unreachable { .. }), "{error}");
 
         let name = "example.com/a:1".parse().unwrap();
-        let error = push(image, &name, &Credentials::Anonymous, true, |_| {}).unwrap_err();
+        let error = push(image, &name, &Credentials::Anonymous, true, None, |_| {}).unwrap_err();
         assert!(matches!(error, PushError::InsecureHost(_)), "{error}");
     });
 }
