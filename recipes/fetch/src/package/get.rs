@@ -264,8 +264,9 @@ fn pinned(request: &Request) -> Result<Option<Wanted>, FetchError> {
         return Err(request.package_error(why.into()));
     };
     let mut names = std::iter::once(&package.file).chain(package.parts.iter().map(|p| &p.file));
-    if !names.all(|name| is_file_name(name)) || !is_folder(&package.folder) {
-        let why = "the lock file names a file or folder that is none";
+    let time = package.seen.chars().all(|c| c.is_ascii_alphanumeric());
+    if !names.all(|name| is_file_name(name)) || !is_folder(&package.folder) || !time {
+        let why = "the lock file names a file, folder or time that is none";
         return Err(request.package_error(why.into()));
     }
     if package.series != request.series.unwrap_or(true) {
