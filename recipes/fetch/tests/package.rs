@@ -63,8 +63,7 @@ const ORIG: &[Entry<'_>] = &[
     ("p-1/debian/old", "upstream's own\n"),
 ];
 
-const EDIT: &str =
-    "Description: fixes CVE-2025-26519\n--- a/f\n+++ b/f\n@@ -2,2 +2,2 @@\n two\n-three\n+3\n";
+const EDIT: &str = "Description: fixes CVE-2025-26519\n--- a/f\n+++ b/f\n@@ -2,3 +2,3 @@\n two\n-three\n+3\n four\n";
 
 impl World {
     fn new() -> World {
@@ -256,7 +255,7 @@ fn text(tree: &Path, name: &str) -> String {
 fn a_package_is_fetched_and_patched() {
     let world = World::new();
     // Offsets and a file that becomes empty are a series' own; the second patch builds on the first.
-    let second = "--- p.orig/f\n+++ p/f\n@@ -1,2 +1,2 @@\n two\n-3\n+III\n--- a/gone\n+++ b/gone\n\
+    let second = "--- p.orig/f\n+++ p/f\n@@ -1,3 +1,3 @@\n two\n-3\n+III\n four\n--- a/gone\n+++ b/gone\n\
                   @@ -1 +0,0 @@\n-gone\ndiff --git a/new/h b/new/h\nnew file mode 100755\n\
                   --- /dev/null\n+++ b/new/h\n@@ -0,0 +1 @@\n+new\n";
     let level0 = "--- g\n+++ g\n@@ -0,0 +1 @@\n+g\n";
