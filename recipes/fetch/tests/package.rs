@@ -258,6 +258,9 @@ fn a_package_is_fetched_and_patched() {
     let second = "--- p.orig/f\n+++ p/f\n@@ -1,3 +1,3 @@\n two\n-3\n+III\n four\n--- a/gone\n+++ b/gone\n\
                   @@ -1 +0,0 @@\n-gone\ndiff --git a/new/h b/new/h\nnew file mode 100755\n\
                   --- /dev/null\n+++ b/new/h\n@@ -0,0 +1 @@\n+new\n";
+    let third = "Subject: x\ncopy from here\ndiff --git a/f b/f2\ncopy from f\ncopy to f2\n--- a/f\n\
+                 +++ b/f2\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n III\n\
+                 diff --git a/new/h b/h\nsimilarity index 100%\nrename from new/h\nrename to h\n";
     let level0 = "--- g\n+++ g\n@@ -0,0 +1 @@\n+g\n";
     world.publish(
         "1-1",
@@ -271,11 +274,12 @@ fn a_package_is_fetched_and_patched() {
                     ("debian/rules", "#!/usr/bin/make -f\n"),
                     (
                         "debian/patches/series",
-                        "# why\nfirst # CVE\n\ncve/second.diff -p1\nthird -p0\n",
+                        "# why\nfirst # CVE\n\ncve/second.diff -p1\nthird -p0\ngit\n",
                     ),
                     ("debian/patches/first", EDIT),
                     ("debian/patches/cve/second.diff", second),
                     ("debian/patches/third", level0),
+                    ("debian/patches/git", third),
                     ("debian/patches/unused", "not a patch"),
                 ]),
             ),
@@ -301,7 +305,8 @@ fn a_package_is_fetched_and_patched() {
         [
             ("first", &cve[..]),
             ("cve/second.diff", &[]),
-            ("third", &[])
+            ("third", &[]),
+            ("git", &[])
         ]
     );
 
@@ -311,9 +316,14 @@ fn a_package_is_fetched_and_patched() {
     assert_eq!(text(&tree, "f"), "1\ntwo\nIII\nfour\nfive\nsix\n");
     assert_eq!(text(&tree, "more/m"), "more\n");
     assert_eq!(text(&tree, "g"), "g\n");
-    assert_eq!(text(&tree, "new/h"), "new\n");
+    assert_eq!(text(&tree, "f2"), "one\n2\nIII\nfour\nfive\nsix\n");
+    assert_eq!(text(&tree, "h"), "new\n");
+    assert!(
+        !tree.join("new").exists(),
+        "a folder that becomes empty goes away"
+    );
     let mode = |name: &str| fs::metadata(tree.join(name)).unwrap().permissions().mode();
-    assert_eq!(mode("new/h") & 0o111, 0o111);
+    assert_eq!(mode("h") & 0o111, 0o111);
     assert_eq!(mode("debian/rules") & 0o111, 0o111);
     assert!(!tree.join("gone").exists());
     assert!(
@@ -439,8 +449,20 @@ fn hostile_packages() {
             "a mode",
         ),
         (
-            "diff --git a/f b/g\nrename from f\nrename to g\n",
-            "renames",
+            "diff --git a/f b/g\nrename from f\nrename to ../../escaped\n",
+            "leads elsewhere",
+        ),
+        (
+            "diff --git a/f b/debian/l/x\ncopy from f\ncopy to debian/l/x\n",
+            "is a link",
+        ),
+        (
+            "diff --git a/f b/gone\ncopy from f\ncopy to gone\n",
+            "to a file that is there",
+        ),
+        (
+            "diff --git a/no b/g\nrename from no\nrename to g\n",
+            "of a file that is not there",
         ),
         (
             "--- a/f\n+++ b/f\n@@ -1,99999999 +1,99999999 @@\n one\n",
@@ -519,6 +541,7 @@ fn packages_that_contradict_themselves() {
     fs::write(world.path("mirror/p_1-1.dsc"), other).unwrap();
     let error = world.fetch(&request()).unwrap_err();
     assert!(error.contains("lists other files than"), "{error}");
+    drop(world);
 
     // A mirror whose file is not that of the index: as if it were not there.
     let world = World::new();

@@ -8,7 +8,7 @@
 //!
 //! Understood are the bodies that `diff -u`, `git diff` and quilt write, creation and deletion of
 //! files by `/dev/null`, and the note about a missing newline at the end; in series, git's modes of
-//! ordinary files, too. Renames, copies, links and binary patches are refused.
+//! ordinary files, renames and copies, too. Links and binary patches are refused.
 
 mod hunk;
 
@@ -112,6 +112,14 @@ enum Style {
 struct Git {
     /// The file of `diff --git a/FILE b/FILE`, for a change of mode alone.
     file: Option<PathBuf>,
+    /// The file that it is a copy of, or was.
+    from: Option<PathBuf>,
+    /// What becomes of that one.
+    to: Option<PathBuf>,
+    /// Whether the first one goes away.
+    renamed: bool,
+    /// The line of `diff --git`.
+    at: Option<usize>,
     /// Whether it becomes executable, or ceases to be.
     executable: Option<bool>,
 }
@@ -162,9 +170,8 @@ impl<'a> Run<'a> {
             // In a description, too: a patch that means them literally can say so otherwise.
             let renames: [&[u8]; 2] = [b"rename from ", b"copy from "];
             let modes: [&[u8]; 2] = [b"old mode ", b"new mode "];
-            let refused = renames.iter().any(|r| line.starts_with(r))
-                || self.style == Style::Own && modes.iter().any(|r| line.starts_with(r));
-            if refused {
+            let git = renames.iter().chain(&modes).any(|r| line.starts_with(r));
+            if git && self.style == Style::Own {
                 return Err(self.malformed("renames, copies and modes are not supported"));
             }
             if line.starts_with(b"--- ") && self.is_header() {
@@ -177,7 +184,7 @@ impl<'a> Run<'a> {
                 self.at += 1;
             }
         }
-        self.mode_alone()?;
+        self.git_alone()?;
         match self.changed.is_empty() {
             true => Err(self.malformed("the patch changes no file; is it a unified diff?")),
             false => Ok(()),
@@ -196,7 +203,7 @@ impl<'a> Run<'a> {
             return Ok(());
         };
         if let Some(names) = line.strip_prefix(b"diff --git ") {
-            self.mode_alone()?;
+            self.git_alone()?;
             let names = String::from_utf8_lossy(names);
             // `a/FILE b/FILE`, the same file: both halves have one length.
             let names = names.trim_end();
@@ -204,6 +211,32 @@ impl<'a> Run<'a> {
             let (old, new) = halves.map_or(("", ""), |(a, b)| (a, b.trim_start()));
             let (old, new) = (stripped(old, strip), stripped(new, strip));
             self.git.file = old.filter(|old| new.as_ref() == Some(old));
+            self.git.at = Some(self.at);
+        }
+        for (word, renamed) in [("rename", true), ("copy", false)] {
+            let name = |way: &str| {
+                let rest = line
+                    .strip_prefix(word.as_bytes())?
+                    .strip_prefix(way.as_bytes())?;
+                Some(String::from_utf8_lossy(rest).trim_end().to_owned())
+            };
+            let (from, to) = (name(" from "), name(" to "));
+            let Some(name) = from.as_ref().or(to.as_ref()) else {
+                continue;
+            };
+            // In a description they are words like others.
+            if self.git.at.is_none() {
+                return Ok(());
+            }
+            // These names have no folder before them, and so are only known for `-p1`.
+            let path = stripped(name, 0).filter(|_| strip == 1).ok_or_else(|| {
+                self.malformed("a rename or copy with a name that leads elsewhere, or not by -p1")
+            })?;
+            self.git.renamed = renamed;
+            match from {
+                Some(_) => self.git.from = Some(path),
+                None => self.git.to = Some(path),
+            }
         }
         let mode = line
             .strip_prefix(b"new mode ")
@@ -218,22 +251,55 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// The end of what git said of a file: a change of mode may be all of it.
-    fn mode_alone(&mut self) -> Result<(), PatchError> {
-        let git = std::mem::take(&mut self.git);
-        if let (Some(path), Some(executable)) = (git.file, git.executable) {
+    /// The end of what git said of a file: a change of mode, a rename or a copy may be all of it.
+    fn git_alone(&mut self) -> Result<(), PatchError> {
+        let mut git = std::mem::take(&mut self.git);
+        let at = git.at.unwrap_or(self.at);
+        if let Some((path, content)) = self.moved(&mut git, at)? {
+            self.change(path, Some(content), git.executable);
+        } else if let (Some(path), Some(executable)) = (git.file, git.executable) {
             let content = self
                 .original(&path)?
-                .ok_or_else(|| self.malformed("a mode for a file that is not there"))?;
-            self.changed.insert(
-                path,
-                Change {
-                    content: Some(content),
-                    executable: Some(executable),
-                },
-            );
+                .ok_or_else(|| self.malformed_at(at, "a mode for a file that is not there"))?;
+            self.change(path, Some(content), Some(executable));
         }
         Ok(())
+    }
+
+    /// A rename or copy: the new path, and the content that is there before the hunks.
+    fn moved(
+        &mut self,
+        git: &mut Git,
+        at: usize,
+    ) -> Result<Option<(PathBuf, Vec<u8>)>, PatchError> {
+        let (from, to) = match (git.from.take(), git.to.take()) {
+            (None, None) => return Ok(None),
+            (Some(from), Some(to)) => (from, to),
+            _ => return Err(self.malformed_at(at, "a rename or copy with one name")),
+        };
+        let content = self
+            .original(&from)?
+            .ok_or_else(|| self.malformed_at(at, "a rename or copy of a file that is not there"))?;
+        if self.original(&to)?.is_some() {
+            return Err(self.malformed_at(at, "a rename or copy to a file that is there"));
+        }
+        let metadata = fs::metadata(self.folder.join(&from));
+        let executable = metadata.is_ok_and(|m| m.permissions().mode() & 0o100 != 0);
+        let changed = self.changed.get(&from).and_then(|change| change.executable);
+        git.executable.get_or_insert(changed.unwrap_or(executable));
+        if git.renamed {
+            self.change(from, None, None);
+        }
+        Ok(Some((to, content)))
+    }
+
+    fn change(&mut self, path: PathBuf, content: Option<Vec<u8>>, executable: Option<bool>) {
+        let before = self.changed.get(&path).and_then(|change| change.executable);
+        let change = Change {
+            content,
+            executable: executable.or(before),
+        };
+        self.changed.insert(path, change);
     }
 
     /// One file: `--- OLD`, `+++ NEW`, hunks.
@@ -241,30 +307,16 @@ impl<'a> Run<'a> {
         let header = self.at;
         let old = self.file_name(b"--- ")?;
         let new = self.file_name(b"+++ ")?;
-        let (path, created, deleted) = match (old, new) {
-            (Some(old), Some(new)) => (self.choose(old, new, header)?, false, false),
-            (None, Some(new)) => (new, true, false),
-            (Some(old), None) => (old, false, true),
-            (None, None) => {
-                return Err(self.malformed_at(header, "a file that neither was nor will be"));
+        let mut git = std::mem::take(&mut self.git);
+        let names = (git.from.clone(), git.to.clone());
+        let (path, deleted, original) = match self.moved(&mut git, header)? {
+            Some((to, content)) => {
+                if names != (old, new) {
+                    return Err(self.malformed_at(header, "other names than those of the rename"));
+                }
+                (to, false, content)
             }
-        };
-        let first = self.lines.get(self.at..).unwrap_or_default();
-        // GNU patch takes a first hunk for an empty file as leave to create it.
-        let may_create = created
-            || self.style != Style::Own
-                && Hunk::parse(first, true).is_ok_and(|(hunk, _)| hunk.creates());
-        let original = match self.original(&path)? {
-            Some(content) if created && (self.style == Style::Own || !content.is_empty()) => {
-                return Err(self.malformed_at(header, "the patch creates a file that is there"));
-            }
-            Some(content) => content,
-            None if may_create => Vec::new(),
-            None => {
-                let path = self.folder.join(&path);
-                let error = io::ErrorKind::NotFound.into();
-                return Err(io_error("read", &path)(error));
-            }
+            None => self.named(old, new, header)?,
         };
         let old: Vec<&[u8]> = original.split_inclusive(|b| *b == b'\n').collect();
         let mut result: Vec<u8> = Vec::with_capacity(original.len());
@@ -285,16 +337,42 @@ impl<'a> Run<'a> {
             return Err(self.malformed("the patch deletes a file and leaves lines of it"));
         }
         let gone = deleted || self.style != Style::Own && result.is_empty();
-        let executable = std::mem::take(&mut self.git).executable;
-        let before = self.changed.get(&path).and_then(|change| change.executable);
-        self.changed.insert(
-            path,
-            Change {
-                content: (!gone).then_some(result),
-                executable: executable.or(before),
-            },
-        );
+        self.change(path, (!gone).then_some(result), git.executable);
         Ok(())
+    }
+
+    /// The file that a header names: its path, whether it is to be deleted, and its content.
+    fn named(
+        &self,
+        old: Option<PathBuf>,
+        new: Option<PathBuf>,
+        header: usize,
+    ) -> Result<(PathBuf, bool, Vec<u8>), PatchError> {
+        let (path, created, deleted) = match (old, new) {
+            (Some(old), Some(new)) => (self.choose(old, new, header)?, false, false),
+            (None, Some(new)) => (new, true, false),
+            (Some(old), None) => (old, false, true),
+            (None, None) => {
+                return Err(self.malformed_at(header, "a file that neither was nor will be"));
+            }
+        };
+        let first = self.lines.get(self.at..).unwrap_or_default();
+        // GNU patch takes a first hunk for an empty file as leave to create it.
+        let may_create = created
+            || self.style != Style::Own
+                && Hunk::parse(first, true).is_ok_and(|(hunk, _)| hunk.creates());
+        match self.original(&path)? {
+            Some(content) if created && (self.style == Style::Own || !content.is_empty()) => {
+                Err(self.malformed_at(header, "the patch creates a file that is there"))
+            }
+            Some(content) => Ok((path, deleted, content)),
+            None if may_create => Ok((path, deleted, Vec::new())),
+            None => {
+                let path = self.folder.join(&path);
+                let error = io::ErrorKind::NotFound.into();
+                Err(io_error("read", &path)(error))
+            }
+        }
     }
 
     /// Which of two names is meant: the one that is there; of two, the shorter, as dpkg has it.
