@@ -40,6 +40,9 @@ pub struct Global {
     /// Folder for fetched sources and compiled code.
     #[arg(long, global = true, env = "POLYBUILD_CACHE", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub cache: Option<PathBuf>,
+    /// Archive of snapshots, for source packages that the mirror has dropped: see docs/sources.md.
+    #[arg(long, global = true, env = "POLYBUILD_SNAPSHOTS", value_name = "URL", value_hint = ValueHint::Url)]
+    pub snapshots: Option<String>,
 }
 
 /// The commands.
@@ -53,6 +56,8 @@ pub enum Command {
     Pack(Pack),
     /// Resolve a recipe's sources and write recipe.lock beside it.
     Lock(Lock),
+    /// Print a recipe's bill of materials (SPDX 2.3, JSON), without building it.
+    Sbom(Sbom),
     /// Show what a megabinary or image contains.
     Inspect(Inspect),
     /// Check a megabinary or image; exits with 4 on any doubt.
@@ -176,6 +181,20 @@ pub struct Lock {
     /// Only say whether recipe.lock is fresh; exit with 3 if it is not.
     #[arg(long)]
     pub check: bool,
+    /// Resolve only the source of this id anew and leave the others as they are; may be repeated.
+    #[arg(long, value_name = "NAME", conflicts_with = "check")]
+    pub update: Vec<String>,
+}
+
+/// `polybuild sbom`.
+#[derive(Args, Debug)]
+pub struct Sbom {
+    /// The recipe; its lock file must be fresh.
+    #[arg(value_name = "RECIPE", value_hint = ValueHint::FilePath)]
+    pub recipe: PathBuf,
+    /// Form of the code in the image.
+    #[arg(long, value_enum, default_value_t = Form::X86_64)]
+    pub form: Form,
 }
 
 /// `polybuild inspect`.

@@ -8,6 +8,7 @@ mod lock;
 mod pack;
 mod push;
 mod run;
+mod sbom;
 mod target;
 mod verify;
 
@@ -18,7 +19,7 @@ use crate::{
     dirs, exit,
     failure::{Failure, IoContext, Result},
     files, keys,
-    pipeline::{Context, EPOCH_VARIABLE},
+    pipeline::{Context, EPOCH_VARIABLE, Fetching},
     ui::{self, Ui},
 };
 
@@ -34,6 +35,7 @@ pub fn run(ui: &Ui, cli: Cli) -> Result<i32> {
         Command::Run(args) => run::run(ui, global, &args),
         Command::Pack(args) => pack::run(ui, global, &args).map(|()| 0),
         Command::Lock(args) => lock::run(ui, global, &args),
+        Command::Sbom(args) => sbom::run(ui, global, &args).map(|()| 0),
         Command::Inspect(args) => inspect::run(ui, &args).map(|()| 0),
         Command::Verify(args) => verify::run(ui, &args).map(|()| 0),
         Command::Keygen(args) => keygen::run(ui, &args).map(|()| 0),
@@ -60,8 +62,32 @@ fn context<'a>(ui: &'a Ui, global: &Global, options: &BuildOptions) -> Result<Co
         },
         keys: keys::signing(ui, options.key.as_deref())?,
         epoch: epoch()?,
-        offline: options.offline,
+        fetching: fetching(global, options.offline)?,
         rebuild: options.rebuild,
+    })
+}
+
+/// How sources are had.
+fn fetching(global: &Global, offline: bool) -> Result<Fetching> {
+    // An empty setting is none, as an empty variable of the environment is.
+    let snapshots = global
+        .snapshots
+        .clone()
+        .filter(|address| !address.is_empty());
+    if let Some(address) = &snapshots {
+        let web = address.starts_with("https://") || address.starts_with("http://");
+        if !web || address.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(Failure::message(
+                exit::USAGE,
+                format!("the archive of snapshots `{address}` is not an address of the web"),
+            )
+            .hint("write it as `https://HOST/PATH`, with @SNAPSHOTID@ where its times go"));
+        }
+    }
+    Ok(Fetching {
+        cache: dirs::cache(global.cache.as_deref())?,
+        offline,
+        snapshots,
     })
 }
 

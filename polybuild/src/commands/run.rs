@@ -184,13 +184,7 @@ fn built_image(ui: &Ui, global: &Global, args: &Run, target: &Path) -> Result<(P
         return Ok((target.to_owned(), built));
     }
     let cx = context(ui, global, &args.options)?;
-    let (recipe, lock) = pipeline::load_locked(
-        ui,
-        target,
-        &cx.cache,
-        args.options.locked,
-        args.options.offline,
-    )?;
+    let (recipe, lock) = pipeline::load_locked(ui, target, &cx.fetching, args.options.locked)?;
     let name = pipeline::default_output(&recipe);
     let output = cx
         .cache

@@ -8,7 +8,12 @@ use std::{collections::BTreeMap, fs, path::Path};
 use polybuild_recipe::{Lock, Recipe, digest_path};
 use serde::Serialize;
 
-use super::{Context, image::Staged, record, sources, steps};
+use super::{
+    Context,
+    bill::{self, WithoutFixes},
+    image::Staged,
+    record, sources, steps,
+};
 use crate::{
     exit,
     failure::{Failure, IoContext, Result},
@@ -21,6 +26,9 @@ use crate::{
 pub struct Library {
     /// Outputs by name.
     pub outputs: BTreeMap<String, String>,
+    /// Sources without the fixes of the distribution that they came from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without_fixes: Vec<WithoutFixes>,
 }
 
 /// Builds a library into the folder `output`, as `STEP/OUTPUT`.
@@ -55,7 +63,10 @@ pub fn build_library(
             outputs.insert(format!("{}/{output}", step.id), digest.to_string());
         }
     }
-    let library = Library { outputs };
+    let library = Library {
+        outputs,
+        without_fixes: bill::without_fixes(recipe, lock),
+    };
     let mut text = serde_json::to_string_pretty(&library).map_err(Failure::internal)?;
     text.push('\n');
     files::write_whole(&staged.path().join(record::FILE), text.as_bytes(), 0o644)?;

@@ -4,6 +4,7 @@
 //! network, only *sign* (inside `pack`) a private key. What holds after each pass is said beside
 //! it.
 
+mod bill;
 mod code;
 mod image;
 mod inputs;
@@ -21,12 +22,14 @@ use megabinary_format::{Digest, Target};
 use megabinary_linker::{Keys, SignedMegabinary};
 use polybuild_recipe::{Lock, Recipe};
 
+pub use bill::{WITHOUT, WithoutFixes, of_recipe as bill_of_materials};
 pub(crate) use image::names;
 pub use image::{Built, EPOCH_VARIABLE, default_output};
-pub use inputs::{load, load_locked, write_lock};
+pub use inputs::{load, load_locked, update_lock, write_lock};
 pub use library::{Library, build_library};
 pub use modules::binary;
 pub use record::Record;
+pub use sources::Fetching;
 
 use crate::{
     failure::{Failure, Result},
@@ -39,14 +42,14 @@ pub struct Context<'a> {
     pub ui: &'a Ui,
     /// Cache folder.
     pub cache: PathBuf,
+    /// How sources are had.
+    pub fetching: Fetching,
     /// Form of the code.
     pub target: Target,
     /// Keys to sign with.
     pub keys: Keys,
     /// Time stamp of everything in the image, in seconds since 1970.
     pub epoch: u64,
-    /// Never use the network.
-    pub offline: bool,
     /// Make everything again but the fetched sources.
     pub rebuild: bool,
 }
@@ -93,6 +96,7 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Lock, output: &Path) -> R
             lock,
             inputs: &inputs,
             files: &files,
+            launcher: code::flavour_of_launcher(cx.target, &linked),
         },
         &signed,
         &portable,

@@ -44,9 +44,20 @@ impl Sources {
     }
 }
 
+/// How sources are had.
+#[derive(Clone, Debug)]
+pub struct Fetching {
+    /// Cache folder.
+    pub cache: PathBuf,
+    /// Never use the network.
+    pub offline: bool,
+    /// Address of an archive of snapshots.
+    pub snapshots: Option<String>,
+}
+
 /// Fetches what the lock pins.
 pub(super) fn fetch(cx: &Context<'_>, recipe: &Recipe, lock: &Lock) -> Result<Sources> {
-    let fetcher = fetcher(&cx.cache, cx.offline);
+    let fetcher = cx.fetching.fetcher();
     let mut sources = Sources::default();
     for source in &recipe.sources {
         let fetched = fetch_one(cx.ui, &fetcher, source, lock.input(&source.id))?;
@@ -63,32 +74,37 @@ pub(super) fn fetch(cx: &Context<'_>, recipe: &Recipe, lock: &Lock) -> Result<So
     Ok(sources)
 }
 
-/// Resolves every source to an exact version and digest.
-pub(super) fn resolve(ui: &Ui, recipe: &Recipe, cache: &Path, offline: bool) -> Result<Lock> {
-    let fetcher = fetcher(cache, offline);
+/// Resolves sources to exact versions and digests; those in `kept` stay as they are there.
+pub(super) fn resolve(
+    ui: &Ui,
+    recipe: &Recipe,
+    fetching: &Fetching,
+    kept: &[LockedInput],
+) -> Result<Lock> {
+    let fetcher = fetching.fetcher();
     let mut inputs = Vec::new();
     for source in recipe.sources.iter().filter(|s| s.local.is_none()) {
+        if let Some(input) = kept.iter().find(|input| input.id == source.id) {
+            inputs.push(input.clone());
+            continue;
+        }
         let fetched = fetch_one(ui, &fetcher, source, None)?;
-        inputs.push(LockedInput {
-            id: source.id.clone(),
-            url: source.url.lock_form(),
-            version: fetched.version,
-            sha256: fetched.sha256,
-            size: fetched.size,
-        });
+        inputs.push(Request::new(source, None).locked(&fetched));
     }
     Lock::new(recipe, inputs).map_err(Failure::recipe)
 }
 
-fn fetcher(cache: &Path, offline: bool) -> Fetcher {
-    let search_path = std::env::var_os("PATH").unwrap_or_default();
-    Fetcher::new(
-        Cache::new(cache),
-        Options {
-            search_path,
-            offline,
-        },
-    )
+impl Fetching {
+    fn fetcher(&self) -> Fetcher {
+        Fetcher::new(
+            Cache::new(&self.cache),
+            Options {
+                search_path: std::env::var_os("PATH").unwrap_or_default(),
+                offline: self.offline,
+                snapshots: self.snapshots.clone(),
+            },
+        )
+    }
 }
 
 fn fetch_one(
@@ -114,9 +130,11 @@ fn status(error: &FetchError) -> Status {
         | FetchError::Network { .. }
         | FetchError::Unexpected { .. }
         | FetchError::Offline { .. }
+        | FetchError::Gone(_)
         | FetchError::Io { .. } => exit::ENVIRONMENT,
         FetchError::Client { .. }
         | FetchError::Digest(_)
+        | FetchError::Package(_)
         | FetchError::Contradiction { .. }
         | FetchError::Local(_) => exit::RECIPE,
     }
@@ -132,6 +150,17 @@ fn unpack(cx: &Context<'_>, source: &Source, fetched: &Fetched) -> Result<Arrive
     for patch in &source.patches {
         let text = files::read(&patch.path)?;
         parts.push(megabinary_format::Digest::of(&text).to_string());
+    }
+    // The digest of a `.dsc` decides its parts; that of an upstream archive alone does not.
+    if let Some(package) = &fetched.package {
+        parts.push(format!("package 1, series {}", package.locked.series));
+        parts.extend(
+            package
+                .locked
+                .parts
+                .iter()
+                .map(|part| part.sha256.to_string()),
+        );
     }
     let key = record::key(&parts.iter().map(String::as_str).collect::<Vec<_>>());
     let target = cx.cache.join("unpacked").join(key.hex());
@@ -150,7 +179,11 @@ fn unpack(cx: &Context<'_>, source: &Source, fetched: &Fetched) -> Result<Arrive
         patches: source.patches.iter().map(|p| p.path.clone()).collect(),
         limits: Limits::default(),
     };
-    polybuild_fetch::extract(&fetched.path, &fresh, &how).map_err(|error| {
+    let unpacked = match &fetched.package {
+        Some(package) => polybuild_fetch::extract_package(package, &fresh, &how),
+        None => polybuild_fetch::extract(&fetched.path, &fresh, &how),
+    };
+    unpacked.map_err(|error| {
         let status = match error {
             ExtractError::Io { .. } => exit::ENVIRONMENT,
             _ => exit::RECIPE,

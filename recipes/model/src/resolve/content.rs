@@ -101,9 +101,24 @@ impl Lower<'_> {
             let ok = kind.starts_with(|c: char| c.is_ascii_lowercase()) && !name.is_empty();
             self.want(ok, purl, "a package URL, `pkg:TYPE/NAME@VERSION`");
         }
+        match (&table.source, &table.version) {
+            (Some(source), _) => self.link(
+                source,
+                Target::Component {
+                    source: source.value.clone(),
+                    says: table.version.is_some() || table.purl.is_some(),
+                },
+            ),
+            (None, None) => {
+                let message = "a component has a `version`, or a `source` whose version it has";
+                self.fail(&table.name.span, ProblemKind::Keys { message });
+            }
+            (None, Some(_)) => {}
+        }
         Component {
             name: table.name.value.clone(),
-            version: table.version.clone(),
+            source: table.source.as_ref().map(|s| s.value.clone()),
+            version: table.version.as_ref().map(|v| v.value.clone()),
             purl: table.purl.as_ref().map(|p| p.value.clone()),
             license: table.license.clone(),
         }
