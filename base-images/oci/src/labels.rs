@@ -22,6 +22,9 @@ pub const KEY_ID: &str = "dev.vkernel.signature.key-id";
 /// Digest of the lock file the image was built from.
 pub const LOCK: &str = "dev.vkernel.recipe.lock.digest";
 
+/// How build steps ran, where they were not confined: `unconfined`.
+pub const STEPS: &str = "dev.vkernel.build.steps";
+
 /// What is known about the origin of an image.
 #[derive(Clone, Debug)]
 pub struct Provenance<'a> {

@@ -9,7 +9,7 @@ use megabinary_format::{Digest, stub};
 use megabinary_linker::SignedMegabinary;
 use polybuild_oci::{
     BlobStore, Epoch, Image, ImageBuilder, ImageName, LayerBuilder, Settings, export,
-    labels::Provenance,
+    labels::{Provenance, STEPS},
     sbom::{self, Subject},
 };
 use polybuild_recipe::{Content, Lock, Recipe};
@@ -60,6 +60,9 @@ pub struct Built {
     pub key_id: String,
     /// Bytes of all blobs, compressed.
     pub compressed_size: u64,
+    /// Whether build steps ran without being confined.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unconfined_steps: bool,
     /// What a container runs by default, for the closing hint.
     pub default_command: Vec<String>,
 }
@@ -165,7 +168,7 @@ pub(super) fn assemble(
     let blobs = dir.join(".blobs");
     let store = BlobStore::open(&blobs).map_err(Failure::environment)?;
     let layers = layers(contents, signed, epoch)?;
-    let mut builder = ImageBuilder::new(epoch, settings(recipe, lock, signed, &megabinary, epoch));
+    let mut builder = ImageBuilder::new(epoch, settings(cx, recipe, lock, signed, &megabinary, epoch));
     for (layer, created_by) in layers {
         let layer = layer.write(&store).map_err(Failure::environment)?;
         builder = builder.layer(layer, created_by);
@@ -185,8 +188,9 @@ pub(super) fn assemble(
         config: image.config.digest.to_string(),
         megabinary: megabinary.to_string(),
         portable: Digest::of(portable).to_string(),
-        key_id: cx.keys.public_key().key_id().to_string(),
+        key_id: cx.signer.public_key().key_id().to_string(),
         compressed_size: image.compressed_size(),
+        unconfined_steps: record::unconfined(cx, recipe),
         default_command: [&recipe.image.entrypoint, &recipe.image.cmd]
             .into_iter()
             .flatten()
@@ -257,6 +261,7 @@ fn layers(
 }
 
 fn settings(
+    cx: &Context<'_>,
     recipe: &Recipe,
     lock: &Lock,
     signed: &SignedMegabinary,
@@ -279,6 +284,11 @@ fn settings(
     }
     .labels();
     labels.extend(image.labels.clone());
+    // Last: a recipe cannot say otherwise.
+    match record::unconfined(cx, recipe) {
+        true => labels.insert(STEPS.to_owned(), record::UNCONFINED.to_owned()),
+        false => labels.remove(STEPS),
+    };
     Settings {
         env: image
             .env
