@@ -77,7 +77,7 @@ fn sdist(job: &Job<'_>, name: &str, version: Option<String>) -> Result<Arrived, 
     args.extend(QUIET);
     args.extend(["--require-hashes", "--requirement=requirements.txt"]);
     let odd = || job.unexpected("pip3", "did not say where the source distribution is");
-    let refusal = PIP.run_for(job, args, &[], |words| {
+    let refusal = PIP.run_for(job, args, &[], &job.guard.work, |words| {
         words.contains(IMPOSSIBLE).then(|| words.to_owned())
     })?;
     let (url, digest) = refused(&refusal).ok_or_else(odd)?;

@@ -83,7 +83,17 @@ impl Tool {
         args: impl IntoIterator<Item = A>,
         env: &[(&str, &OsStr)],
     ) -> Result<String, FetchError> {
-        self.run_for(job, args, env, |_| None)
+        self.run_for(job, args, env, &job.guard.work, |_| None)
+    }
+
+    /// The same in another folder.
+    pub(super) fn run_in<A: AsRef<OsStr>>(
+        &self,
+        job: &Job<'_>,
+        folder: &Path,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<String, FetchError> {
+        self.run_for(job, args, &[], folder, |_| None)
     }
 
     /// The same. Where it fails with words of which `answer` makes something, that is the result: some
@@ -93,6 +103,7 @@ impl Tool {
         job: &Job<'_>,
         args: impl IntoIterator<Item = A>,
         env: &[(&str, &OsStr)],
+        folder: &Path,
         answer: impl Fn(&str) -> Option<String>,
     ) -> Result<String, FetchError> {
         let work = &job.guard.work;
@@ -111,7 +122,7 @@ impl Tool {
         let clone = |f: &File| f.try_clone().map_err(io("open", work));
         let child = Command::new(&path)
             .args(args)
-            .current_dir(work)
+            .current_dir(folder)
             .env("PATH", &job.options.search_path)
             .env("LC_ALL", "C.UTF-8")
             .envs(env.iter().copied())
