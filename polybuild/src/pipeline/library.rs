@@ -43,6 +43,7 @@ pub fn build_library(
         ));
     }
     let staged = Staged::beside(output)?;
+    record::warn_unconfined(cx, recipe);
     let sources = sources::fetch(cx, recipe, lock)?;
     let made = steps::run(cx, recipe, &sources)?;
     let mut outputs = BTreeMap::new();

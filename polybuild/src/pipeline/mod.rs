@@ -69,6 +69,7 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Lock, output: &Path) -> R
         return Ok(built);
     }
     let staged = image::Staged::beside(output)?;
+    record::warn_unconfined(cx, recipe);
     // Every source is on disk, with the digest that the lock demands.
     let sources = sources::fetch(cx, recipe, lock)?;
     // Every build step has made its outputs.

@@ -35,6 +35,16 @@ pub(super) fn unconfined(cx: &Context<'_>, recipe: &Recipe) -> bool {
     cx.steps == Wish::Unconfined && runs
 }
 
+/// Says so.
+pub(super) fn warn_unconfined(cx: &Context<'_>, recipe: &Recipe) {
+    if unconfined(cx, recipe) {
+        cx.ui.warn(
+            "build steps run unconfined: they can read and change whatever you can; the result says \
+             so",
+        );
+    }
+}
+
 /// What a build is made from, as one digest, and what came of it.
 #[derive(Serialize, Deserialize)]
 pub struct Record {
