@@ -113,7 +113,10 @@ fn image(ui: &Ui, global: &Global, args: &Run, path: &Path) -> Result<Command> {
     command.env_clear();
     pass_on(&mut command, &["TERM"]);
     pass_on(&mut command, &VKERNEL_VARIABLES);
-    let guests = settings.env.iter().filter(|(k, _)| !k.starts_with(OPERATORS));
+    let guests = settings
+        .env
+        .iter()
+        .filter(|(k, _)| !k.starts_with(OPERATORS));
     command.envs(guests.map(|(k, v)| (k, v)));
     mounts_and_env(&mut command, args);
     match (&args.workdir, args.dirs.is_empty()) {

@@ -142,7 +142,12 @@ fn programs(spec: &Spec) -> Result<Vec<BpfProgram>, String> {
             .iter()
             .map(|&flag| {
                 let flag = u64::from(flag.cast_unsigned());
-                rule(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(flag), flag)
+                rule(
+                    0,
+                    SeccompCmpArgLen::Qword,
+                    SeccompCmpOp::MaskedEq(flag),
+                    flag,
+                )
             })
             .collect::<Result<_, _>>()?;
         refused.insert(libc::SYS_clone, rules);
@@ -196,7 +201,11 @@ fn programs(spec: &Spec) -> Result<Vec<BpfProgram>, String> {
                 .map_err(|_| format!("no filters for {}", std::env::consts::ARCH))?,
         )
         .map_err(|e| e.to_string())?;
-        programs.push(filter.try_into().map_err(|e: seccompiler::BackendError| e.to_string())?);
+        programs.push(
+            filter
+                .try_into()
+                .map_err(|e: seccompiler::BackendError| e.to_string())?,
+        );
     }
     Ok(programs)
 }

@@ -20,8 +20,10 @@ use rustix::{
         Pid, Signal, WaitOptions, getppid, set_parent_process_death_signal, setsid, wait, waitpid,
     },
     stdio::dup2_stdin,
-    thread::{CapabilitySet, CapabilitySets, remove_capability_from_bounding_set,
-        set_capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid},
+    thread::{
+        CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities,
+        set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    },
 };
 
 use super::{Report, Spec, Way, filter, landlock, namespaces, sys};
@@ -54,7 +56,10 @@ pub(crate) fn succeeded(arguments: &[OsString]) -> Option<i32> {
         Ok(begun) => begun,
         // Typed by somebody, or the builder is gone.
         Err(error) => {
-            let _ = writeln!(io::stderr(), "polybuild {WORD} is for polybuild itself: {error}");
+            let _ = writeln!(
+                io::stderr(),
+                "polybuild {WORD} is for polybuild itself: {error}"
+            );
             return Some(NOTHING_RUN);
         }
     };

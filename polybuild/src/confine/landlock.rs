@@ -10,24 +10,24 @@
 //! Everything is required: a host kernel without the scopes for signals and sockets (before 6.12)
 //! is refused.
 
-use std::{path::Path, thread, time::{Duration, Instant}};
+use std::{
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd,
-    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope,
 };
 use rustix::{
     io::Errno,
-    process::{
-        Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, wait,
-    },
+    process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, wait},
 };
 
 use super::{
     DEVICES, Report, SETTINGS, SYSTEM, Spec,
-    helper::{
-        Channel, become_user, doing, drop_capabilities, empty_bounding_set, start_and_wait,
-    },
+    helper::{Channel, become_user, doing, drop_capabilities, empty_bounding_set, start_and_wait},
 };
 
 /// The interface that has all that is needed.
@@ -125,7 +125,9 @@ fn end_all() -> Result<(), String> {
             Ok(None) | Err(_) => {}
         }
         if begun.elapsed() > PATIENCE {
-            return Err("it left processes behind that start others faster than they can be ended".into());
+            return Err(
+                "it left processes behind that start others faster than they can be ended".into(),
+            );
         }
         let own = getpid().as_raw_pid();
         let children =

@@ -202,11 +202,10 @@ pub(crate) fn run(ui: &Ui, wish: Wish, job: &Job<'_>) -> Result<Ended> {
             }
             Report::Ended { .. } => return Ok(ended),
             Report::NotStarted(error) => {
-                return Err(Failure::message(
-                    exit::RECIPE,
-                    format!("{}: {error}", job.what),
-                )
-                .hint("commands of this machine must be listed in the step's `tools`"));
+                return Err(
+                    Failure::message(exit::RECIPE, format!("{}: {error}", job.what))
+                        .hint("commands of this machine must be listed in the step's `tools`"),
+                );
             }
             Report::Left(what) => {
                 return Err(Failure::message(

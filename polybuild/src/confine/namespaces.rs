@@ -198,7 +198,10 @@ fn root(spec: &Spec) -> Result<(), String> {
     }
     names(&root, spec.user.unwrap_or(USER))?;
     devices(&root)?;
-    for (folder, options) in [("tmp", "mode=1777,size=1g"), ("dev/shm", "mode=1777,size=256m")] {
+    for (folder, options) in [
+        ("tmp", "mode=1777,size=1g"),
+        ("dev/shm", "mode=1777,size=256m"),
+    ] {
         tmpfs(&root.join(folder), options)?;
     }
     proc(&root.join("proc"))?;
@@ -241,7 +244,10 @@ fn tmpfs(at: &Path, options: &str) -> Result<(), String> {
     doing(fs::create_dir_all(at), &what())?;
     let options = std::ffi::CString::new(options).map_err(|e| e.to_string())?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    doing(mount("tmpfs", at, "tmpfs", flags, Some(options.as_c_str())), &what())
+    doing(
+        mount("tmpfs", at, "tmpfs", flags, Some(options.as_c_str())),
+        &what(),
+    )
 }
 
 fn proc(at: &Path) -> Result<(), String> {
@@ -283,7 +289,10 @@ fn devices(root: &Path) -> Result<(), String> {
     for name in DEVICES {
         let (from, to) = (Path::new("/dev").join(name), dev.join(name));
         doing(File::create(&to).map(drop), "making a place for a device")?;
-        doing(mount_bind_recursive(&from, &to), &format!("mounting /dev/{name}"))?;
+        doing(
+            mount_bind_recursive(&from, &to),
+            &format!("mounting /dev/{name}"),
+        )?;
         doing(
             sys::restrict_mount(&to, NOSUID, false),
             "restricting the mount of a device",

@@ -4,11 +4,7 @@
 //! that runs as root gives its jobs to a user who owns nothing: root in a namespace still is
 //! the owner of root's files to the host kernel, `/proc/sys` included.
 
-use std::{
-    fs,
-    os::unix::fs::lchown,
-    path::Path,
-};
+use std::{fs, os::unix::fs::lchown, path::Path};
 
 use crate::failure::{Failure, IoContext, Result};
 

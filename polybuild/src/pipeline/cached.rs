@@ -135,11 +135,21 @@ mod tests {
     fn what_was_changed_is_not_used() {
         type Change = fn(&Path);
         let changes: &[(&str, Change)] = &[
-            ("a byte", |t| fs::write(t.join("tree/lib/a"), "Contents").unwrap()),
-            ("shorter", |t| fs::write(t.join("tree/lib/a"), "content").unwrap()),
-            ("a new file", |t| fs::write(t.join("tree/lib/b"), "").unwrap()),
-            ("a new empty folder", |t| fs::create_dir(t.join("tree/b")).unwrap()),
-            ("a file less", |t| fs::remove_file(t.join("tree/lib/a")).unwrap()),
+            ("a byte", |t| {
+                fs::write(t.join("tree/lib/a"), "Contents").unwrap()
+            }),
+            ("shorter", |t| {
+                fs::write(t.join("tree/lib/a"), "content").unwrap()
+            }),
+            ("a new file", |t| {
+                fs::write(t.join("tree/lib/b"), "").unwrap()
+            }),
+            ("a new empty folder", |t| {
+                fs::create_dir(t.join("tree/b")).unwrap()
+            }),
+            ("a file less", |t| {
+                fs::remove_file(t.join("tree/lib/a")).unwrap()
+            }),
             ("a link's target", |t| {
                 fs::remove_file(t.join("tree/link")).unwrap();
                 symlink("/etc/passwd", t.join("tree/link")).unwrap();
@@ -178,7 +188,9 @@ mod tests {
                 )
                 .unwrap();
             }),
-            ("nothing of it", |t| fs::remove_dir_all(t.join("tree")).unwrap()),
+            ("nothing of it", |t| {
+                fs::remove_dir_all(t.join("tree")).unwrap()
+            }),
         ];
         for (what, change) in changes {
             let stored = stored();

@@ -43,7 +43,11 @@ pub(crate) fn copy(from: &Path, base: &Path, to: &Path) -> Result<()> {
             symlink(link, &target).doing("creating the link", &target)?;
         } else if kind.is_file() {
             fs::copy(entry.path(), &target).doing("copying", entry.path())?;
-            let mode = entry.metadata().map_err(Failure::environment)?.permissions().mode();
+            let mode = entry
+                .metadata()
+                .map_err(Failure::environment)?
+                .permissions()
+                .mode();
             let mode = if mode & 0o111 != 0 { 0o755 } else { 0o644 };
             fs::set_permissions(&target, fs::Permissions::from_mode(mode))
                 .doing("setting the mode of", &target)?;
@@ -194,9 +198,19 @@ mod tests {
         symlink("../../../victim/key", from.join("a/b/up")).unwrap();
         assert!(beneath(&from, Path::new("a/b/c")).is_ok());
         assert!(beneath(&from, Path::new("inner/b/c")).is_ok());
-        for path in ["a/outer", "a/outer/key", "inner/outer/key", "a/b/up", "../victim/key"] {
+        for path in [
+            "a/outer",
+            "a/outer/key",
+            "inner/outer/key",
+            "a/b/up",
+            "../victim/key",
+        ] {
             let error = beneath(&from, Path::new(path)).unwrap_err();
-            assert!(error.text().contains("leads out of"), "{path}: {}", error.text());
+            assert!(
+                error.text().contains("leads out of"),
+                "{path}: {}",
+                error.text()
+            );
         }
     }
 }

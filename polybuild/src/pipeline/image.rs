@@ -168,7 +168,10 @@ pub(super) fn assemble(
     let blobs = dir.join(".blobs");
     let store = BlobStore::open(&blobs).map_err(Failure::environment)?;
     let layers = layers(contents, signed, epoch)?;
-    let mut builder = ImageBuilder::new(epoch, settings(cx, recipe, lock, signed, &megabinary, epoch));
+    let mut builder = ImageBuilder::new(
+        epoch,
+        settings(cx, recipe, lock, signed, &megabinary, epoch),
+    );
     for (layer, created_by) in layers {
         let layer = layer.write(&store).map_err(Failure::environment)?;
         builder = builder.layer(layer, created_by);

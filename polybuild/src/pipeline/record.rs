@@ -65,7 +65,11 @@ impl Record {
             &cx.signer.public_key().to_string(),
             &cx.epoch.to_string(),
             env!("CARGO_PKG_VERSION"),
-            if unconfined(cx, recipe) { UNCONFINED } else { "" },
+            if unconfined(cx, recipe) {
+                UNCONFINED
+            } else {
+                ""
+            },
         ];
         Ok(Record {
             inputs: key(&parts).to_string(),

@@ -192,9 +192,8 @@ fn words(cx: &Context<'_>, inside: &Path, module: &str, settings: &Snapshot) -> 
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let time = settings.time.unwrap_or(cx.epoch.cast_signed());
     let mut arguments: Vec<String> = vec!["--root".into(), text(&work.join("root"))];
-    arguments.extend(
-        ["--snapshot", module, "--snapshot-time", &time.to_string()].map(str::to_owned),
-    );
+    arguments
+        .extend(["--snapshot", module, "--snapshot-time", &time.to_string()].map(str::to_owned));
     arguments.extend(["--snapshot-out".to_owned(), text(&work.join(DUMP))]);
     let mut env = |name: &str, value: &str| {
         arguments.extend(["--env".to_owned(), format!("{name}={value}")]);

@@ -196,13 +196,7 @@ fn unpacked(cx: &Context<'_>, source: &Source, fetched: &Fetched) -> Result<Arri
     })
 }
 
-fn unpack(
-    ui: &Ui,
-    cache: &Path,
-    source: &Source,
-    archive: &Path,
-    entry: &Path,
-) -> Result<PathBuf> {
+fn unpack(ui: &Ui, cache: &Path, source: &Source, archive: &Path, entry: &Path) -> Result<PathBuf> {
     let stage = ui.stage("Unpacking", &source.id);
     let scratch = Scratch::folder_in(&cache.join("unpacked"))?;
     let fresh = cached::tree(scratch.path());

@@ -151,7 +151,11 @@ impl World {
         let home = self.sandbox.home();
         let read = |path: PathBuf| fs::read_to_string(path).unwrap();
         assert_eq!(read(home.join("secret")), "the secret\n", "{what}");
-        assert_eq!(read(self.sandbox.cache().join("precious")), "cached\n", "{what}");
+        assert_eq!(
+            read(self.sandbox.cache().join("precious")),
+            "cached\n",
+            "{what}"
+        );
         assert!(!home.join("planted").exists(), "{what}");
         assert!(!Path::new("/tmp/polybuild-planted").exists(), "{what}");
         assert!(self.victim.try_wait().unwrap().is_none(), "{what}: killed");
@@ -331,7 +335,10 @@ fn unconfined_they_succeed_and_the_image_says_so() {
     let record = String::from_utf8(world.sandbox.read("out/build.json")).unwrap();
     assert!(record.contains("\"unconfined_steps\": true"), "{record}");
     let said = world.sandbox.ok(&["verify", "out"]);
-    assert!(said.stdout.contains("build steps ran unconfined"), "{said:#?}");
+    assert!(
+        said.stdout.contains("build steps ran unconfined"),
+        "{said:#?}"
+    );
     // What ran unconfined is not taken for what did not.
     let said = run(world
         .sandbox
@@ -349,7 +356,10 @@ fn the_warning_of_unconfined_steps() {
     let world = World::new();
     world.write("");
     let said = run(&mut world.build(&["--unconfined-steps"]));
-    assert!(said.stderr.contains("build steps run unconfined"), "{said:#?}");
+    assert!(
+        said.stderr.contains("build steps run unconfined"),
+        "{said:#?}"
+    );
     let both = ["--unconfined-steps", "--step-confinement", "landlock"];
     assert_eq!(run(&mut world.build(&both)).status, 2);
 }
@@ -369,7 +379,11 @@ fn a_label_of_the_recipe_does_not_hide_it() {
         assert_eq!(said.status, 0, "{said:#?}");
         let said = world.sandbox.ok(&["verify", "out"]);
         assert!(!said.stdout.contains("blessed"), "{said:#?}");
-        assert_eq!(said.stdout.contains("ran unconfined"), expected, "{said:#?}");
+        assert_eq!(
+            said.stdout.contains("ran unconfined"),
+            expected,
+            "{said:#?}"
+        );
     }
 }
 
@@ -390,7 +404,10 @@ fn nothing_of_a_step_outlives_it() {
             ),
         );
         assert_eq!(told, "held\n");
-        assert!(begun.elapsed() < Duration::from_secs(60), "it waited for them");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "it waited for them"
+        );
         assert_eq!(processes_with(&mark), Vec::<u32>::new(), "{way}");
     }
 }
@@ -412,7 +429,9 @@ fn nothing_of_a_step_outlives_the_builder() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        wait_until(&format!("{way}: the step runs"), || !processes_with(&mark).is_empty());
+        wait_until(&format!("{way}: the step runs"), || {
+            !processes_with(&mark).is_empty()
+        });
         kill_process(Pid::from_child(&child), signal).unwrap();
         child.wait().unwrap();
         wait_until(&format!("{way} {signal:?}: the step ends"), || {
@@ -475,13 +494,29 @@ fn outputs_cannot_name_files_of_the_machine() {
     for (script, outputs, says) in [
         (format!("ln -s {home}/secret told"), "\"told\"", "told"),
         (format!("ln -s {home}/folder f"), "\"f/told\"", "f/told"),
-        ("ln -s ../../../../../../etc/passwd told".into(), "\"told\"", "told"),
+        (
+            "ln -s ../../../../../../etc/passwd told".into(),
+            "\"told\"",
+            "told",
+        ),
         ("ln -s /proc/self/environ told".into(), "\"told\"", "told"),
-        (format!("mkdir d; ln -s {home}/folder d/f"), "\"d/f/told\"", "d/f/told"),
+        (
+            format!("mkdir d; ln -s {home}/folder d/f"),
+            "\"d/f/told\"",
+            "d/f/told",
+        ),
         ("mkfifo told".into(), "\"told\"", "did not make the file"),
-        ("mkdir d; mkfifo d/told; echo > told".into(), "\"d/\", \"told\"", "neither a file"),
+        (
+            "mkdir d; mkfifo d/told; echo > told".into(),
+            "\"d/\", \"told\"",
+            "neither a file",
+        ),
         ("ln -s told told".into(), "\"told\"", "told"),
-        (format!("ln -s {home}/folder d; echo > told"), "\"d/\", \"told\"", "d"),
+        (
+            format!("ln -s {home}/folder d; echo > told"),
+            "\"d/\", \"told\"",
+            "d",
+        ),
     ] {
         let _ = fs::remove_dir_all(sandbox.work().join("out"));
         let said = step(&sandbox, &script, "", outputs);
@@ -498,10 +533,15 @@ fn outputs_cannot_name_files_of_the_machine() {
     let recipe = String::from_utf8(sandbox.read("recipe.toml")).unwrap();
     sandbox.write(
         "recipe.toml",
-        recipe.replace("source = \"build:it/told\"", "source = \"build:it/d/f/told\""),
+        recipe.replace(
+            "source = \"build:it/told\"",
+            "source = \"build:it/d/f/told\"",
+        ),
     );
     sandbox.ok(&["lock", "recipe.toml"]);
-    let said = run(sandbox.polybuild(&["recipe.toml", "-o", "out"]).env("PATH", PATH));
+    let said = run(sandbox
+        .polybuild(&["recipe.toml", "-o", "out"])
+        .env("PATH", PATH));
     assert_eq!(said.status, 3, "{said:#?}");
     assert!(said.stderr.contains("leads out"), "{said:#?}");
 }
@@ -511,7 +551,8 @@ fn a_step_changes_copies_of_its_inputs_only() {
     let sandbox = Sandbox::with("hello");
     sandbox.write("given/file", "as given\n");
     sandbox.write("victim", "as it was\n");
-    let script = "echo changed > in/file; rm in/link; echo > in/new; chmod 4755 in/file; cp in/file told";
+    let script =
+        "echo changed > in/file; rm in/link; echo > in/new; chmod 4755 in/file; cp in/file told";
     std::os::unix::fs::symlink("../victim", sandbox.work().join("given/link")).unwrap();
     let said = step(&sandbox, script, "in = \"path:given\"", "\"told\"");
     assert_eq!(said.status, 0, "{said:#?}");
@@ -555,7 +596,14 @@ fn descriptors_of_the_builders_parent() {
             .arg(world.sandbox.home())
             .arg("-")
             .arg(polybuild_e2e::polybuild_path())
-            .args(["recipe.toml", "-o", "out", "--rebuild", "--step-confinement", way]);
+            .args([
+                "recipe.toml",
+                "-o",
+                "out",
+                "--rebuild",
+                "--step-confinement",
+                way,
+            ]);
         let said = run(&mut command);
         assert_eq!(said.status, 0, "{said:#?}");
         assert_eq!(world.told(), "held\n", "{way}");
@@ -570,11 +618,16 @@ fn a_changed_result_is_made_again() {
     assert_eq!(said.status, 0, "{said:#?}");
     let told = || {
         let found = polybuild_e2e::sandbox::files(&sandbox.cache().join("steps"));
-        found.into_iter().find(|p| p.ends_with("tree/told")).unwrap()
+        found
+            .into_iter()
+            .find(|p| p.ends_with("tree/told"))
+            .unwrap()
     };
     let build = || {
         let _ = fs::remove_dir_all(sandbox.work().join("out"));
-        run(sandbox.polybuild(&["recipe.toml", "-o", "out"]).env("PATH", PATH))
+        run(sandbox
+            .polybuild(&["recipe.toml", "-o", "out"])
+            .env("PATH", PATH))
     };
     assert!(!build().stderr.contains("Building"));
     fs::write(told(), "wrong\n").unwrap();
@@ -601,7 +654,10 @@ fn it_fails_closed() {
     sandbox.fails(
         &["recipe.toml", "-o", "out", "--step-confinement", "landlock"],
         5,
-        &["was not run, because this machine cannot confine it", "--unconfined-steps"],
+        &[
+            "was not run, because this machine cannot confine it",
+            "--unconfined-steps",
+        ],
     );
     assert!(!sandbox.work().join("out").exists());
     sandbox.ok(&["recipe.toml", "-o", "out"]);

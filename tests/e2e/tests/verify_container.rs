@@ -465,10 +465,7 @@ fn a_configuration_that_engines_read_differently() {
         ("\"Cmd\"", "\"cmd\""),
         ("\"Cmd\"", "\"Cmd\":[\"/bin/hello\"],\"CMD\""),
         ("\"Cmd\"", two),
-        (
-            "\"config\"",
-            "\"Config\":{\"Cmd\":[\"/x\"]},\"config\"",
-        ),
+        ("\"config\"", "\"Config\":{\"Cmd\":[\"/x\"]},\"config\""),
         (
             "\"Cmd\"",
             "\"Healthcheck\":{\"test\":[\"CMD\",\"/x\"]},\"Cmd\"",

@@ -83,9 +83,9 @@ pub(super) fn check(image: &ImageTarget, index: &Index, megabinary: &Digest) -> 
     world.files(&mut findings);
     match document::read(image.image.config_document()) {
         Ok(document) => world.settings(&document, &mut findings),
-        Err(what) => findings
-            .problems
-            .push(format!("the image's configuration cannot be judged: {what}")),
+        Err(what) => findings.problems.push(format!(
+            "the image's configuration cannot be judged: {what}"
+        )),
     }
     Ok(findings)
 }
@@ -171,9 +171,9 @@ impl World<'_> {
                 let shell = first(&document.shell).unwrap_or_else(|| "/bin/sh".into());
                 named.push(("health check", shell));
             }
-            [kind, ..] => findings
-                .problems
-                .push(format!("the image's health check is of the unknown kind `{kind}`")),
+            [kind, ..] => findings.problems.push(format!(
+                "the image's health check is of the unknown kind `{kind}`"
+            )),
         }
         for instruction in &document.onbuild {
             findings.problems.push(format!(

@@ -92,8 +92,18 @@ pub(super) struct Document {
 /// Keys of the document that mean something to engines, as they are written.
 const TOP: &[&str] = &["config", "rootfs", "os", "architecture"];
 const CONFIG: &[&str] = &[
-    "User", "Env", "Entrypoint", "Cmd", "WorkingDir", "Healthcheck", "Shell", "OnBuild", "Labels",
-    "Volumes", "ExposedPorts", "StopSignal",
+    "User",
+    "Env",
+    "Entrypoint",
+    "Cmd",
+    "WorkingDir",
+    "Healthcheck",
+    "Shell",
+    "OnBuild",
+    "Labels",
+    "Volumes",
+    "ExposedPorts",
+    "StopSignal",
 ];
 const HEALTHCHECK: &[&str] = &["Test"];
 
@@ -101,7 +111,10 @@ const HEALTHCHECK: &[&str] = &["Test"];
 pub(super) fn read(bytes: &[u8]) -> Result<Document, String> {
     let top: Json = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let mut document = Document::default();
-    let Some(config) = object(&top, TOP)?.into_iter().find(|(key, _)| *key == "config") else {
+    let Some(config) = object(&top, TOP)?
+        .into_iter()
+        .find(|(key, _)| *key == "config")
+    else {
         return Ok(document);
     };
     for (key, value) in object(config.1, CONFIG)? {

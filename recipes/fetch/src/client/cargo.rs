@@ -74,7 +74,10 @@ pub(super) fn fetch(
     let manifest = manifest.as_os_str();
     let words = |words: &[&'static str]| {
         let words = words.iter().map(OsStr::new);
-        words.chain([OsStr::new("--manifest-path"), manifest]).map(OsStr::to_owned).collect::<Vec<_>>()
+        words
+            .chain([OsStr::new("--manifest-path"), manifest])
+            .map(OsStr::to_owned)
+            .collect::<Vec<_>>()
     };
     CARGO.run_in(job, Path::new(NEUTRAL), words(&["fetch", "--quiet"]))?;
     let (version, checksum) = locked(job, name)?;

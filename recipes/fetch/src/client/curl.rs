@@ -18,7 +18,11 @@ pub(super) fn fetch(job: &Job<'_>, url: &str) -> Result<Arrived, FetchError> {
 }
 
 /// Downloads what another client has named, under a name of its own, from the start.
-pub(super) fn fetch_named(job: &Job<'_>, url: &str, protocols: &str) -> Result<Arrived, FetchError> {
+pub(super) fn fetch_named(
+    job: &Job<'_>,
+    url: &str,
+    protocols: &str,
+) -> Result<Arrived, FetchError> {
     let file = job.guard.work.join(FILE);
     match fs::remove_file(&file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

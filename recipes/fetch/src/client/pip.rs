@@ -71,8 +71,11 @@ fn sdist(job: &Job<'_>, name: &str, version: Option<String>) -> Result<Arrived, 
         None => newest(job, name)?,
     };
     let wanted = job.guard.work.join("requirements.txt");
-    std::fs::write(&wanted, format!("{name}=={version} --hash=sha256:{IMPOSSIBLE}\n"))
-        .map_err(io("write", &wanted))?;
+    std::fs::write(
+        &wanted,
+        format!("{name}=={version} --hash=sha256:{IMPOSSIBLE}\n"),
+    )
+    .map_err(io("write", &wanted))?;
     let mut args = vec!["download", "--no-deps", "--dest=.", "--no-binary=:all:"];
     args.extend(QUIET);
     args.extend(["--require-hashes", "--requirement=requirements.txt"]);
@@ -97,12 +100,23 @@ fn sdist(job: &Job<'_>, name: &str, version: Option<String>) -> Result<Arrived, 
 
 /// The newest version that has a source distribution: `NAME (VERSION)` is the first line.
 fn newest(job: &Job<'_>, name: &str) -> Result<String, FetchError> {
-    let args = ["index", "versions", "--no-binary=:all:", QUIET[0], "--", name];
+    let args = [
+        "index",
+        "versions",
+        "--no-binary=:all:",
+        QUIET[0],
+        "--",
+        name,
+    ];
     let said = PIP.run(job, args, &[])?;
     let line = said.lines().next().unwrap_or_default();
     line.rsplit_once('(')
         .and_then(|(_, rest)| rest.strip_suffix(')'))
-        .filter(|v| !v.is_empty() && v.chars().all(|c| c.is_ascii_alphanumeric() || ".!+-_".contains(c)))
+        .filter(|v| {
+            !v.is_empty()
+                && v.chars()
+                    .all(|c| c.is_ascii_alphanumeric() || ".!+-_".contains(c))
+        })
         .map(str::to_owned)
         .ok_or_else(|| job.unexpected("pip3", "did not say which version is the newest"))
 }
@@ -111,10 +125,7 @@ fn newest(job: &Job<'_>, name: &str) -> Result<String, FetchError> {
 /// `Expected` and `Got`.
 fn refused(words: &str) -> Option<(&str, Sha256)> {
     let (before, after) = words.split_once(IMPOSSIBLE)?;
-    let line = before
-        .lines()
-        .rev()
-        .find(|line| line.contains(" from "))?;
+    let line = before.lines().rev().find(|line| line.contains(" from "))?;
     let (_, rest) = line.split_once(" from ")?;
     let url = rest.split_whitespace().next()?.trim_end_matches(':');
     let got = after
@@ -153,7 +164,10 @@ mod tests {
                 super::IMPOSSIBLE
             )
         };
-        for url in ["https://h.example/a/six-1.16.0.tar.gz#x=1", "file:///d/six-1.16.0.tar.gz"] {
+        for url in [
+            "https://h.example/a/six-1.16.0.tar.gz#x=1",
+            "file:///d/six-1.16.0.tar.gz",
+        ] {
             let words = words(url);
             let (found, sha256) = super::refused(&words).unwrap();
             assert_eq!((found, sha256.hex().as_str()), (url, digest));
