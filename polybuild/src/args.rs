@@ -99,6 +99,23 @@ pub struct BuildOptions {
     /// Make everything again but the fetched sources.
     #[arg(long)]
     pub rebuild: bool,
+    /// How build steps are kept from the rest of this machine.
+    #[arg(long, value_enum, default_value_t = Confinement::Auto, value_name = "HOW")]
+    pub step_confinement: Confinement,
+    /// Run build steps as yourself, able to read and change whatever you can; the image says so.
+    #[arg(long, conflicts_with = "step_confinement")]
+    pub unconfined_steps: bool,
+}
+
+/// Ways to confine build steps.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confinement {
+    /// The better one that this machine offers.
+    Auto,
+    /// A root, processes and a network of their own.
+    Namespaces,
+    /// Rules of the host kernel on what they may open and call.
+    Landlock,
 }
 
 /// Executable forms.

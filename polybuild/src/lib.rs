@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod commands;
+pub mod confine;
 pub mod dirs;
 pub mod exit;
 pub mod failure;
@@ -23,6 +24,10 @@ use crate::{args::Cli, failure::Failure, ui::Ui};
 
 /// Runs one command line, the program's name first; returns the exit status.
 pub fn run(arguments: Vec<OsString>) -> i32 {
+    if let Some(status) = confine::succeeded(&arguments) {
+        return status;
+    }
+    confine::keep_descriptors();
     if let Some(status) = interrupt::succeeded(&arguments) {
         return status;
     }

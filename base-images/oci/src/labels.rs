@@ -25,6 +25,8 @@ pub const LOCK: &str = "dev.vkernel.recipe.lock.digest";
 /// Components that are the upstream version, without the fixes of the distribution that their source
 /// came from: `NAME VERSION`, separated by commas. Missing if there are none.
 pub const WITHOUT_FIXES: &str = "dev.vkernel.sources.without-fixes";
+/// How build steps ran, where they were not confined: `unconfined`.
+pub const STEPS: &str = "dev.vkernel.build.steps";
 
 /// What is known about the origin of an image.
 #[derive(Clone, Debug)]

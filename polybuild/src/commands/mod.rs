@@ -15,7 +15,8 @@ mod verify;
 use std::path::Path;
 
 use crate::{
-    args::{BuildOptions, Cli, Command, Form, Global},
+    args::{BuildOptions, Cli, Command, Confinement, Form, Global},
+    confine::{self, Wish},
     dirs, exit,
     failure::{Failure, IoContext, Result},
     files, keys,
@@ -53,6 +54,8 @@ pub fn run(ui: &Ui, cli: Cli) -> Result<i32> {
 
 /// What the pipeline needs, from the options.
 fn context<'a>(ui: &'a Ui, global: &Global, options: &BuildOptions) -> Result<Context<'a>> {
+    // It reads a secret key, now and when it signs.
+    confine::hide_memory();
     Ok(Context {
         ui,
         cache: dirs::cache(global.cache.as_deref())?,
@@ -60,10 +63,16 @@ fn context<'a>(ui: &'a Ui, global: &Global, options: &BuildOptions) -> Result<Co
             Form::X86_64 => megabinary_format::Target::X86_64,
             Form::Pulley => megabinary_format::Target::Pulley64,
         },
-        keys: keys::signing(ui, options.key.as_deref())?,
+        signer: keys::signer(ui, options.key.as_deref())?,
         epoch: epoch()?,
         fetching: fetching(global, options.offline)?,
         rebuild: options.rebuild,
+        steps: match (options.unconfined_steps, options.step_confinement) {
+            (true, _) => Wish::Unconfined,
+            (false, Confinement::Auto) => Wish::Best,
+            (false, Confinement::Namespaces) => Wish::Namespaces,
+            (false, Confinement::Landlock) => Wish::Landlock,
+        },
     })
 }
 

@@ -36,7 +36,17 @@ const VKERNEL_VARIABLES: [&str; 4] = [
     "VKERNEL_POLICY",
 ];
 
+/// Start of the names of variables that are for the launcher, from whoever runs it and nobody else.
+const OPERATORS: &str = "VKERNEL_";
+
 pub(super) fn run(ui: &Ui, global: &Global, args: &Run) -> Result<i32> {
+    if let Some(variable) = args.env.iter().find(|v| v.starts_with(OPERATORS)) {
+        return Err(Failure::message(
+            exit::USAGE,
+            format!("--env {variable}: names that begin with {OPERATORS} are the launcher's"),
+        )
+        .hint("set it in the environment of polybuild itself if it is for the launcher"));
+    }
     let mut command = match (&args.wasm, &args.target) {
         (Some(wasm), _) => bare(ui, global, args, wasm)?,
         (None, Some(target)) => image(ui, global, args, target)?,
@@ -103,7 +113,11 @@ fn image(ui: &Ui, global: &Global, args: &Run, path: &Path) -> Result<Command> {
     command.env_clear();
     pass_on(&mut command, &["TERM"]);
     pass_on(&mut command, &VKERNEL_VARIABLES);
-    command.envs(settings.env.iter().map(|(k, v)| (k, v)));
+    let guests = settings
+        .env
+        .iter()
+        .filter(|(k, _)| !k.starts_with(OPERATORS));
+    command.envs(guests.map(|(k, v)| (k, v)));
     mounts_and_env(&mut command, args);
     match (&args.workdir, args.dirs.is_empty()) {
         (Some(workdir), _) => {

@@ -9,7 +9,7 @@ use megabinary_format::{Digest, stub};
 use megabinary_linker::SignedMegabinary;
 use polybuild_oci::{
     BlobStore, Epoch, Image, ImageBuilder, ImageName, LayerBuilder, Settings, export,
-    labels::{self, Provenance},
+    labels::{Provenance, STEPS, WITHOUT_FIXES},
 };
 use polybuild_recipe::{Content, Lock, Recipe};
 use rustix::{
@@ -65,6 +65,9 @@ pub struct Built {
     pub key_id: String,
     /// Bytes of all blobs, compressed.
     pub compressed_size: u64,
+    /// Whether build steps ran without being confined.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unconfined_steps: bool,
     /// What a container runs by default, for the closing hint.
     pub default_command: Vec<String>,
     /// Sources without the fixes of the distribution that they came from.
@@ -175,7 +178,10 @@ pub(super) fn assemble(
     let blobs = dir.join(".blobs");
     let store = BlobStore::open(&blobs).map_err(Failure::environment)?;
     let layers = layers(contents, signed, epoch)?;
-    let mut builder = ImageBuilder::new(epoch, settings(recipe, lock, signed, &megabinary, epoch));
+    let mut builder = ImageBuilder::new(
+        epoch,
+        settings(cx, recipe, lock, signed, &megabinary, epoch),
+    );
     for (layer, created_by) in layers {
         let layer = layer.write(&store).map_err(Failure::environment)?;
         builder = builder.layer(layer, created_by);
@@ -195,9 +201,10 @@ pub(super) fn assemble(
         config: image.config.digest.to_string(),
         megabinary: megabinary.to_string(),
         portable: Digest::of(portable).to_string(),
-        key_id: cx.keys.public_key().key_id().to_string(),
+        key_id: cx.signer.public_key().key_id().to_string(),
         compressed_size: image.compressed_size(),
         without_fixes: bill::without_fixes(recipe, lock),
+        unconfined_steps: record::unconfined(cx, recipe),
         default_command: [&recipe.image.entrypoint, &recipe.image.cmd]
             .into_iter()
             .flatten()
@@ -268,6 +275,7 @@ fn layers(
 }
 
 fn settings(
+    cx: &Context<'_>,
     recipe: &Recipe,
     lock: &Lock,
     signed: &SignedMegabinary,
@@ -295,15 +303,13 @@ fn settings(
         without_fixes: without.as_deref(),
     }
     .labels();
-    // What is left out is not for a recipe to say otherwise.
-    let ours = |name: &str| name != labels::WITHOUT_FIXES;
-    labels.extend(
-        image
-            .labels
-            .clone()
-            .into_iter()
-            .filter(|(name, _)| ours(name)),
-    );
+    // What is left out, and how steps ran, is not for a recipe to say otherwise.
+    let ours = |name: &str| [WITHOUT_FIXES, STEPS].contains(&name);
+    let own = image.labels.clone().into_iter();
+    labels.extend(own.filter(|(name, _)| !ours(name)));
+    if record::unconfined(cx, recipe) {
+        labels.insert(STEPS.to_owned(), record::UNCONFINED.to_owned());
+    }
     Settings {
         env: image
             .env

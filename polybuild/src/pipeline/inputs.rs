@@ -8,6 +8,7 @@ use std::{
 use polybuild_recipe::{Lock, LockStatus, Recipe, Ref, StaleReason};
 
 use super::{
+    copy::beneath,
     sources::{self, Fetching, Sources},
     steps::Outputs,
 };
@@ -36,26 +37,35 @@ pub(super) fn resolve(reference: &Ref, sources: &Sources, outputs: &Outputs) -> 
         Failure::message(exit::RECIPE, what)
             .hint("the recipe's reference and what the source holds do not fit together")
     };
-    let path = match reference {
-        Ref::Local(local) => local.path.clone(),
-        Ref::Build { step, output } => outputs
-            .step(step)
-            .ok_or_else(|| missing(format!("no build step `{step}` has run")))?
-            .join(output),
-        Ref::Source { id, path } => {
-            let base = sources
-                .get(id)
-                .ok_or_else(|| missing(format!("no source `{id}` was fetched")))?;
-            match path {
-                Some(path) => base.join(path),
-                None => base.to_owned(),
-            }
-        }
+    let (base, path) = match reference {
+        // Beside the recipe: whoever wrote that wrote this.
+        Ref::Local(local) if local.path.exists() => return Ok(local.path.clone()),
+        Ref::Local(_) => return Err(missing(format!("{reference} does not exist"))),
+        Ref::Build { step, output } => (
+            outputs
+                .step(step)
+                .ok_or_else(|| missing(format!("no build step `{step}` has run")))?,
+            output.as_str(),
+        ),
+        Ref::Source { id, path } => (
+            sources
+                .get(id)?
+                .ok_or_else(|| missing(format!("no source `{id}` was fetched")))?,
+            path.as_deref().unwrap_or(""),
+        ),
     };
-    if !path.exists() {
+    let whole = match path {
+        "" => base.to_owned(),
+        path => base.join(path),
+    };
+    if !whole.exists() {
         return Err(missing(format!("{reference} does not exist")));
     }
-    Ok(path)
+    // What was fetched or made is not to name files of this machine, by a link.
+    if !path.is_empty() {
+        beneath(base, Path::new(path)).map_err(|f| f.while_doing(&reference.to_string()))?;
+    }
+    Ok(whole)
 }
 
 /// A text that changes whenever what a reference stands for changes.

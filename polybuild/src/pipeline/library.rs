@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::{
     Context,
     bill::{self, WithoutFixes},
+    copy::copy,
     image::Staged,
     record, sources, steps,
 };
@@ -29,6 +30,9 @@ pub struct Library {
     /// Sources without the fixes of the distribution that they came from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub without_fixes: Vec<WithoutFixes>,
+    /// Whether its build steps ran without being confined.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unconfined_steps: bool,
 }
 
 /// Builds a library into the folder `output`, as `STEP/OUTPUT`.
@@ -48,6 +52,7 @@ pub fn build_library(
         ));
     }
     let staged = Staged::beside(output)?;
+    record::warn_unconfined(cx, recipe);
     let sources = sources::fetch(cx, recipe, lock)?;
     let made = steps::run(cx, recipe, &sources)?;
     let mut outputs = BTreeMap::new();
@@ -56,9 +61,9 @@ pub fn build_library(
             continue;
         };
         for output in &step.outputs {
+            let to = Path::new(&step.id).join(&output.path);
+            copy(&from.join(&output.path), staged.path(), &to)?;
             let from = from.join(&output.path);
-            let to = staged.path().join(&step.id).join(&output.path);
-            steps::copy(&from, &to)?;
             let (digest, _) = digest_path(&from).map_err(Failure::environment)?;
             outputs.insert(format!("{}/{output}", step.id), digest.to_string());
         }
@@ -66,6 +71,7 @@ pub fn build_library(
     let library = Library {
         outputs,
         without_fixes: bill::without_fixes(recipe, lock),
+        unconfined_steps: record::unconfined(cx, recipe),
     };
     let mut text = serde_json::to_string_pretty(&library).map_err(Failure::internal)?;
     text.push('\n');

@@ -17,6 +17,21 @@ pub(super) fn fetch(job: &Job<'_>, url: &str) -> Result<Arrived, FetchError> {
     download(job, url, "=https")
 }
 
+/// Downloads what another client has named, under a name of its own, from the start.
+pub(super) fn fetch_named(
+    job: &Job<'_>,
+    url: &str,
+    protocols: &str,
+) -> Result<Arrived, FetchError> {
+    let file = job.guard.work.join(FILE);
+    match fs::remove_file(&file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(io("remove", &file)(error));
+        }
+        _ => download(job, url, protocols),
+    }
+}
+
 /// `protocols`: what curl may follow a redirection to, in the syntax of its `--proto`.
 fn download(job: &Job<'_>, url: &str, protocols: &str) -> Result<Arrived, FetchError> {
     let file = job.guard.work.join(FILE);

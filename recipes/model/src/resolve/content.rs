@@ -19,6 +19,13 @@ impl Lower<'_> {
         for (name, value) in env {
             let ok = !name.value.is_empty() && !name.value.contains(['=', '\0']);
             self.want(ok, name, "the name of an environment variable");
+            // They are the operator's words to the launcher: which key to trust, what to allow.
+            self.want(
+                !name.value.starts_with("VKERNEL_"),
+                name,
+                "a variable that a recipe may set: names that begin with `VKERNEL_` are for whoever \
+                 runs the image",
+            );
             self.want(
                 !value.contains('\0'),
                 name,
