@@ -52,6 +52,8 @@ pub enum Command {
     Build(Build),
     /// Run a program of a recipe, a built image or a bare module, without a container engine.
     Run(Run),
+    /// Say which promises of `polybuild run` this machine keeps, and why not.
+    Doctor(Doctor),
     /// Pack one WASI module into an executable megabinary.
     Pack(Pack),
     /// Resolve a recipe's sources and write recipe.lock beside it.
@@ -167,12 +169,35 @@ pub struct Run {
     /// Allow less than the image's policy does; the keys are those of a recipe's [policy].
     #[arg(long = "policy", value_name = "KEY=VALUE")]
     pub policy: Vec<String>,
+    /// Keep what programs write to their root in this folder, which is filled from the image first;
+    /// without it, every run has a root of its own that goes with it.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub keep: Option<PathBuf>,
+    /// Give the program this descriptor, which is open already; all others but 0, 1 and 2 are closed.
+    #[arg(long = "keep-fd", value_name = "N")]
+    pub keep_fds: Vec<u16>,
+    /// Public key that may have signed the image; may be repeated. Without it, the key that polybuild
+    /// signs with.
+    #[arg(long, value_name = "FILE|KEY")]
+    pub trust: Vec<String>,
+    /// Run it although this machine does not keep these promises: namespaces, landlock,
+    /// landlock-scopes, landlock-network, mdwe (see `polybuild doctor --host`).
+    #[arg(long, value_name = "PROMISE", value_delimiter = ',')]
+    pub accept_less: Vec<String>,
     /// What to build first, if anything.
     #[command(flatten)]
     pub options: BuildOptions,
     /// The program and its arguments (with --wasm: the arguments).
     #[arg(last = true)]
     pub command: Vec<std::ffi::OsString>,
+}
+
+/// `polybuild doctor`.
+#[derive(Args, Debug)]
+pub struct Doctor {
+    /// Ask this machine; exits with 5 if a promise does not hold.
+    #[arg(long, required = true)]
+    pub host: bool,
 }
 
 /// `polybuild pack`.

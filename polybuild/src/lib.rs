@@ -14,6 +14,7 @@ mod interrupt;
 pub mod keys;
 pub mod pipeline;
 pub mod scratch;
+pub mod trusted;
 pub mod ui;
 
 use std::{ffi::OsString, path::Path};
@@ -31,6 +32,7 @@ pub fn run(arguments: Vec<OsString>) -> i32 {
     if let Some(status) = interrupt::succeeded(&arguments) {
         return status;
     }
+    commands::doctor::answered(&arguments);
     let cli = match Cli::try_parse_from(with_default_command(arguments)) {
         Ok(cli) => cli,
         Err(error) => {

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod build;
+pub(crate) mod doctor;
 mod export;
 mod inspect;
 mod keygen;
@@ -34,6 +35,7 @@ pub fn run(ui: &Ui, cli: Cli) -> Result<i32> {
     match cli.command {
         Command::Build(args) => build::run(ui, global, &args).map(|()| 0),
         Command::Run(args) => run::run(ui, global, &args),
+        Command::Doctor(_) => doctor::run(ui),
         Command::Pack(args) => pack::run(ui, global, &args).map(|()| 0),
         Command::Lock(args) => lock::run(ui, global, &args),
         Command::Sbom(args) => sbom::run(ui, global, &args).map(|()| 0),
