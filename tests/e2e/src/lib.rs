@@ -12,6 +12,7 @@
 pub mod guests;
 pub mod linux;
 pub mod root;
+pub mod sequences;
 pub mod trace;
 
 pub mod sandbox;
