@@ -10,6 +10,7 @@
 )]
 
 pub mod guests;
+pub mod interface;
 pub mod linux;
 pub mod root;
 pub mod sequences;

@@ -646,7 +646,7 @@ impl<'a> Generator<'a> {
 
     /// Something that is judged, and what makes it something else at the same time.
     fn race(&mut self, steps: &mut Vec<Step>) {
-        let rounds = self.random.one(&[200, 1000, 3000]);
+        let rounds = self.random.one(&[100, 300, 1000]);
         match self.random.below(6) {
             0 => self.swapped_descriptor(steps, rounds),
             1 => self.swapped_path(steps, rounds),

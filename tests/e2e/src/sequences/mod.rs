@@ -20,100 +20,16 @@ use std::{
 use describe::Described;
 use generate::{Generator, Operation, Step};
 use session::{Ended, Finding, Form, Setting, hex};
-use vkernel_abi::wali::SYSCALLS;
 
-use crate::{linux::vkcc, polybuild, run as run_command, workspace};
+use crate::interface;
 
 /// What stands in the hidden file.
 const SECRET: &[u8] = b"the secret of the hidden file, 7c1f0a66b1d54e3f";
 
-/// `calls.h` of the interpreter: an import of each call, and `make(index, arguments)`.
-fn header() -> String {
-    let (mut imports, mut cases) = (String::new(), String::new());
-    for (at, call) in SYSCALLS.iter().enumerate() {
-        let types: Vec<&str> = call
-            .params
-            .bytes()
-            .map(|kind| match kind {
-                b'i' => "int",
-                b'l' | b'o' => "long long",
-                _ => "unsigned",
-            })
-            .collect();
-        let parameters = match types.is_empty() {
-            true => "void".to_owned(),
-            false => types.join(", "),
-        };
-        let arguments: Vec<String> = types
-            .iter()
-            .enumerate()
-            .map(|(i, kind)| format!("({kind})a[{i}]"))
-            .collect();
-        writeln!(
-            imports,
-            "__attribute__((__import_module__(\"wali\"), __import_name__(\"SYS_{name}\"))) \
-             long long call_{name}({parameters});",
-            name = call.name
-        )
-        .unwrap();
-        writeln!(
-            cases,
-            "\tcase {at}: return call_{}({});",
-            call.name,
-            arguments.join(", ")
-        )
-        .unwrap();
-    }
-    format!(
-        "{imports}\nstatic long long make(int index, const int64_t *a)\n{{\n\tswitch (index) \
-         {{\n{cases}\t}}\n\treturn -38;\n}}\n"
-    )
-}
-
 /// The root of an image with the interpreter as its only program, and what is guarded in it.
 fn root(folder: &Path, threads: bool) -> PathBuf {
-    fs::create_dir_all(folder).unwrap();
-    fs::write(folder.join("calls.h"), header()).unwrap();
-    let mut command = vkcc();
-    command
-        .args(["-std=gnu17", "-O1", "-w"])
-        .args(threads.then_some("-pthread"))
-        .arg("-I")
-        .arg(folder)
-        .arg("-o")
-        .arg(folder.join("guest.wasm"))
-        .arg(workspace().join("tests/e2e/guests/linux/interpreter.c"));
-    let said = run_command(&mut command);
-    assert_eq!(said.status, 0, "{}", said.stderr);
-    fs::write(
-        folder.join("recipe.toml"),
-        "[recipe]\nname = \"guest\"\nversion = \"1\"\nkind = \"app\"\n\
-         [[module]]\nname = \"guest\"\nfile = \"path:guest.wasm\"\n\
-         [[program]]\nname = \"guest\"\nmodule = \"guest\"\npaths = [\"/bin/guest\"]\n\
-         [image]\nname = \"test/guest\"\ntag = \"1\"\n\
-         [policy]\nhidden = [\"/hd\"]\nread-only = [\"/ro\"]\nnetwork = \"loopback\"\n",
-    )
-    .unwrap();
-    let (image, root) = (folder.join("image"), folder.join("root"));
-    for command in [
-        polybuild()
-            .arg("--quiet")
-            .arg(folder.join("recipe.toml"))
-            .arg("-o")
-            .arg(&image),
-        polybuild()
-            .args(["export", "--quiet", "--format", "rootfs", "-o"])
-            .arg(&root)
-            .arg(&image),
-    ] {
-        let said = run_command(command);
-        assert_eq!(said.status, 0, "{}", said.stderr);
-    }
-    for name in ["proc", "dev", "w", "tmp", "etc", "sys", "ro/d", "hd"] {
-        fs::create_dir_all(root.join(name)).unwrap();
-    }
-    fs::write(root.join("etc/passwd"), "root:x:0:0::/:\n").unwrap();
-    fs::write(root.join("ro/f"), "read only").unwrap();
+    let policy = "hidden = [\"/hd\"]\nread-only = [\"/ro\"]\nnetwork = \"loopback\"\n";
+    let root = interface::root(folder, "interpreter", threads, policy);
     fs::write(root.join("hd/f"), SECRET).unwrap();
     root
 }
