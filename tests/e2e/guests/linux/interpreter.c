@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include "calls.h"
 
@@ -91,14 +92,22 @@ static struct {
 	uint32_t count;
 #ifdef _REENTRANT
 	sem_t begin;
+	int id;
 #endif
 } work[THREADS];
-static uint32_t rounds;
+static volatile uint32_t rounds;
+
+/* Ticks of the clock that the test has set, 20 ms each, after which no thread begins another call. */
+#define LONGEST 50
+
+static int ticks(void) { return *(volatile uint32_t *)&seen[SIGALRM].count; }
 
 static void toil(int me)
 {
+	int begin = ticks();
 	for (uint32_t round = 0; round < rounds; round++)
 		for (uint32_t i = 0; i < work[me].count; i++) {
+			if (!rounds || ticks() - begin > LONGEST) return;
 			int64_t result = perform(&work[me].operations[i]);
 			work[me].results[i].last = result;
 			work[me].results[i].succeeded += result >= 0;
@@ -111,6 +120,7 @@ static sem_t end;
 static void *body(void *argument)
 {
 	int me = (int)(intptr_t)argument;
+	work[me].id = call_gettid();
 	for (;;) {
 		while (sem_wait(&work[me].begin)) {}
 		toil(me);
@@ -119,9 +129,31 @@ static void *body(void *argument)
 }
 #endif
 
+#ifdef _REENTRANT
+/* Waits for the others, and interrupts those that wait for something else. */
+static void gather(void)
+{
+	for (int done = 1, ticked = 0; done < THREADS;) {
+		struct timespec until;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += 20000000;
+		if (until.tv_nsec >= 1000000000) until.tv_nsec -= 1000000000, until.tv_sec++;
+		if (!sem_timedwait(&end, &until)) {
+			done++;
+			continue;
+		}
+		if (++ticked < LONGEST) continue;
+		rounds = 0;
+		for (int t = 1; t < THREADS; t++) call_tkill(work[t].id, SIGALRM);
+	}
+}
+#endif
+
 static void together(void)
 {
-	fetch(&rounds, 4);
+	uint32_t times;
+	fetch(&times, 4);
+	rounds = times;
 	for (int t = 0; t < THREADS; t++) {
 		fetch(&work[t].count, 4);
 		if (work[t].count > MOST) call_exit_group(99);
@@ -131,7 +163,7 @@ static void together(void)
 #ifdef _REENTRANT
 	for (int t = 1; t < THREADS; t++) sem_post(&work[t].begin);
 	toil(0);
-	for (int t = 1; t < THREADS; t++) while (sem_wait(&end)) {}
+	gather();
 #else
 	for (int t = 0; t < THREADS; t++) toil(t);
 #endif

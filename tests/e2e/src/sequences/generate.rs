@@ -178,6 +178,9 @@ const SIGNALS: &[i64] = &[11, 11, 11, 11, 7, 4, 8, 5, 31, 10, 12, 2, 1, 13, 15, 
 /// Those of them that faults have: without a handler they would look like a failure of the vkernel.
 const FAULTS: &[i64] = &[4, 5, 6, 7, 8, 11, 31];
 
+/// Files that a thread would wait for, as they stand in a structure.
+const SLOW_FILES: &[&[u8]] = &[b"fifo\0", b"/dev/ptmx\0", b"/dev/tty\0", b"/proc/kmsg\0"];
+
 /// Makes sequences.
 #[derive(Debug)]
 pub struct Generator<'a> {
@@ -311,14 +314,40 @@ impl<'a> Generator<'a> {
         loop {
             let operation = self.operation();
             let Some(at) = operation.call else { continue };
-            let name = self.calls[at].call.name;
-            let slow = [
-                "fork", "vfork", "clone", "wait4", "waitid", "flock", "futex", "ioctl",
-            ];
-            if !self.calls[at].waits && !slow.contains(&name) && !name.starts_with("exec") {
+            let opens = |block: &Block| SLOW_FILES.contains(&&block.bytes[..]);
+            if !self.is_slow(at) && !operation.blocks.iter().any(opens) {
                 return operation;
             }
         }
+    }
+
+    /// Whether a call waits, forks, ends, or takes so long that nobody may make it a thousand times.
+    fn is_slow(&self, at: usize) -> bool {
+        const SLOW: &[&str] = &[
+            "fork",
+            "vfork",
+            "clone",
+            "wait4",
+            "waitid",
+            "flock",
+            "futex",
+            "ioctl",
+            "fcntl",
+            "exit",
+            "exit_group",
+            "alarm",
+            "setitimer",
+            "sync",
+            "syncfs",
+            "fsync",
+            "fdatasync",
+            "msync",
+            "sync_file_range",
+            "fallocate",
+            "mlockall",
+        ];
+        let call = &self.calls[at];
+        call.waits || SLOW.contains(&call.call.name) || call.call.name.starts_with("exec")
     }
 
     fn build(&mut self, at: usize, words: &[String]) -> Operation {
@@ -724,8 +753,8 @@ impl<'a> Generator<'a> {
                 words.first().is_some_and(|w| match is_socket {
                     true => w == "fd.socket",
                     false => w == "fd" || w == "fd.file" || w == "fd.folder" || w == "dir",
-                }) && !self.calls[*at].waits
-                    && !["flock", "close", "ioctl", "execveat"].contains(&name)
+                }) && !self.is_slow(*at)
+                    && name != "close"
             })
             .collect();
         let racing: Vec<Operation> = (0..3)
@@ -766,8 +795,7 @@ impl<'a> Generator<'a> {
         let fitting: Vec<usize> = (0..self.calls.len())
             .filter(|at| {
                 let words = &self.calls[*at].words;
-                words.iter().any(|w| w == "path" || w == "new")
-                    && !self.calls[*at].call.name.starts_with("exec")
+                words.iter().any(|w| w == "path" || w == "new") && !self.is_slow(*at)
             })
             .collect();
         let mut racing = || -> Vec<Operation> {

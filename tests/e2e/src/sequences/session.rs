@@ -23,7 +23,7 @@ use crate::trace::family;
 /// Longest wait for the answer to one call: some wait for what never comes.
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// The same for what threads do together.
-const LONG_PATIENCE: Duration = Duration::from_secs(20);
+const LONG_PATIENCE: Duration = Duration::from_secs(8);
 /// So many steps lie between two looks at what takes longer to look at.
 const SELDOM: usize = 24;
 
@@ -466,8 +466,13 @@ impl<'a> Session<'a> {
 
     /// Makes the calls of a sequence, and looks after each.
     fn go_through(&mut self, steps: &[Step]) -> Result<Ended, Finding> {
+        let is_told = std::env::var_os("SEQUENCES_TRACE").is_some();
         for (number, step) in steps.iter().enumerate() {
+            let begin = Instant::now();
             let done = self.step(step, number)?;
+            if is_told {
+                eprintln!("{number}: {done:?} in {:?}", begin.elapsed());
+            }
             match done {
                 Some(result) => self.results.push(result),
                 None => return Ok(self.ended.unwrap_or(Ended::Guest)),
