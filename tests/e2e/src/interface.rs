@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use megabinary_format::{Index, PT_VKERNEL, Tail, Target};
+use megabinary_linker::{Keys, elf, portable};
 use vkernel_abi::wali::SYSCALLS;
 
 use crate::{linux::vkcc, polybuild, run, workspace};
@@ -101,4 +103,35 @@ pub fn root(folder: &Path, program: &str, threads: bool, policy: &str) -> PathBu
     fs::write(root.join("ro/f"), "read only").unwrap();
     fs::write(root.join("hd/f"), "hidden").unwrap();
     root
+}
+
+/// Gives the root that [`root`] made in a folder another launcher, and a signature of another key.
+pub fn repack(folder: &Path, launcher: &[u8]) {
+    let file = folder.join("root/.vkernel/megabinary");
+    let shipped = fs::read(&file).unwrap();
+    let index = Index::decode(Tail::decode(tail(&shipped)).unwrap().index).unwrap();
+    let portable = fs::read(folder.join("image/megabinary.wasm")).unwrap();
+    let megabinary = portable::read(&portable).unwrap().megabinary;
+    let code: Vec<Vec<u8>> = index
+        .modules
+        .iter()
+        .map(|module| {
+            let range = module.code.unwrap();
+            shipped[range.offset as usize..][..range.len as usize].to_vec()
+        })
+        .collect();
+    let keys = Keys::generate().unwrap();
+    let packed = elf::pack(&megabinary, Target::X86_64, launcher, &code, &keys).unwrap();
+    fs::write(&file, packed.bytes()).unwrap();
+}
+
+/// What the private program header covers (elf(5)).
+fn tail(file: &[u8]) -> &[u8] {
+    let word = |at: usize| u64::from_le_bytes(file[at..at + 8].try_into().unwrap()) as usize;
+    let (table, count) = (word(32), word(56) & 0xffff);
+    let header = (0..count)
+        .map(|i| table + i * 56)
+        .find(|at| word(*at) as u32 == PT_VKERNEL)
+        .unwrap();
+    &file[word(header + 8)..][..word(header + 32)]
 }

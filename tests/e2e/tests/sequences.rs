@@ -9,6 +9,8 @@
 //! | `SEQUENCES_STEPS` | steps of each sequence (90) |
 //! | `SEQUENCES_ONLY` | one sequence again: `single:SEED` or `threads:SEED` |
 //! | `SEQUENCES_KNOWN` | kinds of findings that are passed over, between commas |
+//! | `SEQUENCES_LAUNCHER` | another launcher than the one that is shipped: a file |
+//! | `SEQUENCES_TRACE` | says each step when it has been made |
 //! | `SEQUENCES_ALL` | goes on after a finding, to the end; each kind is told once |
 //!
 //! Needs root, `out/musl-1.2.5` and `tests/install`.
@@ -48,7 +50,8 @@ type Found = BTreeMap<&'static str, (Duration, String)>;
 
 #[test]
 fn sequences_of_calls_change_nothing_that_is_not_the_guests() {
-    let mut bench = Bench::default();
+    let launcher = setting("LAUNCHER").map(std::path::PathBuf::from);
+    let mut bench = Bench::new(launcher.as_deref());
     if let Some(known) = setting("KNOWN") {
         bench.known = known.split(',').map(str::to_owned).collect();
     }

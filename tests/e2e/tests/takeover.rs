@@ -20,8 +20,6 @@ use std::{
     process::Command,
 };
 
-use megabinary_format::{Index, PT_VKERNEL, Tail, Target};
-use megabinary_linker::{Keys, elf, portable};
 use polybuild_e2e::{interface, linux::each, polybuild_path, run, workspace};
 
 /// What only a launcher of the test's contains.
@@ -310,36 +308,10 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 /// The root of the guest, its megabinary with the test's launcher in it.
 fn root(folder: &Path) -> PathBuf {
     let root = interface::root(folder, "takeover", false, "");
-    let file = root.join(".vkernel/megabinary");
-    let shipped = fs::read(&file).unwrap();
-    let index = Index::decode(Tail::decode(tail(&shipped)).unwrap().index).unwrap();
-    let portable = fs::read(folder.join("image/megabinary.wasm")).unwrap();
-    let megabinary = portable::read(&portable).unwrap().megabinary;
-    let code: Vec<Vec<u8>> = index
-        .modules
-        .iter()
-        .map(|module| {
-            let range = module.code.unwrap();
-            shipped[range.offset as usize..][..range.len as usize].to_vec()
-        })
-        .collect();
     let launcher = launcher();
     assert!(contains(&launcher, MARK), "this launcher has no takeover");
-    let keys = Keys::generate().unwrap();
-    let packed = elf::pack(&megabinary, Target::X86_64, &launcher, &code, &keys).unwrap();
-    fs::write(&file, packed.bytes()).unwrap();
+    interface::repack(folder, &launcher);
     root
-}
-
-/// What the private program header covers (elf(5)).
-fn tail(file: &[u8]) -> &[u8] {
-    let word = |at: usize| u64::from_le_bytes(file[at..at + 8].try_into().unwrap()) as usize;
-    let (table, count) = (word(32), word(56) & 0xffff);
-    let header = (0..count)
-        .map(|i| table + i * 56)
-        .find(|at| word(*at) as u32 == PT_VKERNEL)
-        .unwrap();
-    &file[word(header + 8)..][..word(header + 32)]
 }
 
 fn attempt(root: &Path, form: Form, attempt: &Attempt) -> Outcome {

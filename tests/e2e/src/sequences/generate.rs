@@ -675,7 +675,7 @@ impl<'a> Generator<'a> {
 
     /// Something that is judged, and what makes it something else at the same time.
     fn race(&mut self, steps: &mut Vec<Step>) {
-        let rounds = self.random.one(&[100, 300, 1000]);
+        let rounds = self.random.one(&[200, 600, 2000]);
         match self.random.below(6) {
             0 => self.swapped_descriptor(steps, rounds),
             1 => self.swapped_path(steps, rounds),
@@ -711,6 +711,7 @@ impl<'a> Generator<'a> {
     /// A descriptor that is two files, or sockets, in turn; every call that takes one is tried.
     fn swapped_descriptor(&mut self, steps: &mut Vec<Step>, rounds: u32) {
         const PAIRS: &[(&str, &str)] = &[
+            ("'f 2 0", "'/ro/f 0 0"),
             ("'f 2 0", "'/ro/f 0 0"),
             ("'f 2 0", "'/proc/vmallocinfo 0 0"),
             ("'/w/d 65536 0", "'/ro/d 65536 0"),
@@ -761,7 +762,7 @@ impl<'a> Generator<'a> {
             .map(|i| {
                 let at = match (i, is_socket, self.random.below(2)) {
                     (0, true, _) => self.at("listen"),
-                    (0, false, _) => {
+                    (0 | 1, false, _) => {
                         let name = self.random.one(CHANGE);
                         self.at(name)
                     }

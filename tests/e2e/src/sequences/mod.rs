@@ -64,12 +64,19 @@ impl Case {
     }
 }
 
-impl Default for Bench {
-    fn default() -> Bench {
+impl Bench {
+    /// A bench, with another launcher than the one that is shipped if one is given.
+    pub fn new(launcher: Option<&Path>) -> Bench {
         let folder = tempfile::tempdir().unwrap();
         let roots = [false, true].map(|threads| {
-            let name = if threads { "threads" } else { "single" };
-            root(&folder.path().join(name), threads)
+            let place = folder
+                .path()
+                .join(if threads { "threads" } else { "single" });
+            let root = root(&place, threads);
+            if let Some(launcher) = launcher {
+                interface::repack(&place, &fs::read(launcher).unwrap());
+            }
+            root
         });
         Bench {
             folder,
@@ -78,9 +85,7 @@ impl Default for Bench {
             known: Vec::new(),
         }
     }
-}
 
-impl Bench {
     /// The steps of a case.
     pub fn steps(&self, case: Case) -> Vec<Step> {
         Generator::new(&self.calls, case.seed, case.threads).sequence(case.len)
