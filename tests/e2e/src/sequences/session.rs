@@ -719,7 +719,11 @@ impl<'a> Session<'a> {
         let audit = fs::read(&self.audit).unwrap_or_default();
         let trapped = [said.as_bytes(), &audit].iter().any(|text| {
             let text = String::from_utf8_lossy(text);
-            text.contains("\"event\":\"trap\"") || text.contains("segmentation fault")
+            // A handler that is no function ends it as natively, with an event of its own.
+            let ended = |line: &str| line.contains("\"event\":\"exit\"") && line.contains(":139");
+            text.contains("\"event\":\"trap\"")
+                || text.contains("segmentation fault")
+                || text.lines().any(ended)
         });
         let signal = status.code().unwrap_or(0) - 128;
         let what = match signal {
