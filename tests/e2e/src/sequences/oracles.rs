@@ -92,12 +92,6 @@ impl Layout {
         }
     }
 
-    /// What a test tells its guest.
-    pub(super) fn told(&self) -> [u64; 5] {
-        use Place::{AfterPollPage, Code, Launcher, Memory, PollPage};
-        [PollPage, AfterPollPage, Memory, Code, Launcher].map(|place| self.place(place))
-    }
-
     /// A part of the reservation that is nobody's.
     pub(super) fn hole(&self, maps: &[Mapping]) -> Option<String> {
         let end = self.base + SPACE + GUARD;
@@ -349,8 +343,8 @@ fn is_loopback(address: &str) -> bool {
 pub(super) fn leak(bytes: &[u8], maps: &[Mapping], told: &[u64]) -> Option<String> {
     let is_mapped = |value: u64| {
         let holds = |m: &Mapping| (m.start..m.end).contains(&value) && m.name != "[vsyscall]";
-        // Something else may have been written over a part of what it was told.
-        let is_told = told.iter().any(|known| known >> 16 == value >> 16);
+        // Something else may have been written over the lower half of what it was told.
+        let is_told = told.iter().any(|known| known >> 32 == value >> 32);
         value > SPACE && !is_told && maps.iter().any(holds)
     };
     // Only these can be addresses of user space that were not chosen by chance.

@@ -116,8 +116,10 @@ struct Session<'a> {
     handlers: [u32; 2],
     me: i64,
     layout: Layout,
-    /// Structures with addresses that a guest should not know.
+    /// Structures with addresses that a guest should not know, in the step that is made.
     told: Vec<(u32, usize)>,
+    /// All such addresses so far.
+    told_so_far: Vec<u64>,
     /// Results of the steps so far, and the two descriptors that some gave.
     results: Vec<(i64, [i64; 2])>,
     before: Before,
@@ -228,6 +230,7 @@ impl<'a> Session<'a> {
                 launcher: 0,
             },
             told: Vec::new(),
+            told_so_far: Vec::new(),
             results: Vec::new(),
             before: Before {
                 executable: String::new(),
@@ -387,10 +390,7 @@ impl<'a> Session<'a> {
             // A later structure may point to an earlier one, never the other way round.
             let bytes = self.filled(block, &places);
             self.put(self.room + place, &bytes)?;
-            let is_told = |(_, _, value): &(usize, usize, Value)| matches!(value, Value::Host(_));
-            if block.fields.iter().any(is_told) {
-                self.told.push((self.room + place, bytes.len()));
-            }
+            self.tells(block, self.room + place);
             places.push(self.room + place);
             *at = (*at + bytes.len() as u32).next_multiple_of(8);
             if *at > BLOCKS {
@@ -409,6 +409,16 @@ impl<'a> Session<'a> {
             None => -1,
         };
         Some((index, args))
+    }
+
+    /// Takes note of addresses that a structure tells.
+    fn tells(&mut self, block: &Block, at: u32) {
+        for (_, _, value) in &block.fields {
+            if let Value::Host(place) = value {
+                self.told.push((at, block.bytes.len()));
+                self.told_so_far.push(self.layout.place(*place));
+            }
+        }
     }
 
     fn filled(&self, block: &Block, places: &[u32]) -> Vec<u8> {
@@ -603,7 +613,7 @@ impl<'a> Session<'a> {
         self.put(at, &[0; 132])?;
         let bytes = self.filled(info, &[]);
         self.put(self.room, &bytes)?;
-        self.told.push((self.room, bytes.len()));
+        self.tells(info, self.room);
         let result = self.call(
             "rt_tgsigqueueinfo",
             &[self.me, self.me, signal.into(), room],
@@ -665,7 +675,7 @@ impl<'a> Session<'a> {
             oracles::descriptors_differ(&self.before.descriptors, &descriptors),
         )?;
         if let Some(room) = self.peek(self.room, 65536) {
-            found("leak", oracles::leak(&room, &maps, &self.layout.told()))?;
+            found("leak", oracles::leak(&room, &maps, &self.told_so_far))?;
             let secret = &setting.secret;
             let has = room.windows(secret.len()).any(|part| part == secret);
             found(
