@@ -347,8 +347,9 @@ pub(super) fn leak(bytes: &[u8], maps: &[Mapping], told: &[u64]) -> Option<Strin
         let is_told = told.iter().any(|known| known >> 32 == value >> 32);
         value > SPACE && !is_told && maps.iter().any(holds)
     };
-    // Only these can be addresses of user space that were not chosen by chance.
-    for at in 0..bytes.len().saturating_sub(8) {
+    // Only these can be addresses of user space that were not chosen by chance. As structures have
+    // them: a port and 127.0.0.1 look like one from within.
+    for at in (0..bytes.len().saturating_sub(7)).step_by(4) {
         if bytes[at + 6] == 0 && bytes[at + 7] == 0 && (0x55..=0x7f).contains(&bytes[at + 5]) {
             let value = u64::from_le_bytes(bytes[at..at + 8].try_into().ok()?);
             if is_mapped(value) {
@@ -417,7 +418,7 @@ mod tests {
         let maps = [m(0x7f12_3456_7000, 0x7f12_3456_9000, "rw-p")];
         let mut bytes = vec![7; 40];
         assert_eq!(leak(&bytes, &maps, &[]), None);
-        bytes[13..21].copy_from_slice(&0x7f12_3456_7008_u64.to_le_bytes());
+        bytes[12..20].copy_from_slice(&0x7f12_3456_7008_u64.to_le_bytes());
         assert!(leak(&bytes, &maps, &[]).is_some());
         assert_eq!(leak(&bytes, &maps, &[0x7f12_3456_7008]), None);
         assert!(leak(b"7f1234567000-7f1234569000 rw-p", &maps, &[]).is_some());
