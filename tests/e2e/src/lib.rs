@@ -10,8 +10,10 @@
 )]
 
 pub mod guests;
+pub mod interface;
 pub mod linux;
 pub mod root;
+pub mod sequences;
 pub mod trace;
 
 pub mod sandbox;

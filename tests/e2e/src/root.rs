@@ -168,7 +168,7 @@ fn unpack(image: &Path) -> TempDir {
 }
 
 /// Copies a folder with modes and links; with `share`, large files become hard links.
-fn copy(from: &Path, to: &Path, share: bool) {
+pub(crate) fn copy(from: &Path, to: &Path, share: bool) {
     fs::create_dir(to).unwrap();
     fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
     for entry in fs::read_dir(from).unwrap() {

@@ -10,6 +10,8 @@
 mod deliver;
 mod imports;
 pub(crate) mod polls;
+#[cfg(feature = "testing")]
+mod testing;
 mod threads;
 
 use std::{

@@ -129,6 +129,11 @@ impl Row {
         self
     }
 
+    /// Which arguments are paths, one letter each: see `paths/arguments.rs`. Empty if none is.
+    pub fn path_letters(&self) -> &'static str {
+        self.paths
+    }
+
     /// Host calls that it can cause, besides the runtime's.
     pub fn host_calls(&self) -> impl Iterator<Item = i64> {
         /// Calls that are never made on the host under their own number.
