@@ -200,6 +200,10 @@ fn unpacked(cx: &Context<'_>, source: &Source, fetched: &Fetched) -> Result<Arri
     // The digest of a `.dsc` decides its parts; that of an upstream archive alone does not.
     if let Some(package) = &fetched.package {
         parts.push(format!("package 1, series {}", package.locked.series));
+        if !package.locked.series {
+            // Nothing but the lock file says what an archive is for.
+            parts.extend(package.locked.parts.iter().map(|part| part.file.clone()));
+        }
         parts.extend(
             package
                 .locked

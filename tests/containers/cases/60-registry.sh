@@ -40,6 +40,22 @@ polybuild_push() {
 }
 run_case "polybuild push" polybuild_push
 
+# The folder of a build has a bill of materials, which is attached; this registry knows no referrers, so
+# that the tag of the specification's fallback lists it. (The stand-in has none.)
+polybuild_attaches() {
+    [[ -z $STANDIN ]] || return 0
+    push "$IMAGE_DIR" "$REGISTRY/attached/python:3.12"
+    local digest attached
+    digest=$(sed -n 's/.*"digest":"\(sha256:[0-9a-f]*\)".*/\1/p' "$IMAGE_DIR/oci-layout/index.json")
+    attached=$(skopeo inspect --raw --tls-verify=false "docker://$REGISTRY/attached/python:${digest/:/-}")
+    contains "$attached" '"artifactType":"application/spdx+json"'
+    attached=$(sed -n 's/.*"digest":"\(sha256:[0-9a-f]*\)".*/\1/p' <<<"$attached")
+    attached=$(skopeo inspect --raw --tls-verify=false "docker://$REGISTRY/attached/python@$attached")
+    contains "$attached" "\"subject\":{\"digest\":\"$digest\""
+    contains "$attached" "sha256:$(sha256sum "$IMAGE_DIR/sbom.spdx.json" | cut -d' ' -f1)"
+}
+run_case "polybuild push attaches the bill of materials" polybuild_attaches
+
 pull_docker() {
     docker pull "$REGISTRY/pushed/python:3.12"
     contains "$(in_docker "$REGISTRY/pushed/python:3.12" python3 -c 'import sys; print(sys.version)')" "$VERSION"

@@ -95,7 +95,7 @@ impl Fetcher {
         self.take(&guard, &wanted)?;
         let mut left = missing(self.cache(), &wanted, request, progress)?;
         if !left.is_empty() {
-            let said = self.from_snapshots(&job, &suite, &wanted, &left)?;
+            let said = self.ask_snapshots(&job, &suite, &wanted, &left)?;
             words = format!("{words}\n{said}");
             left = missing(self.cache(), &wanted, request, progress)?;
         }
@@ -136,7 +136,7 @@ impl Fetcher {
     }
 
     /// Asks the archive of snapshots for files; returns what to say if some are missing afterwards.
-    fn from_snapshots(
+    fn ask_snapshots(
         &self,
         job: &Job<'_>,
         suite: &Suite,

@@ -179,7 +179,7 @@ fn read(
 
 /// Whether a text is a folder of an archive: relative, plain, and going down.
 fn is_folder(text: &str) -> bool {
-    !text.is_empty() && text.split('/').all(|part| is_file_name(part))
+    !text.is_empty() && text.split('/').all(is_file_name)
 }
 
 /// `path` for messages.

@@ -108,7 +108,7 @@ fn parse_line(line: &str) -> Result<Option<(&str, usize)>, String> {
         return Ok(None);
     };
     let plain = |part: &str| !matches!(part, "" | "." | "..");
-    if !name.split('/').all(plain) || name.contains('\0') {
+    if !name.split('/').all(plain) || name.contains(char::is_control) {
         return Err(format!("the name `{name}` leads elsewhere"));
     }
     let mut strip = 1;
@@ -218,6 +218,7 @@ mod tests {
         }
         for line in [
             "../a",
+            "a\u{1b}[2J",
             "/etc/x",
             "a/../../b",
             "a//b",

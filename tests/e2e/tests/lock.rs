@@ -1,0 +1,107 @@
+//! `polybuild lock --update`: one source is resolved anew, the others stay. The client is made up.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed unwrap is a failed test"
+)]
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+use polybuild_e2e::{Said, polybuild, run};
+use polybuild_recipe::{Lock, LockedInput};
+
+/// A folder with a recipe of two sources and an npm that packs what the folder says.
+fn world() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let source =
+        |id: &str| format!("[[source]]\nid = \"{id}\"\nurl = \"npm:{id}\"\nextract = false\n\n");
+    let head = "[recipe]\nname = \"x\"\nversion = \"1\"\nkind = \"library\"\n\n";
+    write(
+        dir.path(),
+        "recipe.toml",
+        &format!("{head}{}{}", source("one"), source("two")),
+    );
+    fs::create_dir(dir.path().join("bin")).unwrap();
+    let here = dir.path().display();
+    let npm = format!(
+        "#!/bin/sh\nread v < {here}/version\necho \"$* $v\" > p.tgz\n\
+         echo \"[{{\\\"version\\\":\\\"$v\\\",\\\"filename\\\":\\\"p.tgz\\\"}}]\"\n"
+    );
+    write(dir.path(), "bin/npm", &npm);
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(dir.path().join("bin/npm"), mode).unwrap();
+    dir
+}
+
+fn write(dir: &Path, name: &str, text: &str) {
+    fs::write(dir.join(name), text).unwrap();
+}
+
+fn lock(dir: &Path, version: &str, args: &[&str]) -> Said {
+    write(dir, "version", &format!("{version}\n"));
+    run(polybuild()
+        .env("PATH", dir.join("bin"))
+        .env("POLYBUILD_CACHE", dir.join("cache"))
+        .arg("lock")
+        .args(args)
+        .arg(dir.join("recipe.toml")))
+}
+
+fn inputs(dir: &Path) -> Vec<LockedInput> {
+    Lock::read(&dir.join("recipe.lock"))
+        .unwrap()
+        .unwrap()
+        .inputs
+}
+
+#[test]
+fn one_source_is_updated() {
+    let dir = world();
+    let dir = dir.path();
+    let said = lock(dir, "1.0.0", &["--update", "one"]);
+    assert_eq!(said.status, 3, "{}", said.stderr);
+    assert!(said.stderr.contains("to update"), "{}", said.stderr);
+
+    assert_eq!(lock(dir, "1.0.0", &[]).status, 0);
+    let before = inputs(dir);
+    let said = lock(dir, "2.0.0", &["--update", "two"]);
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    let after = inputs(dir);
+    assert_eq!(after[0], before[0]);
+    assert_eq!(after[1].version, "2.0.0");
+    assert_ne!(after[1].sha256, before[1].sha256);
+
+    // A name that is none changes nothing, and the names are said.
+    let said = lock(dir, "3.0.0", &["--update", "three"]);
+    assert_eq!(said.status, 2, "{}", said.stderr);
+    assert!(said.stderr.contains("one, two"), "{}", said.stderr);
+    assert_eq!(inputs(dir), after);
+
+    // What else is stale is not passed over.
+    let recipe = fs::read_to_string(dir.join("recipe.toml")).unwrap();
+    write(dir, "recipe.toml", &recipe.replace("npm:one", "npm:one@^3"));
+    let said = lock(dir, "3.0.0", &["--update", "two"]);
+    assert_eq!(said.status, 3, "{}", said.stderr);
+    assert!(said.stderr.contains("source `one` was"), "{}", said.stderr);
+    assert_eq!(
+        lock(dir, "3.0.0", &["--update", "one", "--update", "two"]).status,
+        0
+    );
+    assert!(inputs(dir).iter().all(|input| input.version == "3.0.0"));
+}
+
+#[test]
+fn an_archive_of_snapshots_is_an_address() {
+    let dir = world();
+    for bad in ["h.example", "file:///etc", "http://h.example/a b"] {
+        let said = lock(dir.path(), "1.0.0", &["--snapshots", bad]);
+        assert_eq!(said.status, 2, "{bad}: {}", said.stderr);
+        assert!(
+            said.stderr.contains("not an address of the web"),
+            "{}",
+            said.stderr
+        );
+    }
+    // An empty setting is none.
+    assert_eq!(lock(dir.path(), "1.0.0", &["--snapshots", ""]).status, 0);
+}
