@@ -98,6 +98,42 @@ const BY_PATH: &[i64] = &[
     469,
 ];
 
+/// Refused with EPERM where only Landlock holds the job: what namespaces divide and Landlock does not
+/// judge.
+const UNDIVIDED: &[i64] = &[
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_semctl,
+    libc::SYS_msgget,
+    libc::SYS_msgsnd,
+    libc::SYS_msgrcv,
+    libc::SYS_msgctl,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+    // Tells what happens to files that cannot be opened.
+    libc::SYS_inotify_init,
+    libc::SYS_inotify_init1,
+    libc::SYS_move_pages,
+    libc::SYS_migrate_pages,
+    libc::SYS_process_mrelease,
+];
+
+/// The same, for calls about another process than the caller: number, and which argument says whom
+/// (0 is the caller).
+const OF_OTHERS: &[(i64, u8)] = &[
+    (libc::SYS_prlimit64, 0),
+    (libc::SYS_sched_setaffinity, 0),
+    (libc::SYS_sched_setscheduler, 0),
+    (libc::SYS_sched_setparam, 0),
+    (libc::SYS_sched_setattr, 0),
+    (libc::SYS_setpriority, 1),
+    (libc::SYS_ioprio_set, 1),
+];
+
 /// Refused with ENOSYS, upon which libraries take an older call.
 const UNKNOWN: &[i64] = &[
     // Makes sockets without `socket`, and more.
@@ -151,6 +187,13 @@ fn programs(spec: &Spec) -> Result<Vec<BpfProgram>, String> {
             })
             .collect::<Result<_, _>>()?;
         refused.insert(libc::SYS_clone, rules);
+    }
+    if spec.way == Way::Landlock {
+        refused.extend(always(UNDIVIDED));
+        for &(number, whom) in OF_OTHERS {
+            let other = rule(whom, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, 0)?;
+            refused.insert(number, vec![other]);
+        }
     }
     if spec.way == Way::Landlock && spec.user.is_none() {
         refused.extend(always(BY_PATH));

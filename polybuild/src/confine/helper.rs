@@ -149,6 +149,9 @@ pub(super) fn start_and_wait(
     channel: &mut Channel,
     confine: impl FnOnce() -> Result<(), String>,
 ) -> Result<Option<Report>, String> {
+    // What waits is the job's own user, and in its namespace visible: nothing of it is to be read or
+    // written through /proc. `execve` undoes this for the job.
+    sys::hide_memory();
     let Some(job) = doing(sys::fork(), "starting a process")? else {
         let report = match confine().and_then(|()| doing(filter::apply(spec), "seccomp")) {
             Ok(()) => execute(spec),

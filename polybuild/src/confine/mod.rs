@@ -188,6 +188,13 @@ pub(crate) fn run(ui: &Ui, wish: Wish, job: &Job<'_>) -> Result<Ended> {
             );
             continue;
         }
+        if way == Way::Landlock
+            && user.is_some()
+            && let Err(why) = user::reaches(job.folder)
+        {
+            reasons.push(why);
+            continue;
+        }
         let (report, ended) = attempt(way, user, job)?;
         match report {
             Report::Unavailable(reason) => {

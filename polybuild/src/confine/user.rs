@@ -56,6 +56,23 @@ fn ids(map: &str) -> Ids {
     }
 }
 
+/// Whether somebody who owns nothing can get to a folder; else, which one on the way is closed.
+pub(super) fn reaches(folder: &Path) -> std::result::Result<(), String> {
+    let way = folder.ancestors().skip(1);
+    let closed = |above: &&Path| {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::metadata(above).is_ok_and(|m| m.permissions().mode() & 0o001 == 0)
+    };
+    match way.filter(|a| !a.as_os_str().is_empty()).find(closed) {
+        None => Ok(()),
+        Some(closed) => Err(format!(
+            "the cache lies in {}, which the user who runs build steps for root may not enter \
+             (choose another place with --cache)",
+            closed.display()
+        )),
+    }
+}
+
 /// Makes the user the owner of a folder and all that is in it.
 pub(super) fn give(folder: &Path, user: u32) -> Result<()> {
     for entry in walkdir::WalkDir::new(folder) {
@@ -68,6 +85,23 @@ pub(super) fn give(folder: &Path, user: u32) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn closed_folders_on_the_way() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let open = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let deep = dir.path().join("a/b");
+        fs::create_dir_all(&deep).unwrap();
+        open(dir.path(), 0o711);
+        assert_eq!(reaches(&deep), Ok(()));
+        open(&dir.path().join("a"), 0o700);
+        assert!(reaches(&deep).unwrap_err().contains("/a, which"));
+        // The folder itself is given to the user.
+        assert_eq!(reaches(&dir.path().join("a")), Ok(()));
+    }
 
     #[test]
     fn ids_of_hosts_and_containers() {

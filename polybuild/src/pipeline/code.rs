@@ -89,7 +89,7 @@ pub(super) fn compile(cx: &Context<'_>, linked: &Megabinary) -> Result<Vec<Vec<u
             let digest = Digest::of(&module.normalised);
             let cached = cache_path(cx, compiler, &digest);
             if !cx.rebuild
-                && let Some(code) = cached_code(&cached)
+                && let Some(code) = cached_bytes(&cached)
             {
                 return Ok(code);
             }
@@ -115,18 +115,19 @@ fn cache_path(cx: &Context<'_>, compiler: &Compiler, module: &Digest) -> PathBuf
 }
 
 /// A cache entry is the code after its own digest; one that does not fit is as good as none.
-fn cached_code(path: &std::path::Path) -> Option<Vec<u8>> {
+pub(super) fn cached_bytes(path: &std::path::Path) -> Option<Vec<u8>> {
     let mut bytes = std::fs::read(path).ok()?;
     let (digest, code) = bytes.split_at_checked(32)?;
     if Digest::of(code).0 != *digest {
-        tracing::warn!(path = %path.display(), "damaged cache entry; compiling again");
+        tracing::warn!(path = %path.display(), "damaged cache entry; made again");
         return None;
     }
     bytes.drain(..32);
     Some(bytes)
 }
 
-fn store(path: &std::path::Path, code: &[u8]) -> Result<()> {
+/// Stores such an entry.
+pub(super) fn store(path: &std::path::Path, code: &[u8]) -> Result<()> {
     let mut entry = Vec::with_capacity(32 + code.len());
     entry.extend_from_slice(&Digest::of(code).0);
     entry.extend_from_slice(code);

@@ -52,7 +52,7 @@ pub(super) fn take(
                 let stage = cx.ui.stage("Snapshotting", name);
                 let bytes = run(cx, dir.path(), name, settings)?;
                 let dump = decode(&bytes, name)?;
-                files::write_whole(&cached, &bytes, 0o444)?;
+                code::store(&cached, &bytes)?;
                 stage.finish(&format!("{} of memory", size(dump.memory.len() as u64)));
                 dump
             }
@@ -71,7 +71,7 @@ fn key(cx: &Context<'_>, linked: &Megabinary, at: usize, settings: &Snapshot) ->
         .map(|m| m.digest.to_string())
         .unwrap_or_default();
     let parts = [
-        "snapshot 2",
+        "snapshot 3",
         &module,
         &settings,
         &code::fingerprint(cx.target)?,
@@ -104,7 +104,7 @@ fn cached_dump(cx: &Context<'_>, path: &Path) -> Option<SnapshotDump> {
     if cx.rebuild {
         return None;
     }
-    SnapshotDump::decode(&fs::read(path).ok()?).ok()
+    SnapshotDump::decode(&code::cached_bytes(path)?).ok()
 }
 
 fn decode(bytes: &[u8], module: &str) -> Result<SnapshotDump> {
@@ -180,6 +180,12 @@ fn run(cx: &Context<'_>, dir: &Path, module: &str, settings: &Snapshot) -> Resul
     }
     let work = dir.join(WORK);
     let dump = beneath(&work, Path::new(DUMP))?;
+    if !dump.is_file() {
+        return Err(Failure::message(
+            exit::RECIPE,
+            format!("module `{module}` left something else than a file as its snapshot"),
+        ));
+    }
     let bytes = files::read(&dump)?;
     // The next module's is not this one's.
     fs::remove_file(&dump).doing("removing", &dump)?;

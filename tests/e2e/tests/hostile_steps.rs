@@ -16,14 +16,21 @@ use std::{
     net::TcpListener,
     os::{
         linux::net::SocketAddrExt,
-        unix::net::{SocketAddr, UnixListener},
+        unix::{
+            fs::{MetadataExt, chown, lchown},
+            net::{SocketAddr, UnixListener},
+            process::CommandExt,
+        },
     },
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use polybuild_e2e::{Said, run, sandbox::Sandbox};
+use polybuild_e2e::{
+    Said, run,
+    sandbox::{Sandbox, files},
+};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// The ways, as `--step-confinement` names them.
@@ -56,6 +63,8 @@ struct World {
     tcp: TcpListener,
     named: UnixListener,
     abstract_name: String,
+    /// Who builds, if not whoever runs the tests.
+    user: Option<u32>,
     _abstract: UnixListener,
 }
 
@@ -68,11 +77,22 @@ impl Drop for World {
 
 impl World {
     fn new() -> World {
+        World::of(None)
+    }
+
+    fn of(user: Option<u32>) -> World {
         let sandbox = Sandbox::with("hello");
         fs::write(sandbox.home().join("secret"), "the secret\n").unwrap();
         fs::create_dir_all(sandbox.cache()).unwrap();
         fs::write(sandbox.cache().join("precious"), "cached\n").unwrap();
-        let victim = Command::new("sleep").arg("1000").spawn().unwrap();
+        let mut victim = Command::new("sleep");
+        if let Some(user) = user {
+            victim.uid(user).gid(user);
+            // The target folder may lie where only root gets to.
+            let copy = sandbox.home().join("polybuild");
+            fs::copy(polybuild_e2e::polybuild_path(), copy).unwrap();
+        }
+        let victim = victim.arg("1000").spawn().unwrap();
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         tcp.set_nonblocking(true).unwrap();
         let named = UnixListener::bind(sandbox.home().join("socket")).unwrap();
@@ -86,6 +106,7 @@ impl World {
             tcp,
             named,
             abstract_name,
+            user,
             _abstract: listener,
         }
     }
@@ -123,10 +144,22 @@ impl World {
     }
 
     fn build(&self, options: &[&str]) -> Command {
-        let mut command = self
-            .sandbox
-            .polybuild(&["recipe.toml", "-o", "out", "--rebuild"]);
-        command.args(options).env("PATH", PATH);
+        let mut command = match self.user {
+            None => self.sandbox.polybuild(&[]),
+            Some(user) => {
+                for path in files(self.sandbox.home()) {
+                    lchown(path, Some(user), Some(user)).unwrap();
+                }
+                chown(self.sandbox.home(), Some(user), Some(user)).unwrap();
+                let mut command = self.sandbox.command(self.sandbox.home().join("polybuild"));
+                command.uid(user).gid(user);
+                command
+            }
+        };
+        command
+            .args(["recipe.toml", "-o", "out", "--rebuild"])
+            .args(options)
+            .env("PATH", PATH);
         command
     }
 
@@ -271,6 +304,19 @@ const ATTACKS: &[(&str, &str)] = &[
          r, e = call(*args)\n    if r >= 0: print('BROKEN', name, r)",
     ),
     (
+        "shares memory and queues, watches, and changes limits of others",
+        // In namespaces there is nothing to share them with.
+        "if not os.path.exists('/build'):\n    \
+         for name, args in [('shmget', (29, 77, 4096, 0o1666)), ('semget', (64, 77, 1, 0o1666)), \
+         ('msgget', (68, 77, 0o1666)), ('mq_open', (240, b'x', 0o102, 0o666, 0)), ('inotify', (294, 0))]:\n        \
+         r, e = call(*args)\n        if r >= 0: print('BROKEN', name, r)\n\
+         limit = struct.pack('QQ', 1, 1)\n\
+         for pid in [@VICTIM@, @TEST@]:\n    \
+         if call(302, pid, 0, limit, 0)[0] == 0: print('BROKEN prlimit', pid)\n    \
+         if call(203, pid, 8, struct.pack('Q', 1))[0] == 0: print('BROKEN affinity', pid)\n    \
+         if call(141, 0, pid, 19)[0] == 0: print('BROKEN priority', pid)",
+    ),
+    (
         "uses the x32 interface",
         "r, e = call(0x40000000 | 39)\nif r >= 0: print('BROKEN x32', r)",
     ),
@@ -311,8 +357,47 @@ const ATTACKS: &[(&str, &str)] = &[
 
 #[test]
 fn what_it_tries_is_refused() {
+    held(None);
+}
+
+/// Somebody's steps are that user's processes, and the same holds. (Root's are somebody else's.)
+#[test]
+fn what_it_tries_at_an_ordinary_users_is_refused() {
+    if rustix::process::geteuid().is_root() {
+        held(Some(60_001));
+    }
+}
+
+/// Neither can another process of the user's read the memory of the process that signs.
+#[test]
+fn the_builders_memory_is_hidden() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let world = World::of(Some(60_001));
+    let mark = format!("3000.{}", std::process::id());
+    world.write(&format!("os.execv('/usr/bin/sleep', ['sleep', '{mark}'])"));
+    let mut child = world
+        .build(&[])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until("the step runs", || !processes_with(&mark).is_empty());
+    // What belongs to root there cannot be opened by the user (proc(5), PR_SET_DUMPABLE).
+    for file in ["mem", "environ", "fd"] {
+        let owner = fs::metadata(format!("/proc/{}/{file}", child.id()))
+            .unwrap()
+            .uid();
+        assert_eq!(owner, 0, "{file}");
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    child.wait().unwrap();
+}
+
+fn held(user: Option<u32>) {
     for way in WAYS {
-        let mut world = World::new();
+        let mut world = World::of(user);
         for (name, attack) in ATTACKS {
             println!("{way}: {name}");
             let told = world.attack(&["--step-confinement", way], attack);
@@ -560,7 +645,7 @@ fn a_step_changes_copies_of_its_inputs_only() {
     assert_eq!(sandbox.read("victim"), b"as it was\n");
     assert!(!sandbox.work().join("given/new").exists());
     // Set-user-ID does not come out of a step into files that the builder owns.
-    for path in polybuild_e2e::sandbox::files(&sandbox.cache()) {
+    for path in files(&sandbox.cache()) {
         use std::os::unix::fs::PermissionsExt as _;
         let metadata = fs::symlink_metadata(&path).unwrap();
         let mode = metadata.permissions().mode();
@@ -617,7 +702,7 @@ fn a_changed_result_is_made_again() {
     let said = step(&sandbox, "echo right > told", "", "\"told\"");
     assert_eq!(said.status, 0, "{said:#?}");
     let told = || {
-        let found = polybuild_e2e::sandbox::files(&sandbox.cache().join("steps"));
+        let found = files(&sandbox.cache().join("steps"));
         found
             .into_iter()
             .find(|p| p.ends_with("tree/told"))

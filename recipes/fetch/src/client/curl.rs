@@ -26,7 +26,7 @@ pub(super) fn fetch_named(
     let file = job.guard.work.join(FILE);
     match fs::remove_file(&file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(io("remove", &file)(error));
+            Err(io("remove", &file)(error))
         }
         _ => download(job, url, protocols),
     }

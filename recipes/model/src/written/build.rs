@@ -8,7 +8,8 @@ use serde::Deserialize;
 use super::At;
 
 /// A command that makes files from others. It runs in an empty folder that holds its inputs and
-/// nothing else, with the environment listed here and a `PATH` of the tools listed here.
+/// nothing else, with the environment listed here and a `PATH` of the tools listed here. Of the
+/// machine it sees the system's programs, read-only: see [build steps](build-steps.md).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct BuildTable {
@@ -18,7 +19,7 @@ pub struct BuildTable {
     pub run: Option<At<Vec<String>>>,
     /// A script for `/bin/sh -eu`. Either this or `run`.
     pub script: Option<At<String>>,
-    /// Environment of the command. Besides these it has `PATH`, `HOME` and `TMPDIR` (folders of
+    /// Environment of the command, no name of which begins with `VKERNEL_`. Besides these it has `PATH`, `HOME` and `TMPDIR` (folders of
     /// its own), `LC_ALL=C`, `TZ=UTC` and `SOURCE_DATE_EPOCH`.
     #[serde(default)]
     pub env: BTreeMap<At<String>, String>,
