@@ -73,7 +73,7 @@ fn prepared(script: &str, command: &Command) -> Command {
     let mut python = Command::new(test_tools_python());
     python.arg("-c").arg(format!(
         "import os, sys, socket, select, ctypes, fcntl\n{script}\n\
-         os.execv(sys.argv[1], sys.argv[1:])"
+         os.execvp(sys.argv[1], sys.argv[1:])"
     ));
     python.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
@@ -91,10 +91,11 @@ import resource
 most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 folder = os.O_RDONLY | os.O_DIRECTORY
+poller = select.epoll()
 kinds = {
     7: os.open('/etc/passwd', os.O_RDONLY), 8: os.open('/etc', folder),
     9: socket.socket(socket.AF_UNIX).detach(), 10: socket.socket(socket.AF_INET).detach(),
-    11: os.pipe()[0], 12: os.pipe()[1], 13: os.dup(select.epoll().fileno()),
+    11: os.pipe()[0], 12: os.pipe()[1], 13: poller.fileno(),
     14: os.open('/etc', os.O_PATH), 15: os.memfd_create('m'), 16: os.eventfd(0),
     17: os.open('/proc/self/ns/net', os.O_RDONLY), 18: os.open('/', folder),
     19: os.pidfd_open(os.getppid()), 970: os.open('/etc/passwd', os.O_RDONLY),
@@ -116,6 +117,7 @@ fn inherited_descriptors_are_closed() {
     assert_eq!(says(&mut prepared(DESCRIPTORS, &command)), "0\n1\n2\n");
     // Executed by the host kernel through its stub, as in a container.
     let mut command = Command::new("unshare");
+    command.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
     command.arg("--root").arg(sandbox.root());
     command.args(["/usr/bin/isolation", "descriptors"]);
     assert_eq!(says(&mut prepared(DESCRIPTORS, &command)), "0\n1\n2\n");
@@ -127,7 +129,7 @@ fn descriptors_that_the_operator_names_are_kept() {
     let said = says(&mut prepared(DESCRIPTORS, &command));
     assert_eq!(said, "0\n1\n2\n8\n1500\n");
     fails(
-        &mut bare(&["--keep-fd", "-1"], &["descriptors"]),
+        &mut bare(&["--keep-fd=-1"], &["descriptors"]),
         2,
         &["--keep-fd"],
     );
