@@ -14,6 +14,7 @@ use std::{
 };
 
 use megabinary_format::PublicKey;
+use polybuild_oci::read::ReadImage;
 use vkernel_sandbox::descriptors;
 
 use super::{
@@ -26,7 +27,7 @@ use crate::{
     dirs, exit,
     failure::{Failure, IoContext, Result},
     keys,
-    pipeline::{self, Built, Record},
+    pipeline::{self, Record},
     scratch,
     trusted::Trusted,
     ui::Ui,
@@ -157,11 +158,12 @@ fn bare(ui: &Ui, global: &Global, args: &Run, wasm: &Path) -> Result<(Trusted, C
 
 /// A program of an image, in a root unpacked from it.
 fn image(ui: &Ui, global: &Global, args: &Run, path: &Path) -> Result<(Trusted, Command)> {
-    let (output, built) = built_image(ui, global, args, path)?;
+    let output = built_image(ui, global, args, path)?;
     let cache = dirs::cache(global.cache.as_deref())?;
     let keys = trusted_keys(ui, args)?;
     let trusted = Trusted::open(&output.join(pipeline::names::MEGABINARY), &keys, &cache)?;
-    let settings = target::read_image(&output)?.settings();
+    let image = target::read_image(&output)?;
+    let settings = image.settings();
     let ours = |name: &&String| name.starts_with(PREFIX);
     if let Some(name) = settings.env.iter().map(|(name, _)| name).find(ours) {
         return Err(Failure::message(
@@ -175,9 +177,9 @@ fn image(ui: &Ui, global: &Global, args: &Run, path: &Path) -> Result<(Trusted, 
 
     let mut command = command(&trusted, args);
     match &args.keep {
-        Some(folder) => command.arg("--root").arg(kept_root(&output, folder)?),
+        Some(folder) => command.arg("--root").arg(kept_root(&image, folder)?),
         None => {
-            let root = unpacked_root(&cache, &output, &built)?;
+            let root = unpacked_root(&cache, &image)?;
             command.arg("--root").arg(root).arg("--fresh")
         }
     };
@@ -256,9 +258,9 @@ fn mounts_and_env(command: &mut Command, args: &Run) {
 }
 
 /// The folder of a built image; a recipe is built first, into the cache.
-fn built_image(ui: &Ui, global: &Global, args: &Run, target: &Path) -> Result<(PathBuf, Built)> {
+fn built_image(ui: &Ui, global: &Global, args: &Run, target: &Path) -> Result<PathBuf> {
     if target.is_dir() {
-        let built = Record::read(target)?
+        Record::read(target)?
             .and_then(Record::built)
             .ok_or_else(|| {
                 Failure::message(
@@ -267,7 +269,7 @@ fn built_image(ui: &Ui, global: &Global, args: &Run, target: &Path) -> Result<(P
                 )
                 .hint("give a recipe.toml, or a folder that `polybuild build` wrote")
             })?;
-        return Ok((target.to_owned(), built));
+        return Ok(target.to_owned());
     }
     let cx = context(ui, global, &args.options)?;
     let (recipe, lock) = pipeline::load_locked(ui, target, &cx.fetching, args.options.locked)?;
@@ -276,42 +278,41 @@ fn built_image(ui: &Ui, global: &Global, args: &Run, target: &Path) -> Result<(P
         .cache
         .join(name)
         .join(format!("{:?}", cx.target).to_lowercase());
-    let built = pipeline::build(&cx, &recipe, &lock, &output)?;
-    Ok((output, built))
+    pipeline::build(&cx, &recipe, &lock, &output)?;
+    Ok(output)
 }
 
 /// The image's files on disk, unpacked once. No run writes there: each has a file system in memory
-/// over it.
-fn unpacked_root(cache: &Path, output: &Path, built: &Built) -> Result<PathBuf> {
-    let digest = built.manifest.trim_start_matches("sha256:");
-    let root = cache.join("images").join(digest);
+/// over it. The folder is called by what the image holds, not by what the build's record says.
+fn unpacked_root(cache: &Path, image: &ReadImage) -> Result<PathBuf> {
+    let root = cache.join("images").join(image.config_digest().hex());
     if !root.is_dir() {
-        unpack(output, &root)?;
+        unpack(image, &root)?;
     }
     Ok(root)
 }
 
 /// The folder that keeps what programs write, filled from the image if it is new or empty.
-fn kept_root(output: &Path, folder: &Path) -> Result<PathBuf> {
+fn kept_root(image: &ReadImage, folder: &Path) -> Result<PathBuf> {
     let holds_something = match fs::read_dir(folder) {
         Ok(mut entries) => entries.next().is_some(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
         Err(error) => return Err(error).doing("reading", folder),
     };
     if !holds_something {
-        unpack(output, folder)?;
+        unpack(image, folder)?;
     }
     mount_points(folder)?;
     Ok(folder.to_owned())
 }
 
-fn unpack(output: &Path, root: &Path) -> Result<()> {
-    let opened = target::open_image(output)?;
+fn unpack(image: &ReadImage, root: &Path) -> Result<()> {
+    let tree = image.flatten().map_err(Failure::recipe)?;
     if let Some(parent) = root.parent().filter(|p| !p.as_os_str().is_empty()) {
         fs::create_dir_all(parent).doing("creating", parent)?;
         scratch::watch(parent);
     }
-    polybuild_oci::unpack::unpack(&opened.image, &opened.tree, root)
+    polybuild_oci::unpack::unpack(image, &tree, root)
         .map(drop)
         .map_err(Failure::environment)
 }

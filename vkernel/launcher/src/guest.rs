@@ -54,6 +54,7 @@ pub(crate) struct Guest<'p> {
     /// The root, and its host path if it is not the launcher's own.
     pub(crate) root: Option<(OwnedFd, Option<PathBuf>)>,
     /// Whether this process is in namespaces of its own, with `/` as the guest's root.
+    #[cfg_attr(not(feature = "linux"), allow(dead_code))]
     pub(crate) isolated: bool,
     /// What the operator gave up.
     pub(crate) accepted: Rc<Accepted>,

@@ -63,6 +63,7 @@ impl Accepted {
         }
     }
 
+    #[cfg(feature = "linux")]
     /// Puts the policy's TCP ports into force with the host kernel too.
     pub(crate) fn limit_ports(&self, policy: &Policy, outside: bool) -> Result<(), Failure> {
         match confine::limit_ports(policy.network.as_deref()) {

@@ -84,9 +84,9 @@ fn one_by_one(first: u32, last: u32, flags: libc::c_uint) -> io::Result<()> {
     Ok(())
 }
 
-/// Closes one descriptor that this process was started with.
+/// Closes one descriptor that this process was started with; it is not used again.
 pub fn close(number: RawFd) {
-    // SAFETY: a number that the operator named, which no value of this process owns.
+    // SAFETY: takes a number; by the callers' contract no value of this process owns it.
     unsafe { libc::close(number) };
 }
 

@@ -39,16 +39,22 @@ const LINKS: [(&str, &str); 4] = [
 ];
 
 /// Files of procfs that tell of the machine; container engines mask them as well.
-const MASKED: [&str; 9] = [
-    "kcore",
-    "keys",
-    "key-users",
+const MASKED: [&str; 15] = [
+    "iomem",
+    "ioports",
     "kallsyms",
+    "kcore",
+    "key-users",
+    "keys",
     "kmsg",
+    "kpagecgroup",
+    "kpagecount",
+    "kpageflags",
     "latency_stats",
     "sched_debug",
+    "slabinfo",
     "timer_list",
-    "kpageflags",
+    "vmallocinfo",
 ];
 
 /// Where the work on the new root is done, in the namespace; the first that there is.

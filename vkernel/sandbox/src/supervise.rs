@@ -16,7 +16,12 @@
 //! supervisor holds none of the guest's standard streams open.
 #![allow(unsafe_code)]
 
-use std::{io, mem, os::fd::OwnedFd, ptr};
+use std::{
+    collections::BTreeSet,
+    io, mem,
+    os::fd::{AsRawFd, OwnedFd},
+    ptr,
+};
 
 use rustix::{
     event::{PollFd, PollFlags, poll},
@@ -24,7 +29,7 @@ use rustix::{
     time::Timespec,
 };
 
-use crate::{Doing, Error, check, namespaces};
+use crate::{Doing, Error, check, descriptors, namespaces};
 
 /// Exit status of a first process that could not become one.
 const UNFIT: i32 = 125;
@@ -57,8 +62,7 @@ pub fn enter(confine: impl FnOnce() -> Result<(), String>) -> Result<(), Error> 
         }
     };
     let Some(guest) = guest else {
-        // The first process is what holds the promise; this covers the time until it can.
-        die_with(&supervisor).doing(|| "tying this process to its supervisor".into())?;
+        // The first process is what holds the promise: the guest can undo what it asks for itself.
         drop(supervisor);
         set_action(libc::SIGCHLD, &children).doing(|| "giving SIGCHLD back".into())?;
         return set_mask(&before).doing(|| "unblocking signals".into());
@@ -95,12 +99,19 @@ fn first_process(supervisor: OwnedFd, confine: impl FnOnce() -> Result<(), Strin
     let closed = tied.and_then(|()| {
         set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| error.to_string())
     });
+    // Who waits for the end of a stream waits for the guest alone. The filter allows no such call, but
+    // to close one descriptor.
+    let closed = closed.and_then(|()| {
+        descriptors::close_inherited(&BTreeSet::new()).map_err(|error| error.to_string())
+    });
+    for stream in 0..2 {
+        descriptors::close(stream);
+    }
     if let Err(what) = closed.and_then(|()| confine()) {
         eprintln!("vkernel: preparing the first process of the sandbox: {what}; nothing was run");
         exit(UNFIT);
     }
-    // SAFETY: nothing of this process is used again but its stack.
-    unsafe { libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0) };
+    descriptors::close(2);
     loop {
         // SAFETY: a null status is allowed.
         while unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG) } > 0 {}
@@ -145,10 +156,12 @@ struct Supervisor {
 
 impl Supervisor {
     fn run(self) -> ! {
-        // The guest's reader is to see its end when the guest closes a stream.
+        // Who waits for the end of a stream waits for the guest alone; nothing is said or read by this
+        // process from here on. What cannot be closed is open a little longer.
+        let kept = self.terminal.0.iter().map(AsRawFd::as_raw_fd).collect();
+        let _ = descriptors::close_inherited(&kept);
         for stream in 0..=2 {
-            // SAFETY: nothing is said or read by this process from here on.
-            unsafe { libc::close(stream) };
+            descriptors::close(stream);
         }
         loop {
             match wait_signal() {

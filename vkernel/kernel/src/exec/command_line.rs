@@ -453,6 +453,17 @@ mod tests {
                 start: Start::Program(b"/bin/p".to_vec()),
                 arg0: Some(b"-p".to_vec()),
                 args: vec![b"-c".to_vec(), b"x=1".to_vec()],
+                ..Direct::default()
+            },
+        );
+        check_direct(
+            "--isolate|--fresh|--accept-less|mdwe,landlock|--accept-less=x|--keep-fd|7|--keep-fd=9",
+            Direct {
+                fresh: true,
+                isolate: true,
+                accept_less: ["mdwe", "landlock", "x"].map(str::to_owned).to_vec(),
+                keep_fds: vec![7, 9],
+                ..Direct::default()
             },
         );
         check_direct(
@@ -486,6 +497,13 @@ mod tests {
             "unexpected argument script.py; the arguments of the program go after `--`, as in `-- script.py`",
         );
         check_error("--root", "option --root needs a value");
+        check_error("--fresh", "option --fresh needs option --isolate as well");
+        for wrong in ["-1", "+3", "x", "", "99999999999"] {
+            check_error(
+                &format!("--keep-fd={wrong}"),
+                &format!("option --keep-fd: expected the number of a descriptor, found `{wrong}`"),
+            );
+        }
         check_error(
             "--root|a|--root|b",
             "options --root and --root cannot be given together",

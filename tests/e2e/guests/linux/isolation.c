@@ -1,0 +1,137 @@
+/* What a program finds around it, and whether it can get at what is not its own. The first argument
+ * says what to try; each answer is one line. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int said(const char *what, long result) {
+    if (result < 0)
+        printf("%s: %s\n", what, strerror(errno));
+    else
+        printf("%s: %ld\n", what, result);
+    return 0;
+}
+
+static int show(const char *path) {
+    char text[65536];
+    int file = open(path, O_RDONLY);
+    if (file < 0)
+        return said(path, -1);
+    long got, all = 0;
+    while ((got = read(file, text + all, sizeof text - all)) > 0)
+        all += got;
+    fwrite(text, 1, all, stdout);
+    return 0;
+}
+
+static int list(const char *path) {
+    DIR *folder = opendir(path);
+    if (!folder)
+        return said(path, -1);
+    struct dirent *entry;
+    while ((entry = readdir(folder)))
+        printf("%s\n", entry->d_name);
+    return 0;
+}
+
+static int abstract_socket(const char *name) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    memcpy(address.sun_path + 1, name, strlen(name));
+    socklen_t length = offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name);
+    int s = socket(AF_UNIX, SOCK_STREAM, 0);
+    return said("connect", connect(s, (struct sockaddr *)&address, length));
+}
+
+int main(int count, char **words) {
+    const char *act = count > 1 ? words[1] : "";
+    const char *on = count > 2 ? words[2] : "";
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (!strcmp(act, "descriptors")) {
+        for (int fd = 0; fd < 5000; fd++)
+            if (fcntl(fd, F_GETFD) >= 0)
+                printf("%d\n", fd);
+        return 0;
+    }
+    if (!strcmp(act, "id"))
+        return said("pid", getpid());
+    if (!strcmp(act, "list"))
+        return list(on);
+    if (!strcmp(act, "show"))
+        return show(on);
+    if (!strcmp(act, "write")) {
+        int file = open(on, O_CREAT | O_WRONLY, 0644);
+        return said("write", file < 0 ? -1 : write(file, "planted\n", 8));
+    }
+    if (!strcmp(act, "kill"))
+        return said("kill", kill(atoi(on), 0));
+    if (!strcmp(act, "killgroup"))
+        /* Itself is left out by a signal that it ignores. */
+        return signal(SIGUSR1, SIG_IGN), said("kill", kill(0, SIGUSR1));
+    if (!strcmp(act, "hostname"))
+        return said("sethostname", sethostname(on, strlen(on)));
+    if (!strcmp(act, "abstract"))
+        return abstract_socket(on);
+    if (!strcmp(act, "type"))
+        return said("TIOCSTI", ioctl(0, TIOCSTI, "x"));
+    if (!strcmp(act, "exit"))
+        return atoi(on);
+    if (!strcmp(act, "die"))
+        return said("kill", kill(getpid(), atoi(on)));
+    if (!strcmp(act, "stop")) {
+        puts("stopping");
+        kill(getpid(), SIGTSTP);
+        puts("going on");
+        return 7;
+    }
+    if (!strcmp(act, "leave")) {
+        /* A child that outlives its parent, and would say so. */
+        if (fork() == 0) {
+            sleep(2);
+            int file = open(on, O_CREAT | O_WRONLY, 0644);
+            write(file, "outlived\n", 9);
+            return 0;
+        }
+        return 0;
+    }
+    if (!strcmp(act, "orphan")) {
+        /* An orphan is collected by the first process, and its own parent is that. */
+        int ends[2];
+        pipe(ends);
+        pid_t middle = fork();
+        if (middle == 0) {
+            if (fork() == 0) {
+                while (getppid() != 1)
+                    usleep(1000);
+                return write(ends[1], "1", 1) != 1;
+            }
+            return 0;
+        }
+        char one;
+        waitpid(middle, NULL, 0);
+        return said("orphan", read(ends[0], &one, 1));
+    }
+    if (!strcmp(act, "wait")) {
+        puts("waiting");
+        char one;
+        return said("read", read(0, &one, 1));
+    }
+    if (!strcmp(act, "close")) {
+        /* Who reads its output sees the end before it ends. */
+        puts("closing");
+        close(1);
+        close(2);
+        pause();
+    }
+    return 2;
+}
