@@ -40,6 +40,9 @@ pub struct Global {
     /// Folder for fetched sources and compiled code.
     #[arg(long, global = true, env = "POLYBUILD_CACHE", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub cache: Option<PathBuf>,
+    /// Archive of snapshots, for source packages that the mirror has dropped: see docs/sources.md.
+    #[arg(long, global = true, env = "POLYBUILD_SNAPSHOTS", value_name = "URL", value_hint = ValueHint::Url)]
+    pub snapshots: Option<String>,
 }
 
 /// The commands.
@@ -49,10 +52,14 @@ pub enum Command {
     Build(Build),
     /// Run a program of a recipe, a built image or a bare module, without a container engine.
     Run(Run),
+    /// Say which promises of `polybuild run` this machine keeps, and why not.
+    Doctor(Doctor),
     /// Pack one WASI module into an executable megabinary.
     Pack(Pack),
     /// Resolve a recipe's sources and write recipe.lock beside it.
     Lock(Lock),
+    /// Print a recipe's bill of materials (SPDX 2.3, JSON), without building it.
+    Sbom(Sbom),
     /// Show what a megabinary or image contains.
     Inspect(Inspect),
     /// Check a megabinary or image; exits with 4 on any doubt.
@@ -94,6 +101,23 @@ pub struct BuildOptions {
     /// Make everything again but the fetched sources.
     #[arg(long)]
     pub rebuild: bool,
+    /// How build steps are kept from the rest of this machine.
+    #[arg(long, value_enum, default_value_t = Confinement::Auto, value_name = "HOW")]
+    pub step_confinement: Confinement,
+    /// Run build steps as yourself, able to read and change whatever you can; the image says so.
+    #[arg(long, conflicts_with = "step_confinement")]
+    pub unconfined_steps: bool,
+}
+
+/// Ways to confine build steps.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confinement {
+    /// The better one that this machine offers.
+    Auto,
+    /// A root, processes and a network of their own.
+    Namespaces,
+    /// Rules of the host kernel on what they may open and call.
+    Landlock,
 }
 
 /// Executable forms.
@@ -145,12 +169,35 @@ pub struct Run {
     /// Allow less than the image's policy does; the keys are those of a recipe's [policy].
     #[arg(long = "policy", value_name = "KEY=VALUE")]
     pub policy: Vec<String>,
+    /// Keep what programs write to their root in this folder, which is filled from the image first;
+    /// without it, every run has a root of its own that goes with it.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub keep: Option<PathBuf>,
+    /// Give the program this descriptor, which is open already; all others but 0, 1 and 2 are closed.
+    #[arg(long = "keep-fd", value_name = "N")]
+    pub keep_fds: Vec<u16>,
+    /// Public key that may have signed the image; may be repeated. Without it, the key that polybuild
+    /// signs with.
+    #[arg(long, value_name = "FILE|KEY")]
+    pub trust: Vec<String>,
+    /// Run it although this machine does not keep these promises: namespaces, landlock,
+    /// landlock-scopes, landlock-network, mdwe (see `polybuild doctor --host`).
+    #[arg(long, value_name = "PROMISE", value_delimiter = ',')]
+    pub accept_less: Vec<String>,
     /// What to build first, if anything.
     #[command(flatten)]
     pub options: BuildOptions,
     /// The program and its arguments (with --wasm: the arguments).
     #[arg(last = true)]
     pub command: Vec<std::ffi::OsString>,
+}
+
+/// `polybuild doctor`.
+#[derive(Args, Debug)]
+pub struct Doctor {
+    /// Ask this machine; exits with 5 if a promise does not hold.
+    #[arg(long, required = true)]
+    pub host: bool,
 }
 
 /// `polybuild pack`.
@@ -176,6 +223,20 @@ pub struct Lock {
     /// Only say whether recipe.lock is fresh; exit with 3 if it is not.
     #[arg(long)]
     pub check: bool,
+    /// Resolve only the source of this id anew and leave the others as they are; may be repeated.
+    #[arg(long, value_name = "NAME", conflicts_with = "check")]
+    pub update: Vec<String>,
+}
+
+/// `polybuild sbom`.
+#[derive(Args, Debug)]
+pub struct Sbom {
+    /// The recipe; its lock file must be fresh.
+    #[arg(value_name = "RECIPE", value_hint = ValueHint::FilePath)]
+    pub recipe: PathBuf,
+    /// Form of the code in the image.
+    #[arg(long, value_enum, default_value_t = Form::X86_64)]
+    pub form: Form,
 }
 
 /// `polybuild inspect`.

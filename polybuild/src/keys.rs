@@ -12,12 +12,49 @@ use crate::{
     ui::Ui,
 };
 
-/// The key to sign with.
-pub fn signing(ui: &Ui, given: Option<&Path>) -> Result<Keys> {
-    match given {
-        Some(path) => load(path),
-        None => development(ui),
+/// Where the key to sign with lies, and which it is. The secret is read when something is signed,
+/// after everything that was fetched has run, and not kept.
+#[derive(Debug)]
+pub struct Signer {
+    path: PathBuf,
+    public: PublicKey,
+}
+
+impl Signer {
+    /// The public key.
+    pub fn public_key(&self) -> PublicKey {
+        self.public
     }
+
+    /// Reads the secret key.
+    pub fn open(&self) -> Result<Keys> {
+        let keys = load(&self.path)?;
+        if keys.public_key() != self.public {
+            return Err(Failure::message(
+                exit::ENVIRONMENT,
+                format!(
+                    "the key in {} was changed during the build: it was {} and is {}",
+                    self.path.display(),
+                    self.public.key_id(),
+                    keys.public_key().key_id()
+                ),
+            )
+            .hint("build again"));
+        }
+        Ok(keys)
+    }
+}
+
+/// The key to sign with.
+pub fn signer(ui: &Ui, given: Option<&Path>) -> Result<Signer> {
+    let (path, keys) = match given {
+        Some(path) => (path.to_owned(), load(path)?),
+        None => development(ui)?,
+    };
+    Ok(Signer {
+        path,
+        public: keys.public_key(),
+    })
 }
 
 /// Public keys that `verify` trusts: the ones named, or the development key.
@@ -65,10 +102,11 @@ fn development_path() -> Result<PathBuf> {
     Ok(dirs::config()?.join("development.key"))
 }
 
-fn development(ui: &Ui) -> Result<Keys> {
+fn development(ui: &Ui) -> Result<(PathBuf, Keys)> {
     let path = development_path()?;
     if path.is_file() {
-        return load(&path);
+        let keys = load(&path)?;
+        return Ok((path, keys));
     }
     let keys = generate(&path)?;
     ui.warn(&format!(
@@ -76,7 +114,7 @@ fn development(ui: &Ui) -> Result<Keys> {
         keys.public_key().key_id(),
         path.display()
     ));
-    Ok(keys)
+    Ok((path, keys))
 }
 
 /// Makes a key pair: the secret key at `path`, readable by its owner alone, the public key beside

@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod commands;
+pub mod confine;
 pub mod dirs;
 pub mod exit;
 pub mod failure;
@@ -13,6 +14,7 @@ mod interrupt;
 pub mod keys;
 pub mod pipeline;
 pub mod scratch;
+pub mod trusted;
 pub mod ui;
 
 use std::{ffi::OsString, path::Path};
@@ -23,9 +25,14 @@ use crate::{args::Cli, failure::Failure, ui::Ui};
 
 /// Runs one command line, the program's name first; returns the exit status.
 pub fn run(arguments: Vec<OsString>) -> i32 {
+    if let Some(status) = confine::succeeded(&arguments) {
+        return status;
+    }
+    confine::keep_descriptors();
     if let Some(status) = interrupt::succeeded(&arguments) {
         return status;
     }
+    commands::doctor::answered(&arguments);
     let cli = match Cli::try_parse_from(with_default_command(arguments)) {
         Ok(cli) => cli,
         Err(error) => {

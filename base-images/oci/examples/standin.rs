@@ -40,6 +40,7 @@ fn push(image: &Path, name: &str) -> Result<(), Box<dyn Error>> {
         &name.parse()?,
         &Credentials::Anonymous,
         true,
+        None,
         |event| {
             eprintln!("{event:?}");
         },

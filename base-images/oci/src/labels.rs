@@ -22,6 +22,12 @@ pub const KEY_ID: &str = "dev.vkernel.signature.key-id";
 /// Digest of the lock file the image was built from.
 pub const LOCK: &str = "dev.vkernel.recipe.lock.digest";
 
+/// Components that are the upstream version, without the fixes of the distribution that their source
+/// came from: `NAME VERSION`, separated by commas. Missing if there are none.
+pub const WITHOUT_FIXES: &str = "dev.vkernel.sources.without-fixes";
+/// How build steps ran, where they were not confined: `unconfined`.
+pub const STEPS: &str = "dev.vkernel.build.steps";
+
 /// What is known about the origin of an image.
 #[derive(Clone, Debug)]
 pub struct Provenance<'a> {
@@ -45,6 +51,8 @@ pub struct Provenance<'a> {
     pub key_id: &'a str,
     /// See [`LOCK`].
     pub lock: &'a Digest,
+    /// See [`WITHOUT_FIXES`].
+    pub without_fixes: Option<&'a str>,
 }
 
 impl Provenance<'_> {
@@ -63,6 +71,7 @@ impl Provenance<'_> {
             (ANNOTATION_DESCRIPTION, self.description),
             (ANNOTATION_LICENSES, self.licenses),
             (ANNOTATION_SOURCE, self.source),
+            (WITHOUT_FIXES, self.without_fixes),
         ];
         always
             .into_iter()

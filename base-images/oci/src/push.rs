@@ -1,6 +1,6 @@
 //! Sending an image to an OCI registry (OCI distribution specification 1.1).
 //!
-//! Blobs first, then the configuration, the manifest last: a tag never points at an incomplete
+//! Blobs first, then the configuration, then a document to attach, the manifest last: a tag never points at an incomplete
 //! image. Blobs that the registry has are not sent again, so an interrupted push continues where it
 //! stopped, to the blob.
 //!
@@ -8,6 +8,7 @@
 //! and only when the caller asks for it.
 
 mod credentials;
+mod referrer;
 
 use std::{
     error::Error as _,
@@ -25,9 +26,11 @@ use oci_client::{
     Client, RegistryOperation,
     client::{ClientConfig, ClientProtocol},
     errors::OciDistributionError,
+    secrets::RegistryAuth,
 };
 
 pub use credentials::{Credentials, CredentialsError};
+pub use referrer::{Attachment, SPDX};
 
 use crate::{image::Image, name::ImageName, store::Blob};
 
@@ -138,12 +141,13 @@ fn http_hint(plain: bool, detail: &str) -> &'static str {
     }
 }
 
-/// Pushes `image` as `name`. `plain_http` speaks HTTP instead of HTTPS, to loopback addresses only.
+/// Pushes `image` as `name`, with `attached` to it. `plain_http` speaks HTTP instead of HTTPS, to loopback addresses only.
 pub fn push(
     image: &Image,
     name: &ImageName,
     credentials: &Credentials,
     plain_http: bool,
+    attached: Option<Attachment<'_>>,
     progress: impl Fn(Progress) + Send + Sync + 'static,
 ) -> Result<Pushed, PushError> {
     if plain_http && !is_loopback(name.registry()) {
@@ -171,10 +175,11 @@ pub fn push(
     let session = Session {
         client,
         name,
+        auth: credentials.to_auth(),
         plain_http,
         progress: std::sync::Arc::new(progress),
     };
-    runtime.block_on(session.push(image, credentials))
+    runtime.block_on(session.push(image, attached))
 }
 
 /// Whether a registry's `HOST[:PORT]` is this machine.
@@ -190,15 +195,20 @@ fn is_loopback(registry: &str) -> bool {
 struct Session<'a, P> {
     client: Client,
     name: &'a ImageName,
+    auth: RegistryAuth,
     plain_http: bool,
     progress: std::sync::Arc<P>,
 }
 
 impl<P: Fn(Progress) + Send + Sync + 'static> Session<'_, P> {
-    async fn push(&self, image: &Image, credentials: &Credentials) -> Result<Pushed, PushError> {
+    async fn push(
+        &self,
+        image: &Image,
+        attached: Option<Attachment<'_>>,
+    ) -> Result<Pushed, PushError> {
         let reference = self.name.reference();
         self.client
-            .auth(reference, &credentials.to_auth(), RegistryOperation::Push)
+            .auth(reference, &self.auth, RegistryOperation::Push)
             .await
             .map_err(|e| self.error("the login", e))?;
         let mut sent = 0;
@@ -210,6 +220,11 @@ impl<P: Fn(Progress) + Send + Sync + 'static> Session<'_, P> {
             cause,
         })?;
         let media_type = media_type(&manifest);
+        // Before the tag: an image that can be pulled by it has its documents.
+        if let Some(document) = attached {
+            let kind = media_type.to_str().unwrap_or_default();
+            sent += self.attach(&document, &manifest, kind).await?;
+        }
         sent += manifest.len() as u64;
         self.client
             .push_manifest_raw(reference, manifest, media_type)

@@ -110,6 +110,18 @@ pub struct Found {
     pub bytes: Option<Vec<u8>>,
 }
 
+/// What [`ReadImage::glance`] saw of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glance {
+    /// Its first bytes: four, or of one that can be executed as many as decide what runs it.
+    pub head: Vec<u8>,
+    /// Digest of the whole file, if it can be executed.
+    pub digest: Option<Digest>,
+}
+
+/// Bytes of a file that the host kernel looks at to find out what runs it (BINPRM_BUF_SIZE).
+const HEAD: u64 = 256;
+
 impl ReadImage {
     /// Opens the image at `path`. If it holds several, `name` says which; an image that carries
     /// other names than `name` is refused.
@@ -155,6 +167,12 @@ impl ReadImage {
     /// The configuration.
     pub fn config(&self) -> &ImageConfiguration {
         &self.config
+    }
+
+    /// The configuration as it is stored: container engines know keys that the OCI specification
+    /// does not.
+    pub fn config_document(&self) -> &[u8] {
+        &self.config_bytes
     }
 
     /// Digests of the layers' tars, bottom first.
@@ -298,6 +316,37 @@ impl ReadImage {
             Ok(())
         })?;
         Ok(found)
+    }
+
+    /// The first bytes of every file of the tree, and of those that can be executed the digest.
+    pub fn glance(&self, tree: &Tree) -> Result<BTreeMap<ContentId, Glance>, ReadError> {
+        let mut wanted = BTreeMap::new();
+        for (_, node) in tree.iter() {
+            if let NodeKind::File { content, .. } = node.kind {
+                *wanted.entry(content).or_insert(false) |= node.metadata.mode & 0o111 != 0;
+            }
+        }
+        let mut seen = BTreeMap::new();
+        let ids = wanted.keys().copied().collect();
+        self.contents(&ids, &mut |id, reader| {
+            let executable = wanted.get(&id).copied().unwrap_or_default();
+            let mut head = Vec::new();
+            let len = if executable { HEAD } else { 4 };
+            (&mut *reader)
+                .take(len)
+                .read_to_end(&mut head)
+                .map_err(|e| self.failed(e))?;
+            let mut digest = None;
+            if executable {
+                let mut hashing = Hashing::new(io::sink());
+                io::copy(&mut head.as_slice().chain(reader), &mut hashing)
+                    .map_err(|e| self.failed(e))?;
+                digest = Some(hashing.finish().0);
+            }
+            seen.insert(id, Glance { head, digest });
+            Ok(())
+        })?;
+        Ok(seen)
     }
 
     /// Copies the file at `path` of the image to `target` on the host, which appears only when the

@@ -17,11 +17,19 @@ pub struct Component {
     /// Version as its packager writes it.
     pub version: String,
     /// Package URL, `pkg:pypi/jinja2@3.1.4`.
-    pub purl: String,
+    pub purl: Option<String>,
     /// SPDX licence expression, if known.
     pub license: Option<String>,
-    /// SHA-256 of what was fetched, if it is one file.
+    /// SHA-256 of what was fetched, if the component is one file.
     pub sha256: Option<Digest>,
+    /// Where it was taken from, in words.
+    pub source: Option<String>,
+    /// What a reader has to know, in words.
+    pub comment: Option<String>,
+    /// What was changed in it, a patch each.
+    pub patches: Vec<String>,
+    /// Whether it only took part in the build.
+    pub build_only: bool,
 }
 
 /// The image that the document describes.
@@ -31,11 +39,13 @@ pub struct Subject<'a> {
     pub name: &'a str,
     /// Version of what it packages.
     pub version: &'a str,
-    /// Digest of the megabinary (the manifest's cannot be known inside the image).
-    pub megabinary: &'a Digest,
+    /// Digest of the megabinary (the manifest's cannot be known inside the image); `None`: it is not
+    /// built yet.
+    pub megabinary: Option<&'a Digest>,
 }
 
 const NOASSERTION: &str = "NOASSERTION";
+const CREATOR: &str = "Tool: polybuild";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -63,17 +73,34 @@ struct Package<'a> {
     #[serde(rename = "SPDXID")]
     id: String,
     name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     version_info: &'a str,
     download_location: &'static str,
     files_analyzed: bool,
     license_concluded: &'static str,
     license_declared: &'a str,
     copyright_text: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_info: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    annotations: Vec<Annotation<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     checksums: Vec<Checksum>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     external_refs: Vec<ExternalRef<'a>>,
     primary_package_purpose: &'static str,
+}
+
+/// SPDX 2.3, clause 12.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Annotation<'a> {
+    annotation_date: String,
+    annotation_type: &'static str,
+    annotator: &'static str,
+    comment: &'a str,
 }
 
 #[derive(Serialize)]
@@ -119,7 +146,10 @@ pub fn spdx(
         license_concluded: NOASSERTION,
         license_declared: NOASSERTION,
         copyright_text: NOASSERTION,
-        checksums: vec![sha256(subject.megabinary)],
+        source_info: None,
+        comment: None,
+        annotations: Vec::new(),
+        checksums: subject.megabinary.into_iter().map(sha256).collect(),
         external_refs: Vec::new(),
         primary_package_purpose: "CONTAINER",
     }];
@@ -130,10 +160,14 @@ pub fn spdx(
     }];
     for component in &sorted {
         let id = identifier(component);
+        let (from, relationship_type, to) = match component.build_only {
+            true => (&id, "BUILD_DEPENDENCY_OF", &image_id),
+            false => (&image_id, "CONTAINS", &id),
+        };
         relationships.push(Relationship {
-            spdx_element_id: image_id.clone(),
-            relationship_type: "CONTAINS",
-            related_spdx_element: id.clone(),
+            spdx_element_id: from.clone(),
+            relationship_type,
+            related_spdx_element: to.clone(),
         });
         packages.push(Package {
             id,
@@ -144,12 +178,28 @@ pub fn spdx(
             license_concluded: NOASSERTION,
             license_declared: component.license.as_deref().unwrap_or(NOASSERTION),
             copyright_text: NOASSERTION,
+            source_info: component.source.as_deref(),
+            comment: component.comment.as_deref(),
+            annotations: component
+                .patches
+                .iter()
+                .map(|comment| Annotation {
+                    annotation_date: created.to_string(),
+                    annotation_type: "OTHER",
+                    annotator: CREATOR,
+                    comment,
+                })
+                .collect(),
             checksums: component.sha256.iter().map(sha256).collect(),
-            external_refs: vec![ExternalRef {
-                reference_category: "PACKAGE-MANAGER",
-                reference_type: "purl",
-                reference_locator: &component.purl,
-            }],
+            external_refs: component
+                .purl
+                .iter()
+                .map(|purl| ExternalRef {
+                    reference_category: "PACKAGE-MANAGER",
+                    reference_type: "purl",
+                    reference_locator: purl,
+                })
+                .collect(),
             primary_package_purpose: "LIBRARY",
         });
     }
@@ -166,7 +216,7 @@ pub fn spdx(
         document_namespace: format!("urn:vkernel:spdx:{}", Digest::of(identity.as_bytes()).hex()),
         creation_info: CreationInfo {
             created: created.to_string(),
-            creators: ["Tool: polybuild"],
+            creators: [CREATOR],
         },
         packages,
         relationships,
@@ -178,11 +228,8 @@ pub fn spdx(
 
 /// `SPDXRef-` and letters, digits, `.` and `-`, unique per component.
 fn identifier(component: &Component) -> String {
-    let mut identity = component.purl.clone();
-    identity.push('\0');
-    identity.push_str(&component.name);
-    identity.push('\0');
-    identity.extend(component.sha256.iter().map(Digest::hex));
+    // All of it: two components that differ in anything are two, and so are two documents.
+    let identity = format!("{component:?}");
     let digest = Digest::of(identity.as_bytes()).hex();
     let readable: String = component
         .name
@@ -210,9 +257,13 @@ mod tests {
         Component {
             name: name.into(),
             version: "1".into(),
-            purl: format!("pkg:pypi/{name}@1"),
+            purl: Some(format!("pkg:pypi/{name}@1")),
             license: None,
             sha256: Some(Digest::of(name.as_bytes())),
+            source: None,
+            comment: None,
+            patches: vec!["a.patch, for CVE-2025-26519".into()],
+            build_only: false,
         }
     }
 
@@ -222,7 +273,7 @@ mod tests {
         let subject = Subject {
             name: "a/b:1",
             version: "1",
-            megabinary: &megabinary,
+            megabinary: Some(&megabinary),
         };
         let (a, b) = (component("a"), component("b"));
         let one = spdx(&subject, &[a.clone(), b.clone()], Epoch::default()).unwrap();
@@ -241,8 +292,10 @@ mod tests {
         assert_eq!(value["packages"].as_array().unwrap().len(), 3);
         assert_eq!(
             value["packages"][2]["externalRefs"][0]["referenceLocator"],
-            b.purl
+            b.purl.unwrap()
         );
+        let annotation = &value["packages"][2]["annotations"][0];
+        assert_eq!(annotation["comment"], "a.patch, for CVE-2025-26519");
         let mut ids: Vec<_> = value["packages"]
             .as_array()
             .unwrap()

@@ -36,6 +36,8 @@ enum Manner {
     Closed,
     /// Answers uploads with 507.
     Full,
+    /// Lists what names an image as its subject.
+    Referrers,
 }
 
 impl Registry {
@@ -59,8 +61,8 @@ impl Registry {
     ) -> Result<(Pushed, Vec<Progress>), PushError> {
         let name = format!("{}/a/b:1", self.address).parse().unwrap();
         let (sender, receiver) = mpsc::channel();
-        let pushed = push(image, &name, credentials, true, move |event| {
-            sender.send(event).unwrap()
+        let pushed = push(image, &name, credentials, true, None, move |event| {
+            sender.send(event).unwrap();
         })?;
         Ok((pushed, receiver.into_iter().collect()))
     }
@@ -97,6 +99,27 @@ fn serve(stream: TcpStream, held: &Held, manner: Manner) {
     let status = match (method.as_str(), path) {
         _ if !authorized => "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"test\"",
         ("GET", "/v2/") => "200 OK",
+        ("GET", path) => {
+            let answer = match path.rsplit_once("/referrers/") {
+                Some((_, subject)) if manner == Manner::Referrers => {
+                    Some((INDEX.to_owned(), referrers(&held, subject)))
+                }
+                _ => held.get(path).map(|bytes| (kind(bytes), bytes.clone())),
+            };
+            let (status, kind, body) = match answer {
+                Some((kind, body)) => ("200 OK", kind, body),
+                None => ("404 Not Found", "text/plain".to_owned(), Vec::new()),
+            };
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\
+                 Connection: close\r\n\r\n",
+                body.len()
+            );
+            let stream = reader.get_mut();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.write_all(&body).unwrap();
+            return;
+        }
         ("HEAD", path) if held.contains_key(path) => "200 OK",
         ("HEAD", _) => "404 Not Found",
         ("POST", _) if manner == Manner::Full => "507 Insufficient Storage",
@@ -125,6 +148,40 @@ fn serve(stream: TcpStream, held: &Held, manner: Manner) {
     };
     let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     reader.get_mut().write_all(answer.as_bytes()).unwrap();
+}
+
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// The media type that a manifest gives itself.
+fn kind(manifest: &[u8]) -> String {
+    let value: serde_json::Value = serde_json::from_slice(manifest).unwrap_or_default();
+    value["mediaType"]
+        .as_str()
+        .unwrap_or("text/plain")
+        .to_owned()
+}
+
+/// The index of manifests whose subject is this digest.
+fn referrers(held: &BTreeMap<String, Vec<u8>>, subject: &str) -> Vec<u8> {
+    let manifests: Vec<_> = held
+        .iter()
+        .filter(|(path, _)| path.contains("/manifests/sha256:"))
+        .filter(|(_, bytes)| {
+            let value: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
+            value["subject"]["digest"] == subject
+        })
+        .map(|(_, bytes)| {
+            serde_json::json!({
+                "mediaType": kind(bytes),
+                "digest": Digest::of(bytes).to_string(),
+                "size": bytes.len(),
+            })
+        })
+        .collect();
+    serde_json::to_vec(&serde_json::json!({
+        "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests,
+    }))
+    .unwrap()
 }
 
 fn with_image(test: impl FnOnce(&Image)) {
@@ -199,18 +256,18 @@ fn refusals() {
             .local_addr()
             .unwrap();
         let name = format!("{nobody}/a:1").parse().unwrap();
-        let error = push(image, &name, &Credentials::Anonymous, true, |_| {}).unwrap_err();
+        let error = push(image, &name, &Credentials::Anonymous, true, None, |_| {}).unwrap_err();
         assert!(matches!(error, PushError::Unreachable { .. }), "{error}");
         assert!(error.to_string().contains("refused"), "{error}");
 
         // Speaking TLS to a registry that does not.
         let registry = Registry::start(Manner::Open);
         let name = format!("{}/a:1", registry.address).parse().unwrap();
-        let error = push(image, &name, &Credentials::Anonymous, false, |_| {}).unwrap_err();
+        let error = push(image, &name, &Credentials::Anonymous, false, None, |_| {}).unwrap_err();
         assert!(matches!(error, PushError::Unreachable { .. }), "{error}");
 
         let name = "example.com/a:1".parse().unwrap();
-        let error = push(image, &name, &Credentials::Anonymous, true, |_| {}).unwrap_err();
+        let error = push(image, &name, &Credentials::Anonymous, true, None, |_| {}).unwrap_err();
         assert!(matches!(error, PushError::InsecureHost(_)), "{error}");
     });
 }
@@ -230,5 +287,82 @@ fn a_vanished_blob() {
                 .keys()
                 .any(|k| k.contains("manifests"))
         );
+    });
+}
+
+/// A document is attached to the image: listed by the registry, or by the tag that stands in for that.
+#[test]
+fn a_document_is_attached() {
+    use polybuild_oci::push::{Attachment, SPDX};
+    with_image(|image| {
+        for manner in [Manner::Open, Manner::Referrers] {
+            let registry = Registry::start(manner);
+            let name = format!("{}/a/b:1", registry.address).parse().unwrap();
+            let subject = image.manifest.digest.to_string();
+            let tag = format!("/v2/a/b/manifests/{}", subject.replace(':', "-"));
+            let attach = |bytes: &[u8]| {
+                let document = Attachment {
+                    media_type: SPDX,
+                    title: "sbom.spdx.json",
+                    bytes,
+                };
+                push(
+                    image,
+                    &name,
+                    &Credentials::Anonymous,
+                    true,
+                    Some(document),
+                    |_| {},
+                )
+                .unwrap();
+            };
+            // Somebody else's entry under the tag stays.
+            let other = Digest::of(b"other").to_string();
+            if manner == Manner::Open {
+                let entry = serde_json::json!({
+                    "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                    "digest": other, "size": 5,
+                });
+                let index = serde_json::json!({
+                    "schemaVersion": 2, "mediaType": INDEX, "manifests": [entry],
+                });
+                let mut held = registry.held.lock().unwrap();
+                held.insert(tag.clone(), serde_json::to_vec(&index).unwrap());
+            }
+            attach(b"one");
+            attach(b"one");
+            attach(b"two");
+            let held = registry.held.lock().unwrap();
+            let listed = match manner {
+                Manner::Open => held[&tag].clone(),
+                _ => {
+                    assert!(!held.contains_key(&tag), "the registry lists them itself");
+                    referrers(&held, &subject)
+                }
+            };
+            let listed: serde_json::Value = serde_json::from_slice(&listed).unwrap();
+            let listed = listed["manifests"].as_array().unwrap();
+            let digests: Vec<_> = listed
+                .iter()
+                .map(|e| e["digest"].as_str().unwrap())
+                .collect();
+            let ours: Vec<_> = digests.iter().filter(|d| **d != other).collect();
+            assert_eq!(ours.len(), 2, "{digests:?}");
+            assert_eq!(digests.contains(&other.as_str()), manner == Manner::Open);
+            for digest in ours {
+                let manifest = &held[&format!("/v2/a/b/manifests/{digest}")];
+                let manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap();
+                assert_eq!(manifest["artifactType"], SPDX);
+                assert_eq!(manifest["subject"]["digest"], subject);
+                assert_eq!(manifest["subject"]["size"], image.manifest.size);
+                let blob = manifest["layers"][0]["digest"].as_str().unwrap();
+                let bytes = &held[&format!("/v2/a/b/blobs/{blob}")];
+                assert!([&b"one"[..], b"two"].contains(&bytes.as_slice()));
+                let config = manifest["config"]["digest"].as_str().unwrap();
+                assert_eq!(held[&format!("/v2/a/b/blobs/{config}")], b"{}");
+            }
+            let tagged = Digest::of(&held["/v2/a/b/manifests/1"]);
+            assert_eq!(tagged, image.manifest.digest);
+        }
     });
 }

@@ -7,6 +7,7 @@
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    ops::RangeInclusive,
     str::FromStr,
 };
 
@@ -48,6 +49,11 @@ impl NetworkRule {
     /// Whether a port is one of the rule's.
     pub fn has_port(&self, port: u16) -> bool {
         (self.first..=self.last).contains(&port)
+    }
+
+    /// The rule's ports.
+    pub fn ports(&self) -> RangeInclusive<u16> {
+        self.first..=self.last
     }
 
     /// Whether all that this rule allows is allowed by `other` too, or nothing of it: then what both

@@ -8,19 +8,14 @@ use super::context;
 use crate::{
     args::{Build, Global},
     failure::Result,
-    pipeline::{self, Context},
+    pipeline::{self, Context, WITHOUT, WithoutFixes},
     ui::{Ui, size},
 };
 
 pub(super) fn run(ui: &Ui, global: &Global, args: &Build) -> Result<()> {
     let cx = context(ui, global, &args.options)?;
-    let (recipe, lock) = pipeline::load_locked(
-        ui,
-        &args.recipe,
-        &cx.cache,
-        args.options.locked,
-        args.options.offline,
-    )?;
+    let (recipe, lock) =
+        pipeline::load_locked(ui, &args.recipe, &cx.fetching, args.options.locked)?;
     let output = args
         .output
         .clone()
@@ -37,7 +32,7 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Build) -> Result<()> {
     ui.result(
         &format!(
             "{name}  {manifest}  {size} compressed\n\
-             in {shown}\n\n\
+             in {shown}\n{without}\n\
              Run it:\n  \
              docker load -i {shown}/docker-archive.tar && docker run --rm -it {name}\n  \
              podman load -i {shown}/docker-archive.tar && podman run --rm -it {name}\n  \
@@ -47,10 +42,24 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Build) -> Result<()> {
             name = built.name,
             manifest = built.manifest,
             size = size(built.compressed_size),
+            without = without_fixes(&built.without_fixes),
         ),
         &serde_json::json!({ "event": "built", "output": output, "image": built }),
     );
     Ok(())
+}
+
+/// A line for each source that is not what its distribution makes of it.
+fn without_fixes(sources: &[WithoutFixes]) -> String {
+    let line = |source: &WithoutFixes| {
+        let WithoutFixes {
+            name,
+            version,
+            reason,
+        } = source;
+        format!("{name} {version}: {WITHOUT}: {reason}\n")
+    };
+    sources.iter().map(line).collect()
 }
 
 fn library(ui: &Ui, cx: &Context<'_>, recipe: &Recipe, lock: &Lock, output: &Path) -> Result<()> {
@@ -62,10 +71,11 @@ fn library(ui: &Ui, cx: &Context<'_>, recipe: &Recipe, lock: &Lock, output: &Pat
         .collect();
     ui.result(
         &format!(
-            "{} {}\n{list}in {}\n",
+            "{} {}\n{list}in {}\n{}",
             recipe.name,
             recipe.version,
-            output.display()
+            output.display(),
+            without_fixes(&library.without_fixes)
         ),
         &serde_json::json!({ "event": "built", "output": output, "library": library }),
     );

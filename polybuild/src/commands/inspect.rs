@@ -7,19 +7,26 @@ use std::fmt::Write as _;
 use megabinary_format::{Digest, EntryKind, Index, KeyId, MemoryImage, Policy, SegmentKind};
 use serde_json::{Value, json};
 
+use polybuild_oci::labels;
+
 use super::target::{self, Target};
 use crate::{
     args::Inspect,
     exit,
     failure::{Failure, Result},
+    pipeline::WITHOUT,
     ui::{Ui, size},
 };
 
 pub(super) fn run(ui: &Ui, args: &Inspect) -> Result<()> {
-    let (bytes, form) = match target::open(&args.target)? {
-        Target::Elf(bytes) => (bytes, "executable"),
-        Target::Portable(bytes) => (bytes, "portable"),
-        Target::Image(image) => (image.megabinary()?, "executable, in an image"),
+    let (bytes, form, without) = match target::open(&args.target)? {
+        Target::Elf(bytes) => (bytes, "executable", None),
+        Target::Portable(bytes) => (bytes, "portable", None),
+        Target::Image(image) => {
+            let labels = image.image.settings().labels;
+            let without = labels.get(labels::WITHOUT_FIXES).cloned();
+            (image.megabinary()?, "executable, in an image", without)
+        }
     };
     let (index, signature) =
         megabinary_linker::peek(&bytes).map_err(|e| Failure::new(exit::VERIFY, &e))?;
@@ -29,6 +36,7 @@ pub(super) fn run(ui: &Ui, args: &Inspect) -> Result<()> {
         signer,
         form,
         len,
+        without,
     };
     ui.result(&about.text(), &about.json());
     Ok(())
@@ -39,6 +47,8 @@ struct About<'a> {
     signer: KeyId,
     form: &'static str,
     len: u64,
+    /// Sources without their distribution's fixes, as the image's label has them.
+    without: Option<String>,
 }
 
 impl About<'_> {
@@ -54,6 +64,11 @@ impl About<'_> {
             Digest::of(&index.encode()),
             index.provenance,
         );
+        if let Some(without) = &self.without {
+            // Of somebody's image: no control characters for the terminal.
+            let without: String = without.chars().filter(|c| !c.is_control()).collect();
+            let _ = writeln!(t, "{WITHOUT}: {without}");
+        }
         t.push_str("\nmodules\n");
         for module in &index.modules {
             let _ = writeln!(t, "  {}  {}", module.name, module.digest);
@@ -109,6 +124,7 @@ impl About<'_> {
             "form": self.form,
             "target": format!("{:?}", index.target),
             "size": self.len,
+            "without_fixes": self.without,
             "signer": self.signer.to_string(),
             "index": Digest::of(&index.encode()).to_string(),
             "provenance": index.provenance.to_string(),

@@ -2,9 +2,10 @@
 
 use polybuild_recipe::{Lock as LockFile, LockStatus};
 
+use super::fetching;
 use crate::{
     args::{Global, Lock},
-    dirs, exit,
+    exit,
     failure::{Failure, Result},
     pipeline,
     ui::Ui,
@@ -33,8 +34,11 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Lock) -> Result<i32> {
             i32::from(exit::RECIPE.code)
         });
     }
-    let cache = dirs::cache(global.cache.as_deref())?;
-    let lock = pipeline::write_lock(ui, &recipe, &cache, false)?;
+    let fetching = fetching(global, false)?;
+    let lock = match args.update.as_slice() {
+        [] => pipeline::write_lock(ui, &recipe, &fetching)?,
+        names => pipeline::update_lock(ui, &recipe, &fetching, names)?,
+    };
     ui.result(
         &format!("{}: {} sources\n", path.display(), lock.inputs.len()),
         &serde_json::json!({"lock": path, "sources": lock.inputs.len()}),

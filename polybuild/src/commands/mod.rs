@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod build;
+pub(crate) mod doctor;
 mod export;
 mod inspect;
 mod keygen;
@@ -8,17 +9,19 @@ mod lock;
 mod pack;
 mod push;
 mod run;
+mod sbom;
 mod target;
 mod verify;
 
 use std::path::Path;
 
 use crate::{
-    args::{BuildOptions, Cli, Command, Form, Global},
+    args::{BuildOptions, Cli, Command, Confinement, Form, Global},
+    confine::{self, Wish},
     dirs, exit,
     failure::{Failure, IoContext, Result},
     files, keys,
-    pipeline::{Context, EPOCH_VARIABLE},
+    pipeline::{Context, EPOCH_VARIABLE, Fetching},
     ui::{self, Ui},
 };
 
@@ -32,8 +35,10 @@ pub fn run(ui: &Ui, cli: Cli) -> Result<i32> {
     match cli.command {
         Command::Build(args) => build::run(ui, global, &args).map(|()| 0),
         Command::Run(args) => run::run(ui, global, &args),
+        Command::Doctor(_) => doctor::run(ui),
         Command::Pack(args) => pack::run(ui, global, &args).map(|()| 0),
         Command::Lock(args) => lock::run(ui, global, &args),
+        Command::Sbom(args) => sbom::run(ui, global, &args).map(|()| 0),
         Command::Inspect(args) => inspect::run(ui, &args).map(|()| 0),
         Command::Verify(args) => verify::run(ui, &args).map(|()| 0),
         Command::Keygen(args) => keygen::run(ui, &args).map(|()| 0),
@@ -51,6 +56,8 @@ pub fn run(ui: &Ui, cli: Cli) -> Result<i32> {
 
 /// What the pipeline needs, from the options.
 fn context<'a>(ui: &'a Ui, global: &Global, options: &BuildOptions) -> Result<Context<'a>> {
+    // It reads a secret key, now and when it signs.
+    confine::hide_memory();
     Ok(Context {
         ui,
         cache: dirs::cache(global.cache.as_deref())?,
@@ -58,10 +65,40 @@ fn context<'a>(ui: &'a Ui, global: &Global, options: &BuildOptions) -> Result<Co
             Form::X86_64 => megabinary_format::Target::X86_64,
             Form::Pulley => megabinary_format::Target::Pulley64,
         },
-        keys: keys::signing(ui, options.key.as_deref())?,
+        signer: keys::signer(ui, options.key.as_deref())?,
         epoch: epoch()?,
-        offline: options.offline,
+        fetching: fetching(global, options.offline)?,
         rebuild: options.rebuild,
+        steps: match (options.unconfined_steps, options.step_confinement) {
+            (true, _) => Wish::Unconfined,
+            (false, Confinement::Auto) => Wish::Best,
+            (false, Confinement::Namespaces) => Wish::Namespaces,
+            (false, Confinement::Landlock) => Wish::Landlock,
+        },
+    })
+}
+
+/// How sources are had.
+fn fetching(global: &Global, offline: bool) -> Result<Fetching> {
+    // An empty setting is none, as an empty variable of the environment is.
+    let snapshots = global
+        .snapshots
+        .clone()
+        .filter(|address| !address.is_empty());
+    if let Some(address) = &snapshots {
+        let web = address.starts_with("https://") || address.starts_with("http://");
+        if !web || address.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(Failure::message(
+                exit::USAGE,
+                format!("the archive of snapshots `{address}` is not an address of the web"),
+            )
+            .hint("write it as `https://HOST/PATH`, with @SNAPSHOTID@ where its times go"));
+        }
+    }
+    Ok(Fetching {
+        cache: dirs::cache(global.cache.as_deref())?,
+        offline,
+        snapshots,
     })
 }
 

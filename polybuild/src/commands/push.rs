@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use polybuild_oci::{
     BlobStore, ImageName,
-    push::{self, Credentials, Progress},
+    push::{self, Attachment, Credentials, Progress, SPDX},
 };
 
 use super::target;
@@ -12,6 +12,7 @@ use crate::{
     args::Push,
     exit,
     failure::{Failure, Result},
+    pipeline::names,
     scratch::Scratch,
     ui::{Ui, size},
 };
@@ -27,18 +28,31 @@ pub(super) fn run(ui: &Ui, args: &Push) -> Result<()> {
     let scratch = Scratch::folder_in(&std::env::temp_dir())?;
     let store = BlobStore::open(scratch.path()).map_err(Failure::environment)?;
     let image = target.image.to_image(&store).map_err(Failure::recipe)?;
+    let bill = target::bill_of(&args.image)?;
+    let attached = bill.as_deref().map(|bytes| Attachment {
+        media_type: SPDX,
+        title: names::SBOM,
+        bytes,
+    });
+    if attached.is_none() {
+        let image = args.image.display();
+        ui.warn(&format!(
+            "{image} comes without a bill of materials to attach: push the folder of a build"
+        ));
+    }
     let stage = std::sync::Arc::new(ui.stage("Pushing", &name.full()));
     let (total, sent) = (image.compressed_size(), Mutex::new(0));
     let shown = std::sync::Arc::clone(&stage);
-    let pushed = push::push(&image, &name, &credentials, args.plain_http, move |event| {
+    let show = move |event| {
         if let Progress::Sent { bytes, .. } = event
             && let Ok(mut sent) = sent.lock()
         {
             *sent += bytes;
             shown.bytes(*sent, Some(total));
         }
-    })
-    .map_err(Failure::environment)?;
+    };
+    let pushed = push::push(&image, &name, &credentials, args.plain_http, attached, show)
+        .map_err(Failure::environment)?;
     if let Some(stage) = std::sync::Arc::into_inner(stage) {
         stage.finish(&format!("{} sent", size(pushed.sent)));
     }

@@ -1,15 +1,20 @@
 //! `polybuild run`: a program of a recipe, an image or a bare module, without a container engine.
 //!
 //! Whatever is run is a packed megabinary, and this process becomes it: polybuild's own compiler
-//! and keys are gone before the guest starts.
+//! and keys are gone before the guest starts. It is verified first, and what was verified is what is
+//! executed ([`crate::trusted`]); the launcher in it makes namespaces and a root of the run's own.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     fs,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::Command,
 };
+
+use megabinary_format::PublicKey;
+use vkernel_sandbox::descriptors;
 
 use super::{
     context,
@@ -20,13 +25,18 @@ use crate::{
     args::{Global, Run},
     dirs, exit,
     failure::{Failure, IoContext, Result},
+    keys,
     pipeline::{self, Built, Record},
     scratch,
+    trusted::Trusted,
     ui::Ui,
 };
 
 /// Where the current folder appears when a program of an image runs.
 const WORK: &str = "/work";
+
+/// Names that start like this are the launcher's.
+const PREFIX: &str = "VKERNEL_";
 
 /// What the launcher reads itself and keeps from the guest.
 const VKERNEL_VARIABLES: [&str; 4] = [
@@ -37,7 +47,14 @@ const VKERNEL_VARIABLES: [&str; 4] = [
 ];
 
 pub(super) fn run(ui: &Ui, global: &Global, args: &Run) -> Result<i32> {
-    let mut command = match (&args.wasm, &args.target) {
+    if let Some(variable) = args.env.iter().find(|v| v.starts_with(PREFIX)) {
+        return Err(Failure::message(
+            exit::USAGE,
+            format!("--env {variable}: names that begin with {PREFIX} are the launcher's"),
+        )
+        .hint("set it in the environment of polybuild itself if it is for the launcher"));
+    }
+    let (trusted, mut command) = match (&args.wasm, &args.target) {
         (Some(wasm), _) => bare(ui, global, args, wasm)?,
         (None, Some(target)) => image(ui, global, args, target)?,
         (None, None) => {
@@ -45,20 +62,52 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Run) -> Result<i32> {
                 .hint("name a recipe, a built image, or a module with --wasm"));
         }
     };
+    // The launcher closes them itself; one of an older release did not.
+    let mut kept: BTreeSet<i32> = args.keep_fds.iter().map(|fd| i32::from(*fd)).collect();
+    kept.extend(audit_descriptor());
+    descriptors::close_at_exec(&kept).map_err(Failure::environment)?;
+    trusted.check_unchanged()?;
     // Only returns when it fails.
     let error = command.exec();
     Err(Failure::message(
         exit::ENVIRONMENT,
-        format!(
-            "starting {}: {error}",
-            Path::new(command.get_program()).display()
-        ),
+        format!("starting {}: {error}", trusted.path().display()),
     )
     .hint("is the cache folder on a file system mounted noexec? choose another with --cache"))
 }
 
+/// The descriptor that audit events go to, if it is one that this process was started with.
+fn audit_descriptor() -> Option<i32> {
+    let value = std::env::var("VKERNEL_AUDIT").ok()?;
+    value.strip_prefix("fd:")?.parse().ok()
+}
+
+/// The command that executes what was verified.
+fn command(trusted: &Trusted, args: &Run) -> Command {
+    let mut command = Command::new(trusted.program());
+    command.arg0(trusted.path()).arg("--isolate");
+    if !args.accept_less.is_empty() {
+        command.arg("--accept-less").arg(args.accept_less.join(","));
+    }
+    for number in &args.keep_fds {
+        command.arg("--keep-fd").arg(number.to_string());
+    }
+    command
+}
+
+/// The keys that may have signed a megabinary: those that the user names, else the one that polybuild
+/// signs with.
+fn trusted_keys(ui: &Ui, args: &Run) -> Result<Vec<PublicKey>> {
+    if !args.trust.is_empty() {
+        return keys::trusted(&args.trust);
+    }
+    Ok(vec![
+        keys::signing(ui, args.options.key.as_deref())?.public_key(),
+    ])
+}
+
 /// A bare module, as the `wasmtime` command would run it. One with Linux system calls needs a root.
-fn bare(ui: &Ui, global: &Global, args: &Run, wasm: &Path) -> Result<Command> {
+fn bare(ui: &Ui, global: &Global, args: &Run, wasm: &Path) -> Result<(Trusted, Command)> {
     let cx = context(ui, global, &args.options)?;
     let name = module_name(wasm);
     let module = read_module(wasm)?;
@@ -66,10 +115,26 @@ fn bare(ui: &Ui, global: &Global, args: &Run, wasm: &Path) -> Result<Command> {
         .map_err(Failure::recipe)?
         .linux;
     let packed = pipeline::pack_module(&cx, &name, module)?;
-    let mut command = Command::new(packed);
+    let trusted = Trusted::open(&packed, &[cx.keys.public_key()], &cx.cache)?;
+    let mut command = command(&trusted, args);
     command.arg("--entry").arg(name);
-    if linux {
-        command.arg("--root").arg(bare_root(&cx.cache)?);
+    match &args.keep {
+        Some(folder) if linux => {
+            fs::create_dir_all(folder).doing("creating", folder)?;
+            mount_points(folder)?;
+            command.arg("--root").arg(folder);
+        }
+        None if linux => {
+            command.arg("--fresh");
+        }
+        Some(_) => {
+            return Err(Failure::message(
+                exit::USAGE,
+                "--keep is for programs that have a root, and a WASI module has none",
+            )
+            .hint("give it a folder with --dir HOST::GUEST"));
+        }
+        None => {}
     }
     // As with the wasmtime command, the module sees no variable that was not asked for.
     command.env_clear();
@@ -87,23 +152,44 @@ fn bare(ui: &Ui, global: &Global, args: &Run, wasm: &Path) -> Result<Command> {
         .arg(argv0)
         .arg("--")
         .args(&args.command);
-    Ok(command)
+    Ok((trusted, command))
 }
 
 /// A program of an image, in a root unpacked from it.
-fn image(ui: &Ui, global: &Global, args: &Run, path: &Path) -> Result<Command> {
+fn image(ui: &Ui, global: &Global, args: &Run, path: &Path) -> Result<(Trusted, Command)> {
     let (output, built) = built_image(ui, global, args, path)?;
     let cache = dirs::cache(global.cache.as_deref())?;
-    let root = unpacked_root(&cache, &output, &built)?;
+    let keys = trusted_keys(ui, args)?;
+    let trusted = Trusted::open(&output.join(pipeline::names::MEGABINARY), &keys, &cache)?;
     let settings = target::read_image(&output)?.settings();
+    let ours = |name: &&String| name.starts_with(PREFIX);
+    if let Some(name) = settings.env.iter().map(|(name, _)| name).find(ours) {
+        return Err(Failure::message(
+            exit::VERIFY,
+            format!(
+                "the image sets {name} in its environment, which is the operator's; nothing was run"
+            ),
+        )
+        .hint("take it out of the recipe's [image.env]"));
+    }
 
-    let mut command = Command::new(output.join(pipeline::names::MEGABINARY));
-    command.arg("--root").arg(&root);
+    let mut command = command(&trusted, args);
+    match &args.keep {
+        Some(folder) => command.arg("--root").arg(kept_root(&output, folder)?),
+        None => {
+            let root = unpacked_root(&cache, &output, &built)?;
+            command.arg("--root").arg(root).arg("--fresh")
+        }
+    };
     // The environment is the image's, as in a container; the terminal's kind is passed on.
     command.env_clear();
     pass_on(&mut command, &["TERM"]);
     pass_on(&mut command, &VKERNEL_VARIABLES);
-    command.envs(settings.env.iter().map(|(k, v)| (k, v)));
+    let guests = settings
+        .env
+        .iter()
+        .filter(|(k, _)| !k.starts_with(OPERATORS));
+    command.envs(guests.map(|(k, v)| (k, v)));
     mounts_and_env(&mut command, args);
     match (&args.workdir, args.dirs.is_empty()) {
         (Some(workdir), _) => {
@@ -143,7 +229,7 @@ fn image(ui: &Ui, global: &Global, args: &Run, path: &Path) -> Result<Command> {
         .arg(program)
         .arg("--")
         .args(arguments);
-    Ok(command)
+    Ok((trusted, command))
 }
 
 /// Gives the command these variables of ours, where they are set.
@@ -184,13 +270,7 @@ fn built_image(ui: &Ui, global: &Global, args: &Run, target: &Path) -> Result<(P
         return Ok((target.to_owned(), built));
     }
     let cx = context(ui, global, &args.options)?;
-    let (recipe, lock) = pipeline::load_locked(
-        ui,
-        target,
-        &cx.cache,
-        args.options.locked,
-        args.options.offline,
-    )?;
+    let (recipe, lock) = pipeline::load_locked(ui, target, &cx.fetching, args.options.locked)?;
     let name = pipeline::default_output(&recipe);
     let output = cx
         .cache
@@ -200,31 +280,40 @@ fn built_image(ui: &Ui, global: &Global, args: &Run, target: &Path) -> Result<(P
     Ok((output, built))
 }
 
-/// The image's files on disk, unpacked once. What programs write there stays until the image
-/// changes.
+/// The image's files on disk, unpacked once. No run writes there: each has a file system in memory
+/// over it.
 fn unpacked_root(cache: &Path, output: &Path, built: &Built) -> Result<PathBuf> {
     let digest = built.manifest.trim_start_matches("sha256:");
-    let root = cache.join("roots").join(digest);
+    let root = cache.join("images").join(digest);
     if !root.is_dir() {
-        let opened = target::open_image(output)?;
-        if let Some(parent) = root.parent() {
-            fs::create_dir_all(parent).doing("creating", parent)?;
-            scratch::watch(parent);
-        }
-        polybuild_oci::unpack::unpack(&opened.image, &opened.tree, &root)
-            .map_err(Failure::environment)?;
-        mount_points(&root)?;
+        unpack(output, &root)?;
     }
     Ok(root)
 }
 
-/// The root of a bare module with Linux system calls: nothing but what an engine would mount, and
-/// the folders of `--dir`.
-fn bare_root(cache: &Path) -> Result<PathBuf> {
-    let root = cache.join("roots").join("bare");
-    fs::create_dir_all(&root).doing("creating", &root)?;
-    mount_points(&root)?;
-    Ok(root)
+/// The folder that keeps what programs write, filled from the image if it is new or empty.
+fn kept_root(output: &Path, folder: &Path) -> Result<PathBuf> {
+    let holds_something = match fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(error) => return Err(error).doing("reading", folder),
+    };
+    if !holds_something {
+        unpack(output, folder)?;
+    }
+    mount_points(folder)?;
+    Ok(folder.to_owned())
+}
+
+fn unpack(output: &Path, root: &Path) -> Result<()> {
+    let opened = target::open_image(output)?;
+    if let Some(parent) = root.parent().filter(|p| !p.as_os_str().is_empty()) {
+        fs::create_dir_all(parent).doing("creating", parent)?;
+        scratch::watch(parent);
+    }
+    polybuild_oci::unpack::unpack(&opened.image, &opened.tree, root)
+        .map(drop)
+        .map_err(Failure::environment)
 }
 
 /// Makes the folders at which the vkernel mounts what an engine would. The image may have them.

@@ -96,6 +96,15 @@ pub(super) fn read_image(path: &Path) -> Result<ReadImage> {
     ReadImage::open(&path, None, Limits::default()).map_err(|e| Failure::recipe(e).hint(hint))
 }
 
+/// The bill of materials beside the image in the folder of a build.
+pub(super) fn bill_of(path: &Path) -> Result<Option<Vec<u8>>> {
+    let file = path.join(names::SBOM);
+    match path.join(names::LAYOUT).is_dir() && file.is_file() {
+        true => files::read(&file).map(Some),
+        false => Ok(None),
+    }
+}
+
 /// What people name by mistake: the thing that the right one is made from.
 fn something_else(path: &Path) -> Option<&'static str> {
     match path.extension()?.to_str()? {

@@ -1,4 +1,8 @@
-//! `polybuild verify`: whether a megabinary, or every program of an image, can be trusted.
+//! `polybuild verify`: whether a megabinary, or everything that a container of an image would run, can
+//! be trusted.
+
+mod container;
+mod document;
 
 use megabinary_format::{Digest, PublicKey, stub};
 use megabinary_linker::verify::{Report, verify_elf, verify_portable};
@@ -58,7 +62,8 @@ fn take(
     }
 }
 
-/// The megabinary of an image, and that each of its programs still is the stub that it signed.
+/// The megabinary of an image, that each of its programs still is the stub that it signed, and that
+/// there is nothing else to run.
 fn verify_image(
     image: &ImageTarget,
     trusted: &[PublicKey],
@@ -100,6 +105,9 @@ fn verify_image(
         "{} installed programs are the signed stubs",
         index.programs.len()
     ));
+    let findings = container::check(image, index, &Digest::of(&bytes))?;
+    checked.extend(findings.notes);
+    problems.extend(findings.problems);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use megabinary_format::{Digest, Target};
 use megabinary_linker::Megabinary;
 use vkernel_engine::{Compiler, Flavour};
 
-use super::{Context, record};
+use super::{Context, bill::Launcher, record};
 use crate::{
     exit,
     failure::{Failure, Result},
@@ -37,6 +37,15 @@ fn flavours(target: Target) -> &'static [Flavour] {
 pub(super) fn launcher(target: Target, linked: &Megabinary) -> &'static [u8] {
     let linux = linked.modules().iter().any(|m| m.facts.linux);
     launcher_for(target, if linux { Flavour::Linux } else { Flavour::Wasi })
+}
+
+/// The same for bills of materials.
+pub(super) fn flavour_of_launcher(target: Target, linked: &Megabinary) -> Launcher {
+    match target {
+        Target::Pulley64 => Launcher::Pulley,
+        _ if linked.modules().iter().any(|m| m.facts.linux) => Launcher::Linux,
+        _ => Launcher::Wasi,
+    }
 }
 
 fn launcher_for(target: Target, flavour: Flavour) -> &'static [u8] {

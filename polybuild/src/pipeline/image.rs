@@ -9,8 +9,7 @@ use megabinary_format::{Digest, stub};
 use megabinary_linker::SignedMegabinary;
 use polybuild_oci::{
     BlobStore, Epoch, Image, ImageBuilder, ImageName, LayerBuilder, Settings, export,
-    labels::Provenance,
-    sbom::{self, Subject},
+    labels::{Provenance, STEPS, WITHOUT_FIXES},
 };
 use polybuild_recipe::{Content, Lock, Recipe};
 use rustix::{
@@ -20,7 +19,13 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 use vkernel_abi::{MEGABINARY_PATH, VKERNEL_DIR};
 
-use super::{Context, inputs::Inputs, modules::EmbeddedFile, plan, record};
+use super::{
+    Context,
+    bill::{self, Launcher, WithoutFixes},
+    inputs::Inputs,
+    modules::EmbeddedFile,
+    plan, record,
+};
 use crate::{
     exit,
     failure::{Failure, IoContext, Result},
@@ -60,8 +65,14 @@ pub struct Built {
     pub key_id: String,
     /// Bytes of all blobs, compressed.
     pub compressed_size: u64,
+    /// Whether build steps ran without being confined.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unconfined_steps: bool,
     /// What a container runs by default, for the closing hint.
     pub default_command: Vec<String>,
+    /// Sources without the fixes of the distribution that they came from.
+    #[serde(default)]
+    pub without_fixes: Vec<WithoutFixes>,
 }
 
 impl Built {
@@ -140,6 +151,8 @@ pub(super) struct Contents<'a> {
     pub(super) inputs: &'a Inputs,
     /// Files that were taken out of modules.
     pub(super) files: &'a [EmbeddedFile],
+    /// Which launcher the megabinary has.
+    pub(super) launcher: Launcher,
 }
 
 /// Makes everything that a build gives, in the staged folder.
@@ -158,14 +171,17 @@ pub(super) fn assemble(
     files::write_whole(&dir.join(names::PORTABLE), portable, 0o644)?;
     let epoch = epoch(cx.epoch)?;
     let megabinary = Digest::of(signed.bytes());
-    let sbom = bill(recipe, lock, &name, &megabinary, epoch)?;
+    let sbom = bill::of_image(recipe, lock, contents.launcher, Some(&megabinary), epoch)?;
     files::write_whole(&dir.join(names::SBOM), &sbom, 0o644)?;
 
     // Blobs go where the layout will have them anyway: on the same file system.
     let blobs = dir.join(".blobs");
     let store = BlobStore::open(&blobs).map_err(Failure::environment)?;
     let layers = layers(contents, signed, epoch)?;
-    let mut builder = ImageBuilder::new(epoch, settings(recipe, lock, signed, &megabinary, epoch));
+    let mut builder = ImageBuilder::new(
+        epoch,
+        settings(cx, recipe, lock, signed, &megabinary, epoch),
+    );
     for (layer, created_by) in layers {
         let layer = layer.write(&store).map_err(Failure::environment)?;
         builder = builder.layer(layer, created_by);
@@ -185,8 +201,10 @@ pub(super) fn assemble(
         config: image.config.digest.to_string(),
         megabinary: megabinary.to_string(),
         portable: Digest::of(portable).to_string(),
-        key_id: cx.keys.public_key().key_id().to_string(),
+        key_id: cx.signer.public_key().key_id().to_string(),
         compressed_size: image.compressed_size(),
+        without_fixes: bill::without_fixes(recipe, lock),
+        unconfined_steps: record::unconfined(cx, recipe),
         default_command: [&recipe.image.entrypoint, &recipe.image.cmd]
             .into_iter()
             .flatten()
@@ -202,7 +220,7 @@ pub(super) fn assemble(
     Ok(built)
 }
 
-fn epoch(seconds: u64) -> Result<Epoch> {
+pub(super) fn epoch(seconds: u64) -> Result<Epoch> {
     Epoch::new(seconds).ok_or_else(|| {
         Failure::message(
             exit::USAGE,
@@ -257,6 +275,7 @@ fn layers(
 }
 
 fn settings(
+    cx: &Context<'_>,
     recipe: &Recipe,
     lock: &Lock,
     signed: &SignedMegabinary,
@@ -265,6 +284,11 @@ fn settings(
 ) -> Settings {
     let image = &recipe.image;
     let licenses = licenses(recipe);
+    let without: Vec<String> = bill::without_fixes(recipe, lock)
+        .iter()
+        .map(|source| format!("{} {}", source.name, source.version))
+        .collect();
+    let without = (!without.is_empty()).then(|| without.join(", "));
     let mut labels = Provenance {
         title: &image.name,
         version: &recipe.version,
@@ -276,9 +300,16 @@ fn settings(
         index: &Digest::of(&signed.index().encode()),
         key_id: &signed.signer().key_id().to_string(),
         lock: &Digest::of(lock.text().as_bytes()),
+        without_fixes: without.as_deref(),
     }
     .labels();
-    labels.extend(image.labels.clone());
+    // What is left out, and how steps ran, is not for a recipe to say otherwise.
+    let ours = |name: &str| [WITHOUT_FIXES, STEPS].contains(&name);
+    let own = image.labels.clone().into_iter();
+    labels.extend(own.filter(|(name, _)| !ours(name)));
+    if record::unconfined(cx, recipe) {
+        labels.insert(STEPS.to_owned(), record::UNCONFINED.to_owned());
+    }
     Settings {
         env: image
             .env
@@ -306,41 +337,6 @@ fn licenses(recipe: &Recipe) -> Option<String> {
     all.sort_unstable();
     all.dedup();
     (!all.is_empty()).then(|| all.join(" AND "))
-}
-
-fn bill(
-    recipe: &Recipe,
-    lock: &Lock,
-    name: &str,
-    megabinary: &Digest,
-    created: Epoch,
-) -> Result<Vec<u8>> {
-    let components: Vec<sbom::Component> = recipe
-        .components
-        .iter()
-        .map(|c| {
-            let purl = c.purl.clone().unwrap_or_default();
-            // The digest of the fetched file belongs to the component whose source it is.
-            let sha256 = lock
-                .inputs
-                .iter()
-                .find(|i| i.id == c.name)
-                .and_then(|i| format!("sha256:{}", i.sha256.hex()).parse().ok());
-            sbom::Component {
-                name: c.name.clone(),
-                version: c.version.clone(),
-                purl,
-                license: c.license.clone(),
-                sha256,
-            }
-        })
-        .collect();
-    let subject = Subject {
-        name,
-        version: &recipe.version,
-        megabinary,
-    };
-    sbom::spdx(&subject, &components, created).map_err(Failure::internal)
 }
 
 /// The default place for a build's results.

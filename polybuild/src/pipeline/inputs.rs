@@ -7,7 +7,11 @@ use std::{
 
 use polybuild_recipe::{Lock, LockStatus, Recipe, Ref, StaleReason};
 
-use super::{sources, sources::Sources, steps::Outputs};
+use super::{
+    copy::beneath,
+    sources::{self, Fetching, Sources},
+    steps::Outputs,
+};
 use crate::{
     exit,
     failure::{Failure, Result},
@@ -33,26 +37,35 @@ pub(super) fn resolve(reference: &Ref, sources: &Sources, outputs: &Outputs) -> 
         Failure::message(exit::RECIPE, what)
             .hint("the recipe's reference and what the source holds do not fit together")
     };
-    let path = match reference {
-        Ref::Local(local) => local.path.clone(),
-        Ref::Build { step, output } => outputs
-            .step(step)
-            .ok_or_else(|| missing(format!("no build step `{step}` has run")))?
-            .join(output),
-        Ref::Source { id, path } => {
-            let base = sources
-                .get(id)
-                .ok_or_else(|| missing(format!("no source `{id}` was fetched")))?;
-            match path {
-                Some(path) => base.join(path),
-                None => base.to_owned(),
-            }
-        }
+    let (base, path) = match reference {
+        // Beside the recipe: whoever wrote that wrote this.
+        Ref::Local(local) if local.path.exists() => return Ok(local.path.clone()),
+        Ref::Local(_) => return Err(missing(format!("{reference} does not exist"))),
+        Ref::Build { step, output } => (
+            outputs
+                .step(step)
+                .ok_or_else(|| missing(format!("no build step `{step}` has run")))?,
+            output.as_str(),
+        ),
+        Ref::Source { id, path } => (
+            sources
+                .get(id)?
+                .ok_or_else(|| missing(format!("no source `{id}` was fetched")))?,
+            path.as_deref().unwrap_or(""),
+        ),
     };
-    if !path.exists() {
+    let whole = match path {
+        "" => base.to_owned(),
+        path => base.join(path),
+    };
+    if !whole.exists() {
         return Err(missing(format!("{reference} does not exist")));
     }
-    Ok(path)
+    // What was fetched or made is not to name files of this machine, by a link.
+    if !path.is_empty() {
+        beneath(base, Path::new(path)).map_err(|f| f.while_doing(&reference.to_string()))?;
+    }
+    Ok(whole)
 }
 
 /// A text that changes whenever what a reference stands for changes.
@@ -85,9 +98,8 @@ pub fn load(path: &Path) -> Result<Recipe> {
 pub fn load_locked(
     ui: &Ui,
     path: &Path,
-    cache: &Path,
+    fetching: &Fetching,
     locked: bool,
-    offline: bool,
 ) -> Result<(Recipe, Lock)> {
     let recipe = load(path)?;
     let lock_path = recipe.lock_path();
@@ -119,7 +131,7 @@ pub fn load_locked(
         )
         .hint(format!("run `{refresh}`"))),
         None => {
-            let lock = write_lock(ui, &recipe, cache, offline)?;
+            let lock = write_lock(ui, &recipe, fetching)?;
             Ok((recipe, lock))
         }
     }
@@ -128,7 +140,10 @@ pub fn load_locked(
 /// Whether a reason means that some source's pin is missing or wrong.
 fn needs_resolving(reason: &StaleReason) -> bool {
     match reason {
-        StaleReason::Added(_) | StaleReason::Address { .. } | StaleReason::Digest { .. } => true,
+        StaleReason::Added(_)
+        | StaleReason::Address { .. }
+        | StaleReason::Digest { .. }
+        | StaleReason::Series(_) => true,
         StaleReason::Removed(_) | StaleReason::Local(_) | StaleReason::Recipe => false,
     }
 }
@@ -139,8 +154,58 @@ fn stale(path: &Path, reasons: &[StaleReason]) -> String {
 }
 
 /// Resolves every source and writes the lock file.
-pub fn write_lock(ui: &Ui, recipe: &Recipe, cache: &Path, offline: bool) -> Result<Lock> {
-    let lock = sources::resolve(ui, recipe, cache, offline)?;
+pub fn write_lock(ui: &Ui, recipe: &Recipe, fetching: &Fetching) -> Result<Lock> {
+    let lock = sources::resolve(ui, recipe, fetching, &[])?;
     files::write_whole(&recipe.lock_path(), lock.text().as_bytes(), 0o644)?;
+    Ok(lock)
+}
+
+/// Resolves the sources with these ids anew and writes the lock file; the others stay as they are
+/// locked, which must be what the recipe still wants of them.
+pub fn update_lock(
+    ui: &Ui,
+    recipe: &Recipe,
+    fetching: &Fetching,
+    names: &[String],
+) -> Result<Lock> {
+    let path = recipe.lock_path();
+    for name in names {
+        if recipe.source(name).is_none_or(|s| s.local.is_some()) {
+            let fetched = recipe.sources.iter().filter(|s| s.local.is_none());
+            let known: Vec<&str> = fetched.map(|s| s.id.as_str()).collect();
+            return Err(Failure::message(
+                exit::USAGE,
+                format!("there is no source `{name}` to update"),
+            )
+            .hint(format!("there are: {}", known.join(", "))));
+        }
+    }
+    let whole = format!("run `polybuild lock {}`", recipe.path.display());
+    let Some(before) = Lock::read(&path).map_err(Failure::recipe)? else {
+        let message = format!("there is no {} to update", path.display());
+        return Err(Failure::message(exit::RECIPE, message).hint(whole));
+    };
+    if let LockStatus::Stale(reasons) = before.check(recipe).map_err(Failure::recipe)? {
+        let others: Vec<StaleReason> = reasons
+            .into_iter()
+            .filter(|reason| {
+                needs_resolving(reason)
+                    && !reason
+                        .source()
+                        .is_some_and(|id| names.iter().any(|n| n == id))
+            })
+            .collect();
+        if !others.is_empty() {
+            let message = stale(&path, &others);
+            return Err(Failure::message(exit::RECIPE, message).hint(whole));
+        }
+    }
+    let kept: Vec<_> = before
+        .inputs
+        .into_iter()
+        .filter(|i| !names.contains(&i.id))
+        .collect();
+    let lock = sources::resolve(ui, recipe, fetching, &kept)?;
+    files::write_whole(&path, lock.text().as_bytes(), 0o644)?;
     Ok(lock)
 }

@@ -8,7 +8,13 @@ use std::{collections::BTreeMap, fs, path::Path};
 use polybuild_recipe::{Lock, Recipe, digest_path};
 use serde::Serialize;
 
-use super::{Context, image::Staged, record, sources, steps};
+use super::{
+    Context,
+    bill::{self, WithoutFixes},
+    copy::copy,
+    image::Staged,
+    record, sources, steps,
+};
 use crate::{
     exit,
     failure::{Failure, IoContext, Result},
@@ -21,6 +27,12 @@ use crate::{
 pub struct Library {
     /// Outputs by name.
     pub outputs: BTreeMap<String, String>,
+    /// Sources without the fixes of the distribution that they came from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without_fixes: Vec<WithoutFixes>,
+    /// Whether its build steps ran without being confined.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unconfined_steps: bool,
 }
 
 /// Builds a library into the folder `output`, as `STEP/OUTPUT`.
@@ -40,6 +52,7 @@ pub fn build_library(
         ));
     }
     let staged = Staged::beside(output)?;
+    record::warn_unconfined(cx, recipe);
     let sources = sources::fetch(cx, recipe, lock)?;
     let made = steps::run(cx, recipe, &sources)?;
     let mut outputs = BTreeMap::new();
@@ -48,14 +61,18 @@ pub fn build_library(
             continue;
         };
         for output in &step.outputs {
+            let to = Path::new(&step.id).join(&output.path);
+            copy(&from.join(&output.path), staged.path(), &to)?;
             let from = from.join(&output.path);
-            let to = staged.path().join(&step.id).join(&output.path);
-            steps::copy(&from, &to)?;
             let (digest, _) = digest_path(&from).map_err(Failure::environment)?;
             outputs.insert(format!("{}/{output}", step.id), digest.to_string());
         }
     }
-    let library = Library { outputs };
+    let library = Library {
+        outputs,
+        without_fixes: bill::without_fixes(recipe, lock),
+        unconfined_steps: record::unconfined(cx, recipe),
+    };
     let mut text = serde_json::to_string_pretty(&library).map_err(Failure::internal)?;
     text.push('\n');
     files::write_whole(&staged.path().join(record::FILE), text.as_bytes(), 0o644)?;

@@ -4,7 +4,10 @@
 //! network, only *sign* (inside `pack`) a private key. What holds after each pass is said beside
 //! it.
 
+mod bill;
+mod cached;
 mod code;
+mod copy;
 mod image;
 mod inputs;
 mod library;
@@ -21,15 +24,19 @@ use megabinary_format::{Digest, Target};
 use megabinary_linker::{Keys, SignedMegabinary};
 use polybuild_recipe::{Lock, Recipe};
 
+pub use bill::{WITHOUT, WithoutFixes, of_recipe as bill_of_materials};
 pub(crate) use image::names;
 pub use image::{Built, EPOCH_VARIABLE, default_output};
-pub use inputs::{load, load_locked, write_lock};
+pub use inputs::{load, load_locked, update_lock, write_lock};
 pub use library::{Library, build_library};
 pub use modules::binary;
 pub use record::Record;
+pub use sources::Fetching;
 
 use crate::{
+    confine::Wish,
     failure::{Failure, Result},
+    keys::Signer,
     ui::{self, Ui},
 };
 
@@ -39,16 +46,18 @@ pub struct Context<'a> {
     pub ui: &'a Ui,
     /// Cache folder.
     pub cache: PathBuf,
+    /// How sources are had.
+    pub fetching: Fetching,
     /// Form of the code.
     pub target: Target,
-    /// Keys to sign with.
-    pub keys: Keys,
+    /// The key to sign with.
+    pub signer: Signer,
     /// Time stamp of everything in the image, in seconds since 1970.
     pub epoch: u64,
-    /// Never use the network.
-    pub offline: bool,
     /// Make everything again but the fetched sources.
     pub rebuild: bool,
+    /// How build steps and programs at their snapshot points are confined.
+    pub steps: Wish,
 }
 
 /// Builds the image of `recipe` into the folder `output`.
@@ -63,6 +72,7 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Lock, output: &Path) -> R
         return Ok(built);
     }
     let staged = image::Staged::beside(output)?;
+    record::warn_unconfined(cx, recipe);
     // Every source is on disk, with the digest that the lock demands.
     let sources = sources::fetch(cx, recipe, lock)?;
     // Every build step has made its outputs.
@@ -82,9 +92,13 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Lock, output: &Path) -> R
     let code = code::compile(cx, &linked)?;
     // Memory at the snapshot points is part of the megabinary.
     let linked = snapshot::take(cx, recipe, linked, &code, &files)?;
-    // From here on it can only be read: signed, in both forms.
-    let signed = pack(cx, &linked, &code)?;
-    let portable = megabinary_linker::portable::write(&linked, &cx.keys);
+    // From here on it can only be read: signed, in both forms. Nothing fetched runs any more, and
+    // nothing that ran is left.
+    let (signed, portable) = {
+        let keys = cx.signer.open()?;
+        let signed = pack(cx, &linked, &code, &keys)?;
+        (signed, megabinary_linker::portable::write(&linked, &keys))
+    };
     // Layers, configuration, manifest, archives.
     let built = image::assemble(
         cx,
@@ -93,6 +107,7 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Lock, output: &Path) -> R
             lock,
             inputs: &inputs,
             files: &files,
+            launcher: code::flavour_of_launcher(cx.target, &linked),
         },
         &signed,
         &portable,
@@ -111,7 +126,7 @@ pub fn pack_module(cx: &Context<'_>, name: &str, wasm: Vec<u8>) -> Result<PathBu
         &digest.to_string(),
         name,
         &code::fingerprint(cx.target)?,
-        &cx.keys.public_key().to_string(),
+        &cx.signer.public_key().to_string(),
     ]);
     let packed = cx.cache.join("packed").join(key.hex());
     if !cx.rebuild && packed.is_file() {
@@ -120,7 +135,7 @@ pub fn pack_module(cx: &Context<'_>, name: &str, wasm: Vec<u8>) -> Result<PathBu
     let plan = plan::bare(name, wasm);
     let linked = megabinary_linker::link(plan).map_err(Failure::recipe)?;
     let code = code::compile(cx, &linked)?;
-    let signed = pack(cx, &linked, &code)?;
+    let signed = pack(cx, &linked, &code, &cx.signer.open()?)?;
     crate::files::write_whole(&packed, signed.bytes(), 0o755)?;
     Ok(packed)
 }
@@ -129,6 +144,7 @@ fn pack(
     cx: &Context<'_>,
     linked: &megabinary_linker::Megabinary,
     code: &[Vec<u8>],
+    keys: &Keys,
 ) -> Result<SignedMegabinary> {
     let stage = cx.ui.stage("Packing", linked.name());
     let signed = megabinary_linker::elf::pack(
@@ -136,13 +152,13 @@ fn pack(
         cx.target,
         code::launcher(cx.target, linked),
         code,
-        &cx.keys,
+        keys,
     )
     .map_err(Failure::internal)?;
     stage.finish(&format!(
         "{}, signed by {}",
         ui::size(signed.bytes().len() as u64),
-        cx.keys.public_key().key_id()
+        keys.public_key().key_id()
     ));
     Ok(signed)
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Built, Context, code};
 use crate::{
+    confine::Wish,
     failure::{Failure, IoContext, Result},
     files,
 };
@@ -23,6 +24,25 @@ pub(super) fn key(parts: &[&str]) -> Digest {
         bytes.extend_from_slice(part.as_bytes());
     }
     Digest::of(&bytes)
+}
+
+/// Says in records, labels and keys that build steps ran without being confined.
+pub(super) const UNCONFINED: &str = "unconfined";
+
+/// Whether anything that the recipe brings runs without being confined.
+pub(super) fn unconfined(cx: &Context<'_>, recipe: &Recipe) -> bool {
+    let runs = !recipe.builds.is_empty() || recipe.modules.iter().any(|m| m.snapshot.is_some());
+    cx.steps == Wish::Unconfined && runs
+}
+
+/// Says so.
+pub(super) fn warn_unconfined(cx: &Context<'_>, recipe: &Recipe) {
+    if unconfined(cx, recipe) {
+        cx.ui.warn(
+            "build steps run unconfined: they can read and change whatever you can; the result says \
+             so",
+        );
+    }
 }
 
 /// What a build is made from, as one digest, and what came of it.
@@ -42,9 +62,14 @@ impl Record {
             &recipe.digest().to_string(),
             &lock.text(),
             &code::fingerprint(cx.target)?,
-            &cx.keys.public_key().to_string(),
+            &cx.signer.public_key().to_string(),
             &cx.epoch.to_string(),
             env!("CARGO_PKG_VERSION"),
+            if unconfined(cx, recipe) {
+                UNCONFINED
+            } else {
+                ""
+            },
         ];
         Ok(Record {
             inputs: key(&parts).to_string(),

@@ -4,21 +4,17 @@
 //! own: the same launcher, the same vkernel, no executable memory here either. Clocks and random
 //! numbers are fixed by the launcher, so the same module gives the same snapshot.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
 
 use megabinary_format::{Digest, SnapshotDump};
-use megabinary_linker::{Megabinary, PlannedFile};
+use megabinary_linker::{Keys, Megabinary, PlannedFile};
 use polybuild_recipe::{Recipe, Snapshot};
 
 use vkernel_abi::snapshot;
 
-use super::{Context, code, modules::EmbeddedFile, pack, record};
+use super::{Context, code, copy::beneath, modules::EmbeddedFile, pack, record};
 use crate::{
+    confine::{self, Job, Words},
     exit,
     failure::{Failure, IoContext, Result},
     files,
@@ -75,7 +71,7 @@ fn key(cx: &Context<'_>, linked: &Megabinary, at: usize, settings: &Snapshot) ->
         .map(|m| m.digest.to_string())
         .unwrap_or_default();
     let parts = [
-        "snapshot 1",
+        "snapshot 2",
         &module,
         &settings,
         &code::fingerprint(cx.target)?,
@@ -128,12 +124,19 @@ fn pack_cold(
     embedded: &[EmbeddedFile],
 ) -> Result<Scratch> {
     let dir = Scratch::folder_in(&cx.cache.join("tmp"))?;
-    let signed = pack(cx, linked, code)?;
-    let megabinary = dir.path().join("megabinary");
+    // A key of its own, which nobody trusts and nobody keeps: the program is going to run, and the
+    // real one is not touched before that is over.
+    let keys = Keys::generate().map_err(Failure::environment)?;
+    let signed = pack(cx, linked, code, &keys)?;
+    let bin = dir.path().join(BIN);
+    for folder in [&bin, &dir.path().join(WORK), &dir.path().join(HOME)] {
+        fs::create_dir(folder).doing("creating", folder)?;
+    }
+    let megabinary = bin.join("megabinary");
     fs::write(&megabinary, signed.bytes())
         .and_then(|()| fs::set_permissions(&megabinary, fs::Permissions::from_mode(0o755)))
         .doing("writing", &megabinary)?;
-    let root = dir.path().join("root");
+    let root = dir.path().join(WORK).join("root");
     fs::create_dir(&root).doing("creating", &root)?;
     // What a module carried in its data it may look for at the snapshot point.
     for file in embedded {
@@ -146,54 +149,68 @@ fn pack_cold(
     Ok(dir)
 }
 
+/// Folders of the folder in which programs run, as [`crate::confine`] wants them.
+const WORK: &str = "work";
+const BIN: &str = "bin";
+const HOME: &str = "home";
+
+/// Name of the dump.
+const DUMP: &str = "dump";
+
 fn run(cx: &Context<'_>, dir: &Path, module: &str, settings: &Snapshot) -> Result<Vec<u8>> {
-    let out = dir.join("dump");
-    let time = settings.time.unwrap_or(cx.epoch.cast_signed());
-    let mut command = Command::new(dir.join("megabinary"));
-    command
-        .arg("--root")
-        .arg(dir.join("root"))
-        .args([
-            "--snapshot",
-            module,
-            "--snapshot-time",
-            &time.to_string(),
-            "--snapshot-out",
-        ])
-        .arg(&out);
-    for (name, value) in &settings.env {
-        command.arg("--env").arg(format!("{name}={value}"));
-    }
-    if let Some(preload) = &settings.preload {
-        for (name, value) in [
-            (snapshot::PRELOAD, preload.names.join(" ")),
-            (snapshot::PRELOAD_PATH, preload.path.join(":")),
-        ] {
-            command.arg("--env").arg(format!("{name}={value}"));
-        }
-    }
-    command
-        .arg("--")
-        .args(&settings.args)
-        .env_clear()
-        .stdin(Stdio::null());
-    let output = command.output().map_err(|error| {
-        Failure::message(
-            exit::ENVIRONMENT,
-            format!("starting the megabinary to take the snapshot of module `{module}`: {error}"),
-        )
-        .hint("is the cache folder on a file system mounted noexec? choose another with --cache")
-    })?;
-    if !output.status.success() {
+    let job = Job {
+        what: format!("the program that gives the snapshot of module `{module}`"),
+        folder: dir,
+        tools: &[],
+        // The vkernel makes a root for it.
+        nested: true,
+        command: &|inside| words(cx, inside, module, settings),
+    };
+    let ended = confine::run(cx.ui, cx.steps, &job)?;
+    if !ended.well {
         return Err(Failure::message(
             exit::RECIPE,
             format!(
                 "module `{module}` did not reach its snapshot point ({})\n{}{}",
-                output.status,
-                String::from_utf8_lossy(&output.stdout),
-                String::from_utf8_lossy(&output.stderr)
+                ended.how,
+                String::from_utf8_lossy(&ended.stdout),
+                String::from_utf8_lossy(&ended.stderr)
             ),
         ));
     }
-    files::read(&out)
+    let work = dir.join(WORK);
+    let dump = beneath(&work, Path::new(DUMP))?;
+    let bytes = files::read(&dump)?;
+    // The next module's is not this one's.
+    fs::remove_file(&dump).doing("removing", &dump)?;
+    Ok(bytes)
+}
+
+/// The command, where the folder is `inside`.
+fn words(cx: &Context<'_>, inside: &Path, module: &str, settings: &Snapshot) -> Words {
+    let work = inside.join(WORK);
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let time = settings.time.unwrap_or(cx.epoch.cast_signed());
+    let mut arguments: Vec<String> = vec!["--root".into(), text(&work.join("root"))];
+    arguments
+        .extend(["--snapshot", module, "--snapshot-time", &time.to_string()].map(str::to_owned));
+    arguments.extend(["--snapshot-out".to_owned(), text(&work.join(DUMP))]);
+    let mut env = |name: &str, value: &str| {
+        arguments.extend(["--env".to_owned(), format!("{name}={value}")]);
+    };
+    for (name, value) in &settings.env {
+        env(name, value);
+    }
+    if let Some(preload) = &settings.preload {
+        env(snapshot::PRELOAD, &preload.names.join(" "));
+        env(snapshot::PRELOAD_PATH, &preload.path.join(":"));
+    }
+    arguments.push("--".to_owned());
+    arguments.extend(settings.args.clone());
+    Words {
+        program: inside.join(BIN).join("megabinary"),
+        arguments,
+        environment: BTreeMap::new(),
+        directory: work,
+    }
 }

@@ -2,6 +2,7 @@
 //! the recipe says so.
 
 use std::{
+    cell::OnceCell,
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
@@ -13,7 +14,7 @@ use polybuild_fetch::{
 };
 use polybuild_recipe::{Lock, LockedInput, Recipe, Source};
 
-use super::{Context, record};
+use super::{Context, cached, record};
 use crate::{
     exit::{self, Status},
     failure::{Failure, IoContext, Result},
@@ -23,72 +24,133 @@ use crate::{
 };
 
 /// Fetched sources: a file or, unpacked, a folder, by id.
-#[derive(Default)]
-pub(super) struct Sources(BTreeMap<String, Arrived>);
+pub(super) struct Sources {
+    ui: Ui,
+    cache: PathBuf,
+    arrived: BTreeMap<String, Arrived>,
+}
 
 struct Arrived {
-    path: PathBuf,
+    place: Place,
     /// Changes whenever the content does: a digest of the file, or of everything that decides what
     /// the folder contains.
     identity: String,
 }
 
+enum Place {
+    /// The file, which was hashed when it was fetched or found; or a folder beside the recipe.
+    File(PathBuf),
+    /// A folder of the cache, which is verified when it is first used.
+    Unpacked {
+        source: Box<Source>,
+        fetched: Box<Fetched>,
+        entry: PathBuf,
+        tree: OnceCell<PathBuf>,
+    },
+}
+
 impl Sources {
-    pub(super) fn get(&self, id: &str) -> Option<&Path> {
-        self.0.get(id).map(|arrived| arrived.path.as_path())
+    /// Where a source is; `None` if there is none of that name.
+    pub(super) fn get(&self, id: &str) -> Result<Option<&Path>> {
+        let Some(arrived) = self.arrived.get(id) else {
+            return Ok(None);
+        };
+        let (source, fetched, entry, tree) = match &arrived.place {
+            Place::File(path) => return Ok(Some(path)),
+            Place::Unpacked {
+                source,
+                fetched,
+                entry,
+                tree,
+            } => (source, fetched, entry, tree),
+        };
+        if tree.get().is_none() {
+            let found = match cached::get(&self.ui, entry, &what(source)) {
+                Some(found) => found,
+                None => unpack(&self.ui, &self.cache, source, fetched, entry)?,
+            };
+            let _ = tree.set(found);
+        }
+        Ok(tree.get().map(PathBuf::as_path))
     }
 
     /// A text that changes whenever the source's content does.
     pub(super) fn identity(&self, id: &str) -> Option<&str> {
-        self.0.get(id).map(|arrived| arrived.identity.as_str())
+        self.arrived
+            .get(id)
+            .map(|arrived| arrived.identity.as_str())
     }
+}
+
+/// How sources are had.
+#[derive(Clone, Debug)]
+pub struct Fetching {
+    /// Cache folder.
+    pub cache: PathBuf,
+    /// Never use the network.
+    pub offline: bool,
+    /// Address of an archive of snapshots.
+    pub snapshots: Option<String>,
+}
+
+fn what(source: &Source) -> String {
+    format!("the unpacked source `{}`", source.id)
 }
 
 /// Fetches what the lock pins.
 pub(super) fn fetch(cx: &Context<'_>, recipe: &Recipe, lock: &Lock) -> Result<Sources> {
-    let fetcher = fetcher(&cx.cache, cx.offline);
-    let mut sources = Sources::default();
+    let fetcher = cx.fetching.fetcher();
+    let mut sources = Sources {
+        ui: cx.ui.clone(),
+        cache: cx.cache.clone(),
+        arrived: BTreeMap::new(),
+    };
     for source in &recipe.sources {
         let fetched = fetch_one(cx.ui, &fetcher, source, lock.input(&source.id))?;
         let arrived = if source.extract {
-            unpack(cx, source, &fetched)?
+            unpacked(cx, source, &fetched)?
         } else {
             Arrived {
-                path: fetched.path,
+                place: Place::File(fetched.path),
                 identity: fetched.sha256.to_string(),
             }
         };
-        sources.0.insert(source.id.clone(), arrived);
+        sources.arrived.insert(source.id.clone(), arrived);
     }
     Ok(sources)
 }
 
-/// Resolves every source to an exact version and digest.
-pub(super) fn resolve(ui: &Ui, recipe: &Recipe, cache: &Path, offline: bool) -> Result<Lock> {
-    let fetcher = fetcher(cache, offline);
+/// Resolves sources to exact versions and digests; those in `kept` stay as they are there.
+pub(super) fn resolve(
+    ui: &Ui,
+    recipe: &Recipe,
+    fetching: &Fetching,
+    kept: &[LockedInput],
+) -> Result<Lock> {
+    let fetcher = fetching.fetcher();
     let mut inputs = Vec::new();
     for source in recipe.sources.iter().filter(|s| s.local.is_none()) {
+        if let Some(input) = kept.iter().find(|input| input.id == source.id) {
+            inputs.push(input.clone());
+            continue;
+        }
         let fetched = fetch_one(ui, &fetcher, source, None)?;
-        inputs.push(LockedInput {
-            id: source.id.clone(),
-            url: source.url.lock_form(),
-            version: fetched.version,
-            sha256: fetched.sha256,
-            size: fetched.size,
-        });
+        inputs.push(Request::new(source, None).locked(&fetched));
     }
     Lock::new(recipe, inputs).map_err(Failure::recipe)
 }
 
-fn fetcher(cache: &Path, offline: bool) -> Fetcher {
-    let search_path = std::env::var_os("PATH").unwrap_or_default();
-    Fetcher::new(
-        Cache::new(cache),
-        Options {
-            search_path,
-            offline,
-        },
-    )
+impl Fetching {
+    fn fetcher(&self) -> Fetcher {
+        Fetcher::new(
+            Cache::new(&self.cache),
+            Options {
+                search_path: std::env::var_os("PATH").unwrap_or_default(),
+                offline: self.offline,
+                snapshots: self.snapshots.clone(),
+            },
+        )
+    }
 }
 
 fn fetch_one(
@@ -114,18 +176,20 @@ fn status(error: &FetchError) -> Status {
         | FetchError::Network { .. }
         | FetchError::Unexpected { .. }
         | FetchError::Offline { .. }
+        | FetchError::Gone(_)
         | FetchError::Io { .. } => exit::ENVIRONMENT,
         FetchError::Client { .. }
         | FetchError::Digest(_)
+        | FetchError::Package(_)
         | FetchError::Contradiction { .. }
         | FetchError::Local(_) => exit::RECIPE,
     }
 }
 
-/// Unpacks into a folder that is named by everything that decides its contents.
-fn unpack(cx: &Context<'_>, source: &Source, fetched: &Fetched) -> Result<Arrived> {
+/// A folder that is named by everything that decides its contents; made unless it is there.
+fn unpacked(cx: &Context<'_>, source: &Source, fetched: &Fetched) -> Result<Arrived> {
     let mut parts = vec![
-        "unpacked 1".to_owned(),
+        "unpacked 2".to_owned(),
         fetched.sha256.to_string(),
         source.strip_components.to_string(),
     ];
@@ -133,24 +197,57 @@ fn unpack(cx: &Context<'_>, source: &Source, fetched: &Fetched) -> Result<Arrive
         let text = files::read(&patch.path)?;
         parts.push(megabinary_format::Digest::of(&text).to_string());
     }
-    let key = record::key(&parts.iter().map(String::as_str).collect::<Vec<_>>());
-    let target = cx.cache.join("unpacked").join(key.hex());
-    let arrived = |path| Arrived {
-        path,
-        identity: key.to_string(),
-    };
-    if target.is_dir() {
-        return Ok(arrived(target));
+    // The digest of a `.dsc` decides its parts; that of an upstream archive alone does not.
+    if let Some(package) = &fetched.package {
+        parts.push(format!("package 1, series {}", package.locked.series));
+        parts.extend(
+            package
+                .locked
+                .parts
+                .iter()
+                .map(|part| part.sha256.to_string()),
+        );
     }
-    let stage = cx.ui.stage("Unpacking", &source.id);
-    let scratch = Scratch::folder_in(&cx.cache.join("unpacked"))?;
-    let fresh = scratch.path().join("tree");
+    let key = record::key(&parts.iter().map(String::as_str).collect::<Vec<_>>());
+    let entry = cx.cache.join("unpacked").join(key.hex());
+    let tree = OnceCell::new();
+    if !entry.is_dir() {
+        let _ = tree.set(unpack(cx.ui, &cx.cache, source, fetched, &entry)?);
+    }
+    Ok(Arrived {
+        place: Place::Unpacked {
+            source: Box::new(source.clone()),
+            fetched: Box::new(fetched.clone()),
+            entry,
+            tree,
+        },
+        identity: key.to_string(),
+    })
+}
+
+fn unpack(
+    ui: &Ui,
+    cache: &Path,
+    source: &Source,
+    fetched: &Fetched,
+    entry: &Path,
+) -> Result<PathBuf> {
+    let stage = ui.stage("Unpacking", &source.id);
+    let scratch = Scratch::folder_in(&cache.join("unpacked"))?;
+    let fresh = cached::tree(scratch.path());
+    if let Some(parent) = fresh.parent() {
+        fs::create_dir_all(parent).doing("creating", parent)?;
+    }
     let how = Extract {
         strip_components: source.strip_components,
         patches: source.patches.iter().map(|p| p.path.clone()).collect(),
         limits: Limits::default(),
     };
-    polybuild_fetch::extract(&fetched.path, &fresh, &how).map_err(|error| {
+    let unpacked = match &fetched.package {
+        Some(package) => polybuild_fetch::extract_package(package, &fresh, &how),
+        None => polybuild_fetch::extract(&fetched.path, &fresh, &how),
+    };
+    unpacked.map_err(|error| {
         let status = match error {
             ExtractError::Io { .. } => exit::ENVIRONMENT,
             _ => exit::RECIPE,
@@ -160,13 +257,9 @@ fn unpack(cx: &Context<'_>, source: &Source, fetched: &Fetched) -> Result<Arrive
             source.id, source.url
         ))
     })?;
-    match fs::rename(&fresh, &target) {
-        // Another build was faster with the same contents.
-        Err(_) if target.is_dir() => {}
-        result => result.doing("putting into place", &target)?,
-    }
+    let tree = cached::put(ui, scratch.path(), entry, &what(source))?;
     stage.finish("");
-    Ok(arrived(target))
+    Ok(tree)
 }
 
 /// Progress of one fetch: a stage that begins when something really is fetched.

@@ -1,21 +1,26 @@
 //! Pass: run the recipe's build steps, each in an empty folder with the environment that the
-//! recipe declares and nothing else of this machine's.
+//! recipe declares, its inputs and tools, and nothing else of this machine (see [`crate::confine`]).
 //!
-//! Outputs are cached by the step's text and the digests of its inputs.
+//! Outputs are cached by the step's text and the digests of its inputs, and verified when they are
+//! used. Nothing that a step made is followed out of its folder: see [`super::copy`].
 
 use std::{
     collections::BTreeMap,
     fs,
-    io::ErrorKind,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
 
 use polybuild_recipe::{Build, Command as StepCommand, Recipe};
 
-use super::{Context, inputs, record, sources::Sources};
+use super::{
+    Context, cached,
+    copy::{beneath, copy},
+    inputs, record,
+    sources::Sources,
+};
 use crate::{
+    confine::{self, Job, Wish, Words},
     exit,
     failure::{Failure, IoContext, Result},
     files,
@@ -39,12 +44,18 @@ pub(super) fn run(cx: &Context<'_>, recipe: &Recipe, sources: &Sources) -> Resul
     let mut keys = BTreeMap::new();
     for step in &recipe.builds {
         let key = key(cx, step, sources, &keys)?;
-        let done = cx.cache.join("steps").join(key.hex());
-        if cx.rebuild || !done.is_dir() {
-            run_step(cx, step, sources, &outputs, &done)?;
-        }
+        let entry = cx.cache.join("steps").join(key.hex());
+        let what = format!("the result of build step `{}`", step.id);
+        let kept = match cx.rebuild {
+            true => None,
+            false => cached::get(cx.ui, &entry, &what),
+        };
+        let made = match kept {
+            Some(tree) => tree,
+            None => run_step(cx, step, sources, &outputs, &entry, &what)?,
+        };
         keys.insert(step.id.clone(), key.to_string());
-        outputs.0.insert(step.id.clone(), done);
+        outputs.0.insert(step.id.clone(), made);
     }
     Ok(outputs)
 }
@@ -57,7 +68,7 @@ fn key(
     earlier: &BTreeMap<String, String>,
 ) -> Result<megabinary_format::Digest> {
     let text = serde_json::to_string(step).map_err(Failure::internal)?;
-    let mut parts = vec!["build step".to_owned(), text, cx.epoch.to_string()];
+    let mut parts = vec!["build step 2".to_owned(), text, cx.epoch.to_string()];
     for reference in step.inputs.values() {
         parts.push(inputs::identity(reference, sources, earlier)?);
     }
@@ -66,155 +77,147 @@ fn key(
         let driver = files::read(&find_tool(DRIVER, step)?)?;
         parts.push(megabinary_format::Digest::of(&driver).to_string());
     }
+    // What ran unconfined is never taken for what did not.
+    if cx.steps == Wish::Unconfined {
+        parts.push(record::UNCONFINED.to_owned());
+    }
     Ok(record::key(
         &parts.iter().map(String::as_str).collect::<Vec<_>>(),
     ))
 }
+
+/// Folders of a step's scratch folder.
+const WORK: &str = "work";
+const BIN: &str = "bin";
+const HOME: &str = "home";
 
 fn run_step(
     cx: &Context<'_>,
     step: &Build,
     sources: &Sources,
     outputs: &Outputs,
-    done: &Path,
-) -> Result<()> {
+    entry: &Path,
+    what: &str,
+) -> Result<PathBuf> {
     let stage = cx.ui.stage("Building", &step.id);
     let scratch = Scratch::folder_in(&cx.cache.join("tmp"))?;
-    let (work, tools, home) = (
-        scratch.path().join("work"),
-        scratch.path().join("bin"),
-        scratch.path().join("home"),
-    );
-    for dir in [&work, &tools, &home] {
-        fs::create_dir(dir).doing("creating", dir)?;
+    let folder = scratch.path().join("step");
+    for name in [WORK, BIN, HOME] {
+        let dir = folder.join(name);
+        fs::create_dir_all(&dir).doing("creating", &dir)?;
     }
+    let work = folder.join(WORK);
     for (path, reference) in &step.inputs {
         let source = inputs::resolve(reference, sources, outputs)?;
-        copy(&source, &work.join(path))?;
+        copy(&source, &work, Path::new(path))?;
     }
+    let mut tools = Vec::new();
     for tool in &step.tools {
         let found = find_tool(tool, step)?;
-        symlink(&found, tools.join(tool)).doing("linking the tool", &found)?;
+        let link = folder.join(BIN).join(tool);
+        let shown = confine::visible(&found).doing("finding the tool", &found)?;
+        symlink(&shown, &link).doing("linking the tool", &found)?;
+        tools.push(shown);
     }
-    let mut command = match &step.command {
-        StepCommand::Run(argv) => {
-            let (program, arguments) = argv.split_first().ok_or_else(|| {
-                Failure::message(
-                    exit::RECIPE,
-                    format!("build step `{}` runs nothing", step.id),
-                )
-            })?;
-            let mut command = Command::new(if program.contains('/') {
-                work.join(program)
-            } else {
-                tools.join(program)
-            });
-            command.args(arguments);
-            command
-        }
-        StepCommand::Script(script) => {
-            let mut command = Command::new("/bin/sh");
-            command.args(["-eu", "-c", script]);
-            command
-        }
+    let job = Job {
+        what: format!("build step `{}`", step.id),
+        folder: &folder,
+        tools: &tools,
+        nested: step.tools.iter().any(|tool| tool == OURSELVES),
+        command: &|inside| words(cx, step, inside),
     };
-    command
-        .current_dir(&work)
-        .env_clear()
-        .env("PATH", &tools)
-        .env("HOME", &home)
-        .env("TMPDIR", &home)
-        .env("LC_ALL", "C")
-        .env("TZ", "UTC")
-        .env("SOURCE_DATE_EPOCH", cx.epoch.to_string())
-        .envs(&step.env)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let output = command.output().map_err(|error| {
-        Failure::message(
-            exit::RECIPE,
-            format!(
-                "build step `{}`: starting {:?}: {error}",
-                step.id,
-                command.get_program()
-            ),
-        )
-        .hint("commands of this machine must be listed in the step's `tools`")
-    })?;
-    if !output.status.success() {
-        return Err(Failure::message(
+    let ended = confine::run(cx.ui, cx.steps, &job)?;
+    if !ended.well {
+        let failure = Failure::message(
             exit::RECIPE,
             format!(
                 "build step `{}` ended with {}\n{}",
                 step.id,
-                output.status,
-                last_lines(&output.stdout, &output.stderr)
+                ended.how,
+                last_lines(&ended.stdout, &ended.stderr)
             ),
-        ));
+        );
+        return Err(match confine::partly_visible(&tools) {
+            Some(tool) if cx.steps != Wish::Unconfined => failure.hint(format!(
+                "of {} the step sees that file alone, because it lies outside of the system's \
+                 folders; put the system's own first in PATH if it needs more",
+                tool.display()
+            )),
+            _ => failure,
+        });
     }
-    let results = scratch.path().join("outputs");
+    let results = cached::tree(scratch.path());
+    fs::create_dir_all(&results).doing("creating", &results)?;
     for output in &step.outputs {
-        let made = work.join(&output.path);
-        let (there, kind) = match output.folder {
-            true => (made.is_dir(), "folder"),
-            false => (made.is_file(), "file"),
-        };
-        if !there {
-            return Err(Failure::message(
+        let path = Path::new(&output.path);
+        let missing = |kind: &str| {
+            Failure::message(
                 exit::RECIPE,
                 format!(
                     "build step `{}` ended well but did not make the {kind} `{output}`",
                     step.id
                 ),
-            ));
+            )
+        };
+        let kind = if output.folder { "folder" } else { "file" };
+        if !work.join(path).exists() {
+            return Err(missing(kind));
         }
-        copy(&made, &results.join(&output.path))?;
+        let made = beneath(&work, path)?;
+        let fits = match output.folder {
+            true => made.is_dir(),
+            false => made.is_file(),
+        };
+        if !fits {
+            return Err(missing(kind));
+        }
+        copy(&made, &results, path)?;
     }
-    let parent = done.parent().unwrap_or(&cx.cache);
-    fs::create_dir_all(parent).doing("creating", parent)?;
     if cx.rebuild {
-        match fs::rename(done, scratch.path().join("before")) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            result => result.doing("moving aside", done)?,
-        }
+        cached::set_aside(entry, &scratch.path().join("before"))?;
     }
-    match fs::rename(&results, done) {
-        // Another build was faster with the same step.
-        Err(_) if done.is_dir() => {}
-        result => result.doing("putting into place", done)?,
-    }
+    let tree = cached::put(cx.ui, scratch.path(), entry, what)?;
     let made: Vec<String> = step.outputs.iter().map(ToString::to_string).collect();
     stage.finish(&made.join(", "));
-    Ok(())
+    Ok(tree)
 }
 
-/// Copies a file, or a folder with everything in it; links stay links.
-pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
-    if let Some(parent) = to.parent() {
-        fs::create_dir_all(parent).doing("creating", parent)?;
+/// The step's command, where its folder is `inside`.
+fn words(cx: &Context<'_>, step: &Build, inside: &Path) -> Words {
+    let work = inside.join(WORK);
+    let (program, arguments) = match &step.command {
+        StepCommand::Run(argv) => match argv.split_first() {
+            Some((program, arguments)) if program.contains('/') => {
+                (work.join(program), arguments.to_vec())
+            }
+            Some((program, arguments)) => (inside.join(BIN).join(program), arguments.to_vec()),
+            // Refused when the recipe was read.
+            None => (work.clone(), Vec::new()),
+        },
+        StepCommand::Script(script) => (
+            PathBuf::from("/bin/sh"),
+            vec!["-eu".to_owned(), "-c".to_owned(), script.clone()],
+        ),
+    };
+    let text = |path: PathBuf| path.to_string_lossy().into_owned();
+    let mut environment = BTreeMap::from(
+        [
+            ("PATH", text(inside.join(BIN))),
+            ("HOME", text(inside.join(HOME))),
+            ("TMPDIR", text(inside.join(HOME))),
+            ("LC_ALL", "C".to_owned()),
+            ("TZ", "UTC".to_owned()),
+            ("SOURCE_DATE_EPOCH", cx.epoch.to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
+    environment.extend(step.env.clone());
+    Words {
+        program,
+        arguments,
+        environment,
+        directory: work,
     }
-    for entry in walkdir::WalkDir::new(from) {
-        let entry = entry.map_err(Failure::environment)?;
-        let relative = entry.path().strip_prefix(from).map_err(Failure::internal)?;
-        let target = if relative.as_os_str().is_empty() {
-            to.to_owned()
-        } else {
-            to.join(relative)
-        };
-        let kind = entry.file_type();
-        if kind.is_dir() {
-            fs::create_dir_all(&target).doing("creating", &target)?;
-        } else if kind.is_symlink() {
-            let link = fs::read_link(entry.path()).doing("reading the link", entry.path())?;
-            symlink(link, &target).doing("creating the link", &target)?;
-        } else {
-            fs::copy(entry.path(), &target)
-                .map(drop)
-                .doing("copying", entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 const OURSELVES: &str = "polybuild";

@@ -77,6 +77,12 @@ pub enum FetchError {
         /// Digest in the lock file.
         lock: Sha256,
     },
+    /// The files of a source package are nowhere to be had.
+    #[error(transparent)]
+    Gone(#[from] Box<Gone>),
+    /// A source package is not what it has to be.
+    #[error(transparent)]
+    Package(#[from] Box<PackageError>),
     /// A local source cannot be read.
     #[error(transparent)]
     Local(#[from] LocalError),
@@ -113,6 +119,32 @@ pub struct DigestMismatch {
     pub size: u64,
     /// What to do if the change is right.
     pub remedy: &'static str,
+}
+
+/// Files of a source package that neither the mirror nor an archive of snapshots has.
+#[derive(Debug, thiserror::Error)]
+#[error("{url}: these files of revision {version} are not to be had: {files}. {words}\n{remedy}")]
+pub struct Gone {
+    /// The source.
+    pub url: String,
+    /// The revision that is wanted.
+    pub version: String,
+    /// Names of the files.
+    pub files: String,
+    /// What the mirror and the archive of snapshots said.
+    pub words: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// A source package that is not what it has to be.
+#[derive(Debug, thiserror::Error)]
+#[error("{url}: the source package cannot be used: {why}")]
+pub struct PackageError {
+    /// The source.
+    pub url: String,
+    /// What is wrong.
+    pub why: String,
 }
 
 /// Makes an [`FetchError::Io`] of an error: `.map_err(io("write", &path))`.

@@ -5,10 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use polybuild_recipe::{LockedInput, Sha256, Source, SourceUrl, digest_path};
+use polybuild_recipe::{
+    LockedInput, LockedPackage, Series, Sha256, Source, SourceUrl, digest_path,
+};
 
 use crate::{
-    Cache, FetchError, Progress,
+    Cache, FetchError, Progress, SourcePackage,
     cache::{Guard, Lookup},
     client::{self, Arrived, Job},
     error::DigestMismatch,
@@ -22,6 +24,9 @@ pub struct Options {
     pub search_path: OsString,
     /// Whether to fail rather than start a client.
     pub offline: bool,
+    /// Address of an archive of snapshots, for files of source packages that the mirror has dropped;
+    /// without it, the one that the mirror's own signed index names, if it does.
+    pub snapshots: Option<String>,
 }
 
 /// What to fetch.
@@ -35,6 +40,8 @@ pub struct Request {
     pub local: Option<PathBuf>,
     /// Digest that the recipe demands.
     pub sha256: Option<Sha256>,
+    /// Of a source package: whether the distribution's patches belong to it; they do unless said.
+    pub series: Option<bool>,
     /// What the lock file says; without it the newest version that fits is taken.
     pub pin: Option<Pin>,
 }
@@ -48,6 +55,8 @@ pub struct Pin {
     pub sha256: Sha256,
     /// Its size in bytes.
     pub size: u64,
+    /// The rest of a source package.
+    pub package: Option<LockedPackage>,
 }
 
 /// A source that is there.
@@ -61,6 +70,8 @@ pub struct Fetched {
     pub size: u64,
     /// The exact version; empty for `https:` and `path:`.
     pub version: String,
+    /// What the file is the `.dsc` or the upstream archive of.
+    pub package: Option<Box<SourcePackage>>,
 }
 
 impl Request {
@@ -71,10 +82,12 @@ impl Request {
             url: source.url.clone(),
             local: source.local.as_ref().map(|l| l.path.clone()),
             sha256: source.sha256,
+            series: source.series.as_ref().map(|s| *s == Series::Applied),
             pin: locked.map(|l| Pin {
                 version: l.version.clone(),
                 sha256: l.sha256,
                 size: l.size,
+                package: l.package.clone(),
             }),
         }
     }
@@ -87,11 +100,12 @@ impl Request {
             version: fetched.version.clone(),
             sha256: fetched.sha256,
             size: fetched.size,
+            package: fetched.package.as_ref().map(|p| p.locked.clone()),
         }
     }
 
     /// The digest to expect, and who says so.
-    fn expected(&self) -> Result<Option<(Sha256, &'static str)>, FetchError> {
+    pub(crate) fn expected(&self) -> Result<Option<(Sha256, &'static str)>, FetchError> {
         match (&self.sha256, &self.pin) {
             (Some(recipe), Some(pin)) if *recipe != pin.sha256 => Err(FetchError::Contradiction {
                 url: self.url.to_string(),
@@ -113,7 +127,7 @@ impl Request {
         }
     }
 
-    fn check(&self, sha256: Sha256, size: u64) -> Result<(), FetchError> {
+    pub(crate) fn check(&self, sha256: Sha256, size: u64) -> Result<(), FetchError> {
         match self.expected()? {
             Some((wanted, by)) if wanted != sha256 => Err(mismatch(DigestMismatch {
                 url: self.url.to_string(),
@@ -149,10 +163,17 @@ impl Fetcher {
         &self.cache
     }
 
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// Gets a source. With a [`Pin`] whose content is in the cache, no client is started.
     pub fn fetch(&self, request: &Request, progress: &dyn Progress) -> Result<Fetched, FetchError> {
         if let Some(path) = &request.local {
             return local(request, path, progress);
+        }
+        if matches!(request.url, SourceUrl::DebianSource { .. }) {
+            return self.fetch_package(request, progress);
         }
         let expected = request.expected()?;
         if let Some(fetched) = self.cached(request, expected, progress)? {
@@ -187,6 +208,7 @@ impl Fetcher {
                     sha256: digest,
                     size,
                     version: version.to_owned(),
+                    package: None,
                 }))
             }
             Lookup::Corrupt(aside) => {
@@ -256,6 +278,7 @@ impl Fetcher {
             sha256,
             size,
             version,
+            package: None,
         })
     }
 }
@@ -274,5 +297,6 @@ fn local(request: &Request, path: &Path, progress: &dyn Progress) -> Result<Fetc
         sha256,
         size,
         version: String::new(),
+        package: None,
     })
 }

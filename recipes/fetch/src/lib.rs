@@ -20,12 +20,14 @@ mod client;
 mod error;
 mod extract;
 mod fetcher;
+mod package;
 mod patch;
 mod progress;
 
 pub use cache::Cache;
-pub use error::{DigestMismatch, FetchError};
-pub use extract::{Extract, ExtractError, Limits, extract};
+pub use error::{DigestMismatch, FetchError, Gone, PackageError};
+pub use extract::{Extract, ExtractError, Limits, extract, extract_package};
 pub use fetcher::{Fetched, Fetcher, Options, Pin, Request};
+pub use package::{SeriesPatch, SourcePackage};
 pub use patch::{PatchError, apply_patch};
 pub use progress::Progress;

@@ -81,6 +81,7 @@ impl World {
             Options {
                 search_path: self.path("bin").into(),
                 offline,
+                snapshots: None,
             },
         )
     }
@@ -105,6 +106,7 @@ fn request(url: &str) -> Request {
         url: url.parse().unwrap(),
         local: None,
         sha256: None,
+        series: None,
         pin: None,
     }
 }
@@ -115,6 +117,7 @@ fn pinned(content: &str) -> Request {
             version: "1.0.0".into(),
             sha256: Sha256::of(content.as_bytes()),
             size: content.len() as u64,
+            package: None,
         }),
         ..request("npm:p@^1")
     }
@@ -301,34 +304,6 @@ fn clients_that_misbehave() {
         error.contains("no Debian archive among its sources"),
         "{error}"
     );
-}
-
-/// A mirror that has another revision of a locked source package: the upstream archive counts, which
-/// has its digest.
-#[test]
-fn another_revision_of_a_source_package() {
-    let world = World::new();
-    world.install(
-        "apt-get",
-        "case \"$*\" in\n\
-         indextargets*) echo file:/srv/debian ;;\n\
-         source*=1-1) echo \"E: Can not find version '1-1' of package 'p'\" >&2; exit 100 ;;\n\
-         source*--tar-only*) printf bytes > p_1.orig.tar.gz ;;\n\
-         esac",
-    );
-    let url = "debian-source:p?suite=trixie";
-    let request = |content| Request {
-        url: url.parse().unwrap(),
-        pin: Some(Pin {
-            version: "1-1".into(),
-            ..pinned(content).pin.unwrap()
-        }),
-        ..request(url)
-    };
-    let fetched = world.fetch(&request("bytes")).unwrap();
-    assert_eq!(fetched.version, "1-1");
-    let error = world.fetch(&request("other")).unwrap_err();
-    assert!(matches!(error, FetchError::Digest(_)), "{error}");
 }
 
 /// What an interrupted fetch left is neither used nor in the way.

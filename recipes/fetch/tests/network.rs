@@ -6,9 +6,18 @@
     reason = "a failed unwrap is a failed test"
 )]
 
-use std::{fs, path::Path, sync::Mutex};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Mutex,
+};
 
-use polybuild_fetch::{Cache, Extract, Fetched, Fetcher, Options, Pin, Progress, Request, extract};
+use polybuild_fetch::{
+    Cache, Extract, Fetched, Fetcher, Options, Pin, Progress, Request, extract, extract_package,
+};
 use polybuild_recipe::{Lock, LockStatus, Ref, load};
 
 fn request(url: &str) -> Request {
@@ -17,6 +26,7 @@ fn request(url: &str) -> Request {
         url: url.parse().unwrap(),
         local: None,
         sha256: None,
+        series: None,
         pin: None,
     }
 }
@@ -28,6 +38,7 @@ fn fetcher(cache: &Path, offline: bool) -> Fetcher {
         Options {
             search_path,
             offline,
+            snapshots: None,
         },
     )
 }
@@ -72,12 +83,16 @@ fn check(url: &str, version: &str, strip: u32, file: &str) -> Fetched {
         strip_components: strip,
         ..Extract::default()
     };
-    extract(&fetched.path, &to, &how).unwrap();
+    match &fetched.package {
+        Some(package) => extract_package(package, &to, &how).unwrap(),
+        None => extract(&fetched.path, &to, &how).unwrap(),
+    }
     assert!(to.join(file).is_file(), "{file} is missing");
 
     let pinned = Request {
         pin: Some(Pin {
             version: fetched.version.clone(),
+            package: fetched.package.as_ref().map(|p| p.locked.clone()),
             sha256: fetched.sha256,
             size: fetched.size,
         }),
@@ -220,5 +235,106 @@ fn the_example_app_can_be_locked() {
             module.starts_with(b"\0asm"),
             "{file} is not a WebAssembly module"
         );
+    }
+}
+
+/// Everything below a folder: path → kind, executable, content or target.
+fn tree(root: &Path) -> BTreeMap<PathBuf, (char, bool, Vec<u8>)> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(at) = folders.pop() {
+        for entry in fs::read_dir(root.join(&at)).unwrap() {
+            let entry = entry.unwrap();
+            let path = at.join(entry.file_name());
+            let metadata = fs::symlink_metadata(entry.path()).unwrap();
+            let value = if metadata.is_dir() {
+                folders.push(path.clone());
+                ('d', false, Vec::new())
+            } else if metadata.is_symlink() {
+                let target = fs::read_link(entry.path()).unwrap();
+                ('l', false, target.into_os_string().into_encoded_bytes())
+            } else {
+                let executable = metadata.permissions().mode() & 0o100 != 0;
+                ('f', executable, fs::read(entry.path()).unwrap())
+            };
+            // What dpkg-source keeps for quilt.
+            if path != Path::new(".pc") {
+                found.insert(path, value);
+            } else {
+                folders.pop();
+            }
+        }
+    }
+    found
+}
+
+/// Unpacks a source package and lets dpkg-source do the same.
+fn as_dpkg_source_does(name: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("cache");
+    let url = format!("debian-source:{name}?suite=trixie");
+    let fetched = fetcher(&cache, false).fetch(&request(&url), &()).unwrap();
+    let package = fetched.package.as_ref().unwrap();
+    let files = dir.path().join("files");
+    fs::create_dir(&files).unwrap();
+    fs::copy(&fetched.path, files.join(&package.locked.file)).unwrap();
+    for part in &package.locked.parts {
+        fs::copy(
+            Cache::new(&cache).path(&part.sha256),
+            files.join(&part.file),
+        )
+        .unwrap();
+    }
+    let theirs = dir.path().join("theirs");
+    let status = Command::new("dpkg-source")
+        .args(["--no-check", "--extract"])
+        .arg(files.join(&package.locked.file))
+        .arg(&theirs)
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{name}");
+    let ours = dir.path().join("ours");
+    let how = Extract {
+        strip_components: 1,
+        ..Extract::default()
+    };
+    extract_package(package, &ours, &how).unwrap();
+    let (ours, theirs) = (tree(&ours), tree(&theirs));
+    let paths: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
+    let differ: Vec<_> = paths
+        .into_iter()
+        .filter(|p| ours.get(*p) != theirs.get(*p))
+        .collect();
+    assert!(differ.is_empty(), "{name}: {differ:?}");
+    println!(
+        "{name}: {} files, {} patches",
+        ours.len(),
+        package.patches.len()
+    );
+}
+
+#[test]
+fn a_series_is_applied_as_dpkg_source_does() {
+    as_dpkg_source_does("dash");
+    as_dpkg_source_does("musl");
+}
+
+/// The other packages that recipes name, as far as mirrors have them; by hand, because they are large.
+#[test]
+#[ignore = "fetches some forty megabytes"]
+fn every_series_is_applied_as_dpkg_source_does() {
+    for name in [
+        "bash",
+        "busybox",
+        "curl@8.14.1-2+deb13u5",
+        "git",
+        "lua5.4",
+        "make-dfsg",
+        "ncurses",
+        "sqlite3",
+        "zlib@1:1.3.dfsg+really1.3.1-1",
+    ] {
+        as_dpkg_source_does(name);
     }
 }

@@ -9,9 +9,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use crate::{LocalError, Recipe, Sha256, digest_path};
+use crate::{
+    LocalError, LockedPackage, Recipe, Series, Sha256, Source, digest_path, package::hex_digits,
+};
 
 /// Version of the format that this release reads and writes.
 const VERSION: u32 = 1;
@@ -45,11 +47,14 @@ pub struct LockedInput {
     /// The exact version that was taken; empty where there is no such thing.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub version: String,
-    /// Digest of the file.
+    /// Digest of the file; of a source package, of its `.dsc`.
     #[serde(serialize_with = "hex_digits")]
     pub sha256: Sha256,
     /// Its size in bytes.
     pub size: u64,
+    /// The rest of a source package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<LockedPackage>,
 }
 
 /// One local file or folder.
@@ -63,10 +68,6 @@ pub struct LockedLocal {
     pub sha256: Sha256,
     /// Size in bytes of the file, or of all files in the folder.
     pub size: u64,
-}
-
-fn hex_digits<S: Serializer>(digest: &Sha256, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&digest.hex())
 }
 
 /// Why a lock file could not be read or written.
@@ -152,10 +153,27 @@ pub enum StaleReason {
         /// Digest in the recipe.
         now: Sha256,
     },
+    /// The series of a source package was locked as applied and is to be left out, or the other way
+    /// round; or the lock file has no parts of the package.
+    Series(String),
     /// A local file or folder has changed, is new, or is not named any more.
     Local(String),
     /// Something else in the recipe has changed.
     Recipe,
+}
+
+impl StaleReason {
+    /// Id of the source that it is about.
+    pub fn source(&self) -> Option<&str> {
+        match self {
+            StaleReason::Added(id)
+            | StaleReason::Removed(id)
+            | StaleReason::Address { id, .. }
+            | StaleReason::Digest { id, .. }
+            | StaleReason::Series(id) => Some(id),
+            StaleReason::Local(_) | StaleReason::Recipe => None,
+        }
+    }
 }
 
 impl fmt::Display for StaleReason {
@@ -172,6 +190,10 @@ impl fmt::Display for StaleReason {
                     "source `{id}` was locked as {locked} and has to be {now}"
                 )
             }
+            StaleReason::Series(id) => write!(
+                f,
+                "source `{id}` was locked without what is said of its series of patches now"
+            ),
             StaleReason::Local(path) => write!(f, "{path} has changed"),
             StaleReason::Recipe => f.write_str("the recipe has changed"),
         }
@@ -284,6 +306,9 @@ impl Lock {
                     locked: input.url.clone(),
                     now,
                 }),
+                Some(input) if !series_agrees(source, input) => {
+                    reasons.push(StaleReason::Series(source.id.clone()));
+                }
                 Some(input) => {
                     if let Some(now) = source.sha256.filter(|now| *now != input.sha256) {
                         reasons.push(StaleReason::Digest {
@@ -324,6 +349,15 @@ impl Lock {
             true => LockStatus::Fresh,
             false => LockStatus::Stale(reasons),
         })
+    }
+}
+
+/// Whether what is locked of a source package is what the recipe wants of it.
+fn series_agrees(source: &Source, input: &LockedInput) -> bool {
+    match (&source.series, &input.package) {
+        (None, package) => package.is_none(),
+        (Some(series), Some(package)) => package.series == (*series == Series::Applied),
+        (Some(_), None) => false,
     }
 }
 

@@ -136,6 +136,19 @@ pub struct Source {
     pub strip_components: u32,
     /// Unified diffs to apply, in order.
     pub patches: Vec<LocalPath>,
+    /// Of a Debian source package, and only of one: what is done with the distribution's patches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<Series>,
+}
+
+/// What is done with the patches of a distribution's source package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Series {
+    /// They are applied: the source is the distribution's.
+    Applied,
+    /// They are left out, for this reason: the source is upstream's.
+    None(String),
 }
 
 /// A build step.
@@ -403,9 +416,12 @@ pub struct Policy {
 pub struct Component {
     /// Name.
     pub name: String,
-    /// Version.
-    pub version: String,
-    /// Package URL.
+    /// Id of the source that it is made from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Version; `None`: that of the source, which the lock file says.
+    pub version: Option<String>,
+    /// Package URL; `None`: that of the source.
     pub purl: Option<String>,
     /// SPDX licence expression.
     pub license: Option<String>,

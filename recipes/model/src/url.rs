@@ -51,7 +51,7 @@ pub enum SourceUrl {
         /// Debian's name of the architecture.
         arch: String,
     },
-    /// A Debian source package: its `.orig` archive.
+    /// A Debian source package, or its upstream archive alone.
     DebianSource {
         /// Its name.
         name: String,

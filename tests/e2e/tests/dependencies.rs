@@ -1,6 +1,6 @@
-//! What is linked in: under which licences, in how many versions, and what must not be.
-//!
-//! `cargo metadata` says what the lock file holds; nothing is fetched.
+//! What we link: licences, crates in several versions, and crates that must not be there, compared
+//! with `tests/dependencies.toml`. Asked of `cargo metadata --locked`, with every feature and for every
+//! system: what the lock file can bring, not what one build happens to use.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -9,76 +9,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     process::Command,
 };
 
-use polybuild_e2e::{run, workspace};
+use polybuild_e2e::workspace;
 use serde::Deserialize;
-
-/// Licences (SPDX) that may be linked in: none asks for more than a notice.
-const LICENCES: &[&str] = &[
-    "0BSD",
-    "Apache-2.0",
-    "Apache-2.0 WITH LLVM-exception",
-    "BSD-2-Clause",
-    "BSD-3-Clause",
-    "CDLA-Permissive-2.0",
-    "ISC",
-    "MIT",
-    "Unicode-3.0",
-    "Unlicense",
-    "Zlib",
-    "bzip2-1.0.6",
-];
-
-/// Packages of which there are two versions, and who wants the other one.
-#[rustfmt::skip]
-const TWICE: &[(&str, &str)] = &[
-    ("base64", "hyper-util, under oci-client; ours is 0.22"),
-    ("block-buffer", "sha2 0.10, in the launcher for its detection of the processor"),
-    ("cpufeatures", "sha2 0.10"),
-    ("crypto-common", "sha2 0.10"),
-    ("digest", "sha2 0.10"),
-    ("embedded-io", "postcard, in wasmtime"),
-    ("getrandom", "ring"),
-    ("hashbrown", "gimli"),
-    ("sha2", "see `sha2-detecting` in Cargo.toml"),
-    ("shlex", "trycmd, in tests; cc, when building"),
-    ("syn", "derive macros, when building"),
-    ("thiserror", "witx, when building"),
-    ("thiserror-impl", "witx, when building"),
-    ("unicode-width", "miette"),
-    ("wasm-encoder", "wat, in tests"),
-    ("wasmparser", "wat, in tests"),
-    ("wast", "witx, when building"),
-    ("windows-sys", "never compiled for Linux"),
-];
-
-/// Packages that must not be there, and why.
-const BANNED: &[(&str, &str)] = &[
-    ("openssl-sys", "the host's library: TLS is rustls with ring"),
-    ("native-tls", "the same"),
-    ("aws-lc-sys", "compiles far more C than ring"),
-    ("wasi-common", "ended; the vkernel has its own"),
-    ("wasmtime-wasi", "the vkernel has its own"),
-    ("serde_yaml", "unmaintained"),
-    ("yaml-rust", "unmaintained"),
-    ("atty", "unmaintained"),
-    ("ansi_term", "unmaintained"),
-];
-
-/// Packages that no launcher may contain: it has no compiler, and reads nothing but its own format.
-const NOT_IN_A_LAUNCHER: &[&str] = &[
-    "cranelift-codegen",
-    "wasmtime-internal-cranelift",
-    "wasmtime-internal-winch",
-    "winch-codegen",
-    "regalloc2",
-    "wasm-encoder",
-    "serde_json",
-    "rustls",
-    "tokio",
-];
 
 #[derive(Deserialize)]
 struct Metadata {
@@ -93,112 +29,173 @@ struct Package {
     source: Option<String>,
 }
 
-fn cargo(args: &[&str]) -> String {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let said = run(Command::new(cargo).current_dir(workspace()).args(args));
-    assert_eq!(said.status, 0, "cargo {args:?}: {}", said.stderr);
-    said.stdout
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rules {
+    licenses: Vec<String>,
+    banned: Vec<Banned>,
+    duplicate: Vec<Duplicate>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Banned {
+    name: String,
+    reason: String,
+    #[serde(default)]
+    only_launcher: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Duplicate {
+    name: String,
+    reason: String,
+}
+
+fn rules() -> Rules {
+    let path = workspace().join("tests/dependencies.toml");
+    toml::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn cargo(args: &[&str]) -> Vec<u8> {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(workspace())
+        .args(args)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cargo {args:?}: {said}");
+    output.stdout
 }
 
 fn packages() -> Vec<Package> {
-    let text = cargo(&["metadata", "--format-version", "1", "--locked", "--offline"]);
-    serde_json::from_str::<Metadata>(&text).unwrap().packages
+    let bytes = cargo(&["metadata", "--locked", "--format-version", "1"]);
+    serde_json::from_slice::<Metadata>(&bytes).unwrap().packages
 }
 
-/// Whether an expression of SPDX can be met with [`LICENCES`]. Old packages write `/` for OR.
-fn is_allowed(expression: &str) -> bool {
-    let expression = expression.replace(" / ", " OR ").replace('/', " OR ");
-    let any = |text: &str| text.split(" OR ").any(|one| LICENCES.contains(&one.trim()));
-    // Parentheses are around alternatives only.
-    expression
-        .split(" AND ")
-        .all(|part| any(part.trim().trim_matches(['(', ')'])))
+/// Whether a licence expression (SPDX annex D; `/` is how old crates write `OR`) can be met with the
+/// allowed licences.
+fn allowed(expression: &str, licenses: &[String]) -> bool {
+    let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
+    let words: Vec<&str> = spaced.split_whitespace().collect();
+    let mut at = 0;
+    let ok = any(&words, &mut at, licenses);
+    assert_eq!(at, words.len(), "`{expression}` is no licence expression");
+    ok
+}
+
+fn any(words: &[&str], at: &mut usize, licenses: &[String]) -> bool {
+    let mut ok = all(words, at, licenses);
+    while words.get(*at) == Some(&"OR") {
+        *at += 1;
+        ok |= all(words, at, licenses);
+    }
+    ok
+}
+
+fn all(words: &[&str], at: &mut usize, licenses: &[String]) -> bool {
+    let mut ok = one(words, at, licenses);
+    while words.get(*at) == Some(&"AND") {
+        *at += 1;
+        ok &= one(words, at, licenses);
+    }
+    ok
+}
+
+fn one(words: &[&str], at: &mut usize, licenses: &[String]) -> bool {
+    let word = *words.get(*at).unwrap_or_else(|| panic!("{words:?} ends too early"));
+    *at += 1;
+    if word == "(" {
+        let ok = any(words, at, licenses);
+        assert_eq!(words.get(*at), Some(&")"), "{words:?}");
+        *at += 1;
+        return ok;
+    }
+    let mut license = word.to_owned();
+    if words.get(*at) == Some(&"WITH") {
+        license = format!("{word} WITH {}", words[*at + 1]);
+        *at += 2;
+    }
+    licenses.contains(&license)
 }
 
 #[test]
-fn licences_are_those_that_ask_for_a_notice_alone() {
-    let wrong: Vec<String> = packages()
-        .iter()
-        .filter(|package| !package.license.as_deref().is_some_and(is_allowed))
-        .map(|p| format!("{} {}: {:?}", p.name, p.version, p.license))
-        .collect();
-    assert_eq!(wrong, Vec::<String>::new());
+fn expressions() {
+    let licenses = ["MIT".to_owned(), "Apache-2.0 WITH LLVM-exception".to_owned()];
+    for (expression, ok) in [
+        ("MIT", true),
+        ("GPL-3.0-only", false),
+        ("GPL-3.0-only OR MIT", true),
+        ("GPL-3.0-only AND MIT", false),
+        ("MIT/GPL-3.0-only", true),
+        ("(GPL-3.0-only OR MIT) AND GPL-2.0-only", false),
+        ("(GPL-3.0-only OR MIT) AND MIT", true),
+        ("Apache-2.0 WITH LLVM-exception", true),
+        ("Apache-2.0", false),
+    ] {
+        assert_eq!(allowed(expression, &licenses), ok, "{expression}");
+    }
 }
 
 #[test]
-fn expressions_are_understood() {
-    assert!(is_allowed("MIT OR Apache-2.0 OR LGPL-2.1-or-later"));
-    assert!(is_allowed("(MIT OR Apache-2.0) AND Unicode-3.0"));
-    assert!(is_allowed("Unlicense/MIT"));
-    assert!(!is_allowed("GPL-3.0-only"));
-    assert!(!is_allowed("MIT AND GPL-2.0-only"));
-    assert!(!is_allowed("(LGPL-2.1-only OR GPL-2.0-only) AND MIT"));
+fn licences_are_allowed() {
+    let rules = rules();
+    for package in packages() {
+        let Package { name, version, license, .. } = &package;
+        let license = license.as_deref();
+        let license = license.unwrap_or_else(|| panic!("{name} {version} says no licence"));
+        assert!(
+            allowed(license, &rules.licenses),
+            "{name} {version} is under {license}: see tests/dependencies.toml"
+        );
+    }
 }
 
 #[test]
-fn what_is_there_twice_has_its_reason() {
+fn crates_come_from_the_registry() {
+    for Package { name, source, .. } in packages() {
+        if let Some(source) = source {
+            assert!(source.starts_with("registry+"), "{name} comes from {source}");
+        }
+    }
+}
+
+/// Each crate in one version, but for those that are said, all of which there are.
+#[test]
+fn duplicates_are_known() {
     let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in packages() {
-        versions
-            .entry(package.name)
-            .or_default()
-            .insert(package.version);
+        versions.entry(package.name).or_default().insert(package.version);
     }
-    let twice: BTreeSet<&str> = versions
-        .iter()
-        .filter(|(_, versions)| versions.len() > 1)
-        .map(|(name, _)| name.as_str())
-        .collect();
-    let known: BTreeSet<&str> = TWICE.iter().map(|(name, _)| *name).collect();
-    assert_eq!(
-        twice, known,
-        "left: there twice; right: with a reason in this file"
-    );
+    let found: BTreeSet<String> =
+        versions.into_iter().filter(|(_, v)| v.len() > 1).map(|(name, _)| name).collect();
+    let rules = rules();
+    assert!(rules.duplicate.iter().all(|d| !d.reason.trim().is_empty()));
+    let known: BTreeSet<String> = rules.duplicate.into_iter().map(|d| d.name).collect();
+    assert_eq!(found, known, "found and said in tests/dependencies.toml");
 }
 
 #[test]
-fn nothing_banned_is_there_and_all_comes_from_the_registry() {
-    for package in packages() {
-        let banned = BANNED.iter().find(|(name, _)| *name == package.name);
-        assert!(banned.is_none(), "{}: {banned:?}", package.name);
-        if let Some(source) = &package.source {
-            assert!(
-                source.starts_with("registry+"),
-                "{}: {source}",
-                package.name
-            );
-        }
-    }
-}
-
-#[test]
-fn launchers_have_no_compiler() {
-    for features in ["", "linux", "pulley"] {
-        let tree = cargo(&[
-            "tree",
-            "--locked",
-            "--offline",
-            "--package",
-            "vkernel-launcher",
-            "--edges",
-            "normal",
-            "--prefix",
-            "none",
-            "--features",
-            features,
-            "--format",
-            "{p}",
+fn banned_crates_are_not_there() {
+    let all: BTreeSet<String> = packages().into_iter().map(|p| p.name).collect();
+    let tree = |features: &str| {
+        let bytes = cargo(&[
+            "tree", "--locked", "--package", "vkernel-launcher", "--edges", "normal", "--prefix",
+            "none", "--format", "{p}", "--features", features,
         ]);
-        let names: BTreeSet<&str> = tree
-            .lines()
-            .filter_map(|line| line.split_whitespace().next())
-            .collect();
-        assert!(names.contains("wasmtime"), "{tree}");
-        for name in NOT_IN_A_LAUNCHER {
-            assert!(
-                !names.contains(name),
-                "the launcher ({features}) contains {name}"
-            );
-        }
+        let text = String::from_utf8(bytes).unwrap();
+        let names = text.lines().filter_map(|line| line.split(' ').next());
+        names.map(str::to_owned).collect::<BTreeSet<String>>()
+    };
+    let launchers = ["", "linux", "pulley"].map(tree);
+    assert!(launchers.iter().all(|names| names.contains("wasmtime")));
+    for Banned { name, reason, only_launcher } in rules().banned {
+        assert!(!reason.trim().is_empty(), "{name}");
+        assert!(only_launcher || !all.contains(&name), "{name} is banned: {reason}");
+        let inside = launchers.iter().any(|names| names.contains(&name));
+        assert!(!inside, "{name} is banned from the launcher: {reason}");
+        // A misspelt name would ban nothing.
+        assert!(!only_launcher || all.contains(&name), "{name} is nowhere: remove the rule");
     }
 }

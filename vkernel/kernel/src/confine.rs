@@ -31,7 +31,7 @@ use std::{fmt, io};
 
 pub use calls::{RUNTIME, Surface};
 pub use filter::{Filter, FilterError};
-pub use landlock::Directories;
+pub use landlock::{Directories, limit_ports};
 
 /// What is in force in this process after [`apply`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,9 @@ pub enum ConfineError {
     /// `PR_SET_NO_NEW_PRIVS` failed.
     #[error("cannot set no_new_privs: {0}")]
     NoNewPrivs(#[source] io::Error),
+    /// `PR_SET_MDWE` failed on a kernel that has it.
+    #[error("cannot set MDWE: {0}")]
+    Mdwe(#[source] io::Error),
     /// The process runs with READ_IMPLIES_EXEC and it cannot be cleared.
     #[error(
         "the host started this process so that every readable page is executable \
@@ -100,7 +103,7 @@ pub fn apply(
         Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {
             Layer::Absent("the host kernel is older than 6.3".into())
         }
-        Err(e) => Layer::Absent(e.to_string()),
+        Err(e) => return Err(ConfineError::Mdwe(e)),
     };
     let landlock = landlock::apply(directories);
     sys::install(filter.program()).map_err(ConfineError::Seccomp)?;

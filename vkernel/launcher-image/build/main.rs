@@ -19,6 +19,7 @@ use std::{
 };
 
 mod compile;
+mod crates;
 mod link;
 
 /// Files to make, and the features of the launcher that each is built with.
@@ -146,6 +147,9 @@ fn build() -> Result<(), String> {
         let copy = out_dir.join(name);
         fs::copy(&built, &copy)
             .map_err(|e| format!("copying {} to {}: {e}", built.display(), copy.display()))?;
+        let list = crates::list(&workspace, features)?;
+        let path = out_dir.join(format!("{name}.crates"));
+        fs::write(&path, list).map_err(|e| format!("writing {}: {e}", path.display()))?;
     }
     Ok(())
 }

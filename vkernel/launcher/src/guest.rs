@@ -5,6 +5,7 @@ use std::{
     io::{BufWriter, Write},
     os::fd::OwnedFd,
     path::PathBuf,
+    rc::Rc,
     sync::Arc,
 };
 
@@ -23,6 +24,7 @@ use vkernel_kernel::{
 
 use crate::{
     failure::{self, Failure},
+    isolation::Accepted,
     payload::{self, Payload},
     settings::Settings,
 };
@@ -51,6 +53,10 @@ pub(crate) struct Guest<'p> {
     pub(crate) cwd: Vec<u8>,
     /// The root, and its host path if it is not the launcher's own.
     pub(crate) root: Option<(OwnedFd, Option<PathBuf>)>,
+    /// Whether this process is in namespaces of its own, with `/` as the guest's root.
+    pub(crate) isolated: bool,
+    /// What the operator gave up.
+    pub(crate) accepted: Rc<Accepted>,
 }
 
 /// How a guest ended.
@@ -102,6 +108,8 @@ impl<'p> Guest<'p> {
             env,
             cwd,
             root,
+            isolated: false,
+            accepted: Rc::default(),
         })
     }
 

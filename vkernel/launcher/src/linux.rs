@@ -3,10 +3,9 @@
 //!
 //! Invariant: after confinement only files inside the root are opened, and the megabinary's own.
 
-use std::{os::fd::OwnedFd, sync::Arc};
+use std::{os::fd::OwnedFd, rc::Rc, sync::Arc};
 
-use megabinary_format::{Index, Module};
-use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+use megabinary_format::{Index, Module, Policy};
 use vkernel_engine::{LinuxMachines, LinuxOutcome, Next};
 use vkernel_kernel::{
     audit::LaunchEvent,
@@ -19,7 +18,7 @@ use vkernel_kernel::{
 use crate::{
     failure::{self, Failure},
     guest::{self, Guest, Role, reserve_stack},
-    mounts,
+    isolation::{self, Accepted},
     payload::{self, Payload},
     settings::Settings,
 };
@@ -45,7 +44,9 @@ pub(crate) fn run(
     let image = image(payload, &guest)?;
     let file = payload::own_file()?;
     let title = Title::of_this_process();
-    let directories = enter_root(&guest)?;
+    let policy = &payload.index.policy;
+    let directories = enter_root(&guest, policy)?;
+    let accepted = Rc::clone(&guest.accepted);
     // Its descriptor of the root is not for the program.
     drop(guest);
     let host = Host::new(Arc::clone(&payload.index), settings.audit.clone(), title)
@@ -60,7 +61,8 @@ pub(crate) fn run(
         .own(file)
         .map_err(Failure::host("keeping the megabinary open"))?;
     let file: Arc<OwnedFd> = Arc::new(file);
-    confine(&payload.index, directories.as_ref())?;
+    accepted.limit_ports(policy, directories.is_some())?;
+    confine(&payload.index, directories.as_ref(), &accepted)?;
     host.watch()
         .map_err(Failure::host("watching the limits of time"))?;
     let programs = Arc::new(Programs {
@@ -164,7 +166,7 @@ fn module(index: &Index, at: u32) -> Result<&Module, Failure> {
 /// Makes the guest's root the process's own, so that the host kernel resolves paths in it. Outside
 /// of a container nothing else stands between a guest that is root and the machine: there, what it
 /// would not have in a container is taken away too, and it is locked into its root once more.
-fn enter_root(guest: &Guest<'_>) -> Result<Option<Directories>, Failure> {
+fn enter_root(guest: &Guest<'_>, policy: &Policy) -> Result<Option<Directories>, Failure> {
     match &guest.root {
         // A container's root is the process's already, and so is the working directory.
         Some((_, None)) => {
@@ -175,17 +177,10 @@ fn enter_root(guest: &Guest<'_>) -> Result<Option<Directories>, Failure> {
             }
             return Ok(None);
         }
+        Some(_) if guest.isolated => {}
         Some((_, Some(path))) => {
-            let root = mounts::furnish(path, &guest.dirs)?;
-            rustix::process::fchdir(&root)
-                .and_then(|()| rustix::process::chroot("."))
-                .map_err(|errno| {
-                    Failure::new(format!(
-                        "making {} the root directory: {errno}; outside of a container this \
-                         needs root (CAP_SYS_CHROOT)",
-                        path.display()
-                    ))
-                })?;
+            let dirs: Vec<_> = guest.dirs.iter().map(|(dir, _)| dir.clone()).collect();
+            isolation::enter_root(path, &dirs, &guest.accepted, policy)?;
         }
         None => {
             return Err(Failure::new(
@@ -199,38 +194,19 @@ fn enter_root(guest: &Guest<'_>) -> Result<Option<Directories>, Failure> {
             Printable(&guest.cwd)
         ))
     })?;
-    drop_capabilities()
-        .map_err(|errno| Failure::new(format!("giving up capabilities of the host: {errno}")))?;
     Ok(Some(Directories {
         read_only: Vec::new(),
         read_write: vec!["/".into()],
     }))
 }
 
-/// Keeps what concerns files of the root and the process's own ids: not device nodes, mounts, other
-/// processes, the network's configuration or the machine (capabilities(7)).
-fn drop_capabilities() -> rustix::io::Result<()> {
-    let kept = CapabilitySet::CHOWN
-        | CapabilitySet::DAC_OVERRIDE
-        | CapabilitySet::FOWNER
-        | CapabilitySet::FSETID
-        | CapabilitySet::SETGID
-        | CapabilitySet::SETUID
-        | CapabilitySet::NET_BIND_SERVICE;
-    let now = capabilities(None)?;
-    set_capabilities(
-        None,
-        CapabilitySets {
-            effective: now.effective & kept,
-            permitted: now.permitted & kept,
-            inheritable: CapabilitySet::empty(),
-        },
-    )
-}
-
 /// Confines the process for every program of the megabinary: any may be executed later, and a
 /// filter cannot be widened.
-fn confine(index: &Index, directories: Option<&Directories>) -> Result<(), Failure> {
+fn confine(
+    index: &Index,
+    directories: Option<&Directories>,
+    accepted: &Accepted,
+) -> Result<(), Failure> {
     let linux = linux::host_calls(index.modules.iter().flat_map(|m| &m.imports));
     let mut calls: Vec<&[i64]> = vec![&linux];
     for module in index.modules.iter().filter(|m| !wanted(m)) {
@@ -242,9 +218,12 @@ fn confine(index: &Index, directories: Option<&Directories>) -> Result<(), Failu
         .network
         .as_ref()
         .is_none_or(|rules| !rules.is_empty());
-    confine::apply(Surface::Linux { internet }, &calls, directories)
-        .map(drop)
-        .map_err(Failure::confine)
+    let confinement =
+        confine::apply(Surface::Linux { internet }, &calls, directories).map_err(Failure::confine)?;
+    match directories {
+        Some(_) => accepted.check(&confinement),
+        None => Ok(()),
+    }
 }
 
 fn launched(settings: &Settings, image: &Image, payload: &Payload) {

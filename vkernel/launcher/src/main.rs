@@ -11,20 +11,24 @@
 mod failure;
 mod guest;
 mod info;
+mod isolation;
 #[cfg(feature = "linux")]
 mod linux;
-#[cfg(feature = "linux")]
-mod mounts;
 mod payload;
 mod request;
 mod settings;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use vkernel_kernel::{audit::LaunchEvent, confine, narrow::narrow, signals};
+use vkernel_kernel::{audit::LaunchEvent, confine, exec::CommandLine, narrow::narrow, signals};
+use vkernel_sandbox::descriptors;
 
 use crate::{
-    failure::Failure, guest::Guest, payload::Payload, request::Request, settings::Settings,
+    failure::Failure,
+    guest::{Guest, Role},
+    payload::Payload,
+    request::Request,
+    settings::Settings,
 };
 
 /// Not for use: cargo builds this program anew when it changes, which is when the order that functions
@@ -50,8 +54,13 @@ extern "C" fn main() -> i32 {
 }
 
 fn run() -> Result<i32, Failure> {
+    let line = CommandLine::parse(std::env::args_os().collect())?;
+    // Before anything is opened here.
+    let inherited = Inherited::of(&line)?;
     signals::install().map_err(Failure::host("taking over signals"))?;
-    let settings: &Settings = Box::leak(Box::new(Settings::from_environment()?));
+    let settings = Settings::from_environment()?;
+    inherited.close_the_audits();
+    let settings: &Settings = Box::leak(Box::new(settings));
     let mut payload = Payload::of_this_process()?;
     payload.verify(settings.trusted_key)?;
     if settings.verify_all {
@@ -62,13 +71,44 @@ fn run() -> Result<i32, Failure> {
     }
     // For as long as the process: its programs may go on in any of its threads.
     let payload: &Payload = Box::leak(Box::new(payload));
-    let request = Request::from_arguments(&payload.index, std::env::args_os().collect())?;
+    let mut request = Request::new(&payload.index, line)?;
+    request.isolate(&payload.index.policy)?;
     match request.resolve(payload, settings) {
         Ok(Some(guest)) => launch(payload, settings, guest),
         Ok(None) => Ok(0),
         Err(failure) => {
             failure.audit(&settings.audit);
             Err(failure)
+        }
+    }
+}
+
+/// The descriptors that this process was started with, and that are still open.
+struct Inherited {
+    kept: BTreeSet<i32>,
+}
+
+impl Inherited {
+    /// Closes all of them but the standard streams, those that the operator names, and the audit's.
+    fn of(line: &CommandLine) -> Result<Inherited, Failure> {
+        let kept: BTreeSet<i32> = match line {
+            CommandLine::Stub(_) => BTreeSet::new(),
+            CommandLine::Direct(direct) => direct.keep_fds.iter().copied().collect(),
+        };
+        let mut open = kept.clone();
+        open.extend(settings::audit_descriptor());
+        descriptors::close_inherited(&open)
+            .map_err(|error| Failure::new(format!("{error}; nothing was run")))?;
+        Ok(Inherited { kept })
+    }
+
+    /// The audit has a copy by now.
+    fn close_the_audits(&self) {
+        if let Some(number) = settings::audit_descriptor()
+            && number > 2
+            && !self.kept.contains(&number)
+        {
+            descriptors::close(number);
         }
     }
 }
@@ -94,6 +134,11 @@ fn launch(
         return linux::run(payload, settings, guest);
     }
     let (mut calls, directories) = (guest::host_calls(guest.module), guest.directories());
+    // Where a snapshot is taken, the builder decides what is enough.
+    let accepted = match guest.role {
+        Role::Program if directories.is_some() => Some(guest.accepted.clone()),
+        _ => None,
+    };
     if payload.index.policy.file_size_max.is_some() && settings.audit.is_on() {
         calls.push(confine::files::HOST_CALLS);
     }
@@ -107,8 +152,11 @@ fn launch(
     if let Some(limit) = payload.index.policy.cpu_time_max_ms {
         signals::arm_cpu_time(limit, &audit).map_err(Failure::host("arming the CPU-time limit"))?;
     }
-    confine::apply(confine::Surface::Wasi, &calls, directories.as_ref())
+    let confinement = confine::apply(confine::Surface::Wasi, &calls, directories.as_ref())
         .map_err(Failure::confine)?;
+    if let Some(accepted) = accepted {
+        accepted.check(&confinement)?;
+    }
     let ran = prepared
         .run()
         .inspect_err(|failure| failure.audit(&audit))?;

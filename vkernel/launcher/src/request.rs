@@ -2,15 +2,15 @@
 //! arguments.
 
 use std::{
-    ffi::OsString,
     io::{self, Write},
     os::{
         fd::{AsFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
+    rc::Rc,
 };
 
-use megabinary_format::{EntryKind, Index};
+use megabinary_format::{EntryKind, Index, Policy};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use vkernel_kernel::exec::{
     self, CommandLine, Direct, ExecRequest, Files, Resolution, Start, StubStart,
@@ -20,25 +20,42 @@ use crate::{
     failure::Failure,
     guest::{Guest, Role},
     info,
+    isolation::{self, Accepted},
     payload::Payload,
     settings::Settings,
 };
 
 /// A parsed command line.
-pub(crate) struct Request(CommandLine);
+pub(crate) struct Request {
+    line: CommandLine,
+    accepted: Rc<Accepted>,
+    isolated: bool,
+}
 
 impl Request {
-    pub(crate) fn from_arguments(
-        index: &Index,
-        arguments: Vec<OsString>,
-    ) -> Result<Request, Failure> {
-        let mut line = CommandLine::parse(arguments)?;
+    pub(crate) fn new(index: &Index, mut line: CommandLine) -> Result<Request, Failure> {
+        let mut accepted = Accepted::default();
+        if let CommandLine::Direct(direct) = &line {
+            accepted = Accepted::from_names(&direct.accept_less)?;
+        }
         if let CommandLine::Direct(direct) = &mut line
             && direct.start == Start::Default
         {
             direct.start = only_entry(index)?;
         }
-        Ok(Request(line))
+        Ok(Request {
+            line,
+            accepted: Rc::new(accepted),
+            isolated: false,
+        })
+    }
+
+    /// Goes on in namespaces of the guest's own, if that was asked for.
+    pub(crate) fn isolate(&mut self, policy: &Policy) -> Result<(), Failure> {
+        if let CommandLine::Direct(direct) = &mut self.line {
+            self.isolated = isolation::enter(direct, &self.accepted, policy)?;
+        }
+        Ok(())
     }
 
     /// `None`: there was nothing to run, and what was asked for is done.
@@ -47,10 +64,15 @@ impl Request {
         payload: &'p Payload,
         settings: &Settings,
     ) -> Result<Option<Guest<'p>>, Failure> {
-        match self.0 {
+        let guest = match self.line {
             CommandLine::Stub(stub) => through_stub(payload, settings, stub),
             CommandLine::Direct(direct) => directly(payload, settings, direct),
-        }
+        }?;
+        Ok(guest.map(|guest| Guest {
+            accepted: self.accepted,
+            isolated: self.isolated,
+            ..guest
+        }))
     }
 }
 
@@ -104,6 +126,7 @@ fn directly<'p>(
         start,
         args,
         arg0,
+        ..
     } = direct;
     let mut variables = settings.guest_env.clone();
     for variable in env {

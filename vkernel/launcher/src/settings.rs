@@ -1,11 +1,23 @@
 //! The `VKERNEL_*` environment variables. None of them ever reaches a guest.
+//!
+//! In a container nobody can tell an operator's variable from an image's. So none of them can take
+//! anything away from what holds without it: `VKERNEL_POLICY` only narrows, `VKERNEL_VERIFY` and
+//! `VKERNEL_KEY` only demand more, and what would accept less is an option of the command line, which
+//! images started through stubs have none of. `VKERNEL_AUDIT` names where events go: an operator's own
+//! setting replaces an image's (`docker run -e`), and an image's names at most a file that the image's
+//! own user may append to, never one of procfs and its like (`audit::config`).
 
-use std::{env, ffi::OsString, os::unix::ffi::OsStringExt};
+use std::{
+    collections::BTreeSet,
+    env,
+    ffi::OsString,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+};
 
 use megabinary_format::PublicKey;
 use vkernel_kernel::audit::{self, Audit};
 
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 
 /// `full`: hash all segments before anything runs.
 const VERIFY: &str = "VKERNEL_VERIFY";
@@ -15,6 +27,45 @@ const KEY: &str = "VKERNEL_KEY";
 const POLICY: &str = "VKERNEL_POLICY";
 /// Names that start like this are ours.
 const PREFIX: &[u8] = b"VKERNEL_";
+/// All of ours that there are.
+const NAMES: [&str; 4] = [audit::ENV, VERIFY, KEY, POLICY];
+
+/// The descriptor that the audit is to be written to, if it is one that this process was started with.
+pub(crate) fn audit_descriptor() -> Option<i32> {
+    let value = env::var_os(audit::ENV)?;
+    let digits = value.as_bytes().strip_prefix(b"fd:")?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// Refuses what could mean two things: which of two equal names counts is not the same everywhere,
+/// and an image may have added one to the operator's. A name that is almost one of ours is said.
+fn check_names() -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    for (name, _) in env::vars_os() {
+        if !name.as_bytes().starts_with(PREFIX) {
+            continue;
+        }
+        let shown = name.to_string_lossy().into_owned();
+        if !NAMES.contains(&shown.as_str()) {
+            let nearest = NAMES
+                .into_iter()
+                .max_by(|a, b| {
+                    let near = |known| strsim::jaro(known, &shown);
+                    near(a).total_cmp(&near(b))
+                })
+                .unwrap_or(POLICY);
+            failure::say(&format!(
+                "{shown} means nothing to the vkernel; did you mean {nearest}?"
+            ));
+        }
+        if !seen.insert(name) {
+            return Err(Failure::new(format!(
+                "the environment has {shown} twice; nothing was run"
+            )));
+        }
+    }
+    Ok(())
+}
 
 /// What the environment asks of the launcher.
 pub(crate) struct Settings {
@@ -29,6 +80,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn from_environment() -> Result<Settings, Failure> {
+        check_names()?;
         let audit = Audit::from_setting(env::var_os(audit::ENV).as_deref())?;
         let verify_all = match env::var_os(VERIFY) {
             None => false,

@@ -3,7 +3,7 @@
 //! Cargo keeps what it downloads in its own home; the `.crate` is copied from there. Its digest
 //! must be the one of `Cargo.lock`, which comes from the registry's index.
 
-use std::fs;
+use std::{ffi::OsStr, fs, path::Path};
 
 use polybuild_recipe::Sha256;
 use serde::Deserialize;
@@ -41,6 +41,11 @@ struct Package {
     manifest_path: std::path::PathBuf,
 }
 
+/// Where cargo runs. It executes what `.cargo/config.toml` and `rust-toolchain.toml` in the folders
+/// above it name; a cache may lie below a folder that came with a recipe. The user's own settings
+/// are in cargo's home.
+const NEUTRAL: &str = "/";
+
 /// Name of the dependency in the throw-away package, whatever the crate is called.
 const ALIAS: &str = "wanted";
 
@@ -65,11 +70,21 @@ pub(super) fn fetch(
         let path = work.join(file);
         fs::write(&path, text).map_err(io("write", path))?;
     }
-    CARGO.run(job, ["fetch", "--quiet"], &[])?;
+    let manifest = work.join("Cargo.toml");
+    let manifest = manifest.as_os_str();
+    let words = |words: &[&'static str]| {
+        let words = words.iter().map(OsStr::new);
+        words
+            .chain([OsStr::new("--manifest-path"), manifest])
+            .map(OsStr::to_owned)
+            .collect::<Vec<_>>()
+    };
+    CARGO.run_in(job, Path::new(NEUTRAL), words(&["fetch", "--quiet"]))?;
     let (version, checksum) = locked(job, name)?;
 
-    let args = ["metadata", "--format-version=1", "--offline", "--locked"];
-    let metadata: Metadata = serde_json::from_str(&CARGO.run(job, args, &[])?)
+    let args = words(&["metadata", "--format-version=1", "--offline", "--locked"]);
+    let said = CARGO.run_in(job, Path::new(NEUTRAL), args)?;
+    let metadata: Metadata = serde_json::from_str(&said)
         .map_err(|e| job.unexpected("cargo", format!("printed metadata that is none: {e}")))?;
     let missing = || job.unexpected("cargo", "did not say where it put the crate");
     let package = metadata

@@ -17,6 +17,21 @@ pub(super) fn fetch(job: &Job<'_>, url: &str) -> Result<Arrived, FetchError> {
     download(job, url, "=https")
 }
 
+/// Downloads what another client has named, under a name of its own, from the start.
+pub(super) fn fetch_named(
+    job: &Job<'_>,
+    url: &str,
+    protocols: &str,
+) -> Result<Arrived, FetchError> {
+    let file = job.guard.work.join(FILE);
+    match fs::remove_file(&file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(io("remove", &file)(error));
+        }
+        _ => download(job, url, protocols),
+    }
+}
+
 /// `protocols`: what curl may follow a redirection to, in the syntax of its `--proto`.
 fn download(job: &Job<'_>, url: &str, protocols: &str) -> Result<Arrived, FetchError> {
     let file = job.guard.work.join(FILE);
@@ -63,6 +78,39 @@ fn run(job: &Job<'_>, url: &str, protocols: &str) -> Result<(), FetchError> {
         "-",
         "--output",
         FILE,
+        "--url",
+        url,
+    ];
+    CURL.run(job, args, &[]).map(|_| ())
+}
+
+/// Downloads a file of at most `size` bytes into the work folder, over what may be there. Its digest
+/// is pinned, so that any protocol of the web will do.
+pub(crate) fn file(job: &Job<'_>, url: &str, file: &str, size: u64) -> Result<(), FetchError> {
+    let size = size.to_string();
+    let args = [
+        "--fail",
+        "--location",
+        "--silent",
+        "--show-error",
+        "--netrc-optional",
+        "--globoff",
+        "--proto",
+        "=http,https",
+        "--proto-redir",
+        "=http,https",
+        "--retry",
+        "2",
+        "--connect-timeout",
+        "30",
+        "--speed-limit",
+        "100",
+        "--speed-time",
+        "60",
+        "--max-filesize",
+        &size,
+        "--output",
+        file,
         "--url",
         url,
     ];
@@ -125,11 +173,13 @@ mod tests {
             url: "https://h.example/f".parse().unwrap(),
             local: None,
             sha256: None,
+            series: None,
             pin: None,
         };
         let options = Options {
             search_path: std::env::var_os("PATH").unwrap(),
             offline: false,
+            snapshots: None,
         };
         let cache = Cache::new(cache);
         let guard = cache.guard(url).unwrap();
@@ -202,11 +252,13 @@ mod tests {
             url: "https://h.example/f".parse().unwrap(),
             local: None,
             sha256: None,
+            series: None,
             pin: None,
         };
         let options = Options {
             search_path: std::env::var_os("PATH").unwrap(),
             offline: false,
+            snapshots: None,
         };
         let job = Job {
             request: &request,

@@ -15,6 +15,7 @@ use super::{Arrived, Job, tool::Tool};
 use crate::{
     cache::Lock,
     error::{FetchError, io},
+    package::Listed,
 };
 
 const APT_GET: Tool = Tool {
@@ -26,9 +27,6 @@ const APT_CACHE: Tool = Tool {
     names: &["apt-cache"],
     package: "apt",
 };
-
-/// Part of what apt-get says when the index has another version of a package than the one wanted.
-const NO_SUCH_VERSION: &str = "Can not find version";
 
 /// Debian's own keyring; without it apt falls back to the keys that the machine trusts.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -54,66 +52,6 @@ pub(super) fn binary(
         registry: None,
         resumed: false,
     })
-}
-
-/// The upstream archive of a source package, and nothing else of it: Debian's revisions come and go
-/// on mirrors (a security update replaces them), what they are based on stays.
-pub(super) fn source(
-    job: &Job<'_>,
-    name: &str,
-    version: Option<String>,
-    suite: &str,
-) -> Result<Arrived, FetchError> {
-    // The architecture decides nothing about sources; apt wants one.
-    let config = Config::new(job, suite, "amd64")?;
-    let get = |version: Option<&str>| {
-        let package = with_version(name, version.map(str::to_owned));
-        let args = [
-            "source",
-            "--download-only",
-            "--only-source",
-            "--tar-only",
-            "--quiet",
-            "--",
-            &package,
-        ];
-        config.apt_get(job, &args)
-    };
-    let version = match version {
-        Some(version) => {
-            match get(Some(&version)) {
-                // A later revision of the same upstream version will do: the digest is pinned.
-                Err(FetchError::Client { words, .. })
-                    if job.request.pin.is_some() && words.contains(NO_SUCH_VERSION) =>
-                {
-                    get(None)?
-                }
-                result => result?,
-            };
-            version
-        }
-        None => {
-            let version = config.newest_source(job, name)?;
-            get(Some(&version))?;
-            version
-        }
-    };
-    Ok(Arrived {
-        file: upstream_archive(job)?,
-        version,
-        registry: None,
-        resumed: false,
-    })
-}
-
-/// `NAME_VERSION.orig.tar.*`, or the only archive of a package that is Debian's own.
-fn upstream_archive(job: &Job<'_>) -> Result<PathBuf, FetchError> {
-    let ends = |infix: &str| ["gz", "xz", "zst", "bz2"].map(|e| format!("{infix}.tar.{e}"));
-    let (orig, any) = (ends(".orig"), ends(""));
-    let orig: Vec<_> = orig.iter().map(String::as_str).collect();
-    let any: Vec<_> = any.iter().map(String::as_str).collect();
-    job.only_file("apt-get", &orig)
-        .or_else(|_| job.only_file("apt-get", &any))
 }
 
 fn with_version(name: &str, version: Option<String>) -> String {
@@ -196,17 +134,140 @@ impl Config {
             name,
         ];
         let uris = self.apt_get(job, &args)?;
-        let config: &OsStr = self.file.as_os_str();
-        let args = ["showsrc", "--only-source", "--", name];
-        let index = APT_CACHE.run(job, args, &[("APT_CONFIG", config)])?;
+        let index = self.index(job, name)?;
         source_version(&uris, &index)
             .ok_or_else(|| job.unexpected("apt-get", "named a source package without a version"))
+    }
+
+    /// What the index has of a source package: a paragraph for each version.
+    fn index(&self, job: &Job<'_>, name: &str) -> Result<String, FetchError> {
+        let config: &OsStr = self.file.as_os_str();
+        let args = ["showsrc", "--only-source", "--", name];
+        APT_CACHE.run(job, args, &[("APT_CONFIG", config)])
     }
 
     fn apt_get(&self, job: &Job<'_>, args: &[&str]) -> Result<String, FetchError> {
         let config: &OsStr = self.file.as_os_str();
         APT_GET.run(job, args, &[("APT_CONFIG", config)])
     }
+}
+
+/// A suite's source packages.
+pub(crate) struct Suite {
+    config: Config,
+    security: bool,
+    seen: String,
+    /// The suite's signed index, which apt has checked: `Release`, or `InRelease`.
+    release: String,
+}
+
+impl Suite {
+    /// Fetches the suite's lists, if they are new.
+    pub(crate) fn open(job: &Job<'_>, suite: &str) -> Result<Suite, FetchError> {
+        // The architecture decides nothing about sources; apt wants one.
+        let config = Config::new(job, suite, "amd64")?;
+        let lists = config.file.with_file_name("lists");
+        let entries = fs::read_dir(&lists).map_err(io("read", &lists))?;
+        let mut files: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+        files.sort();
+        let ends = [
+            format!("_dists_{suite}_InRelease"),
+            format!("_dists_{suite}_Release"),
+        ];
+        let release = files.iter().find(|file| {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            ends.iter().any(|end| name.ends_with(end))
+        });
+        let release = match release {
+            Some(file) => fs::read_to_string(file).map_err(io("read", file))?,
+            None => String::new(),
+        };
+        Ok(Suite {
+            config,
+            security: suite.ends_with("-security"),
+            seen: snapshot_time(&release).unwrap_or_default(),
+            release,
+        })
+    }
+
+    /// Every version of a source package that the index has.
+    pub(crate) fn list(&self, job: &Job<'_>, name: &str) -> Result<Vec<Listed>, FetchError> {
+        let index = self.config.index(job, name)?;
+        Ok(index.split("\n\n").filter_map(Listed::parse).collect())
+    }
+
+    /// The newest version of a source package. apt names the file with the description of the source
+    /// that it would take, the index has the version to it.
+    pub(crate) fn newest_source(&self, job: &Job<'_>, name: &str) -> Result<String, FetchError> {
+        self.config.newest_source(job, name)
+    }
+
+    /// Downloads the files of a version into the work folder, all or the upstream archives alone.
+    /// Files that are missing are no error; what is said of them is returned.
+    pub(crate) fn download(
+        &self,
+        job: &Job<'_>,
+        name: &str,
+        version: &str,
+        all: bool,
+    ) -> Result<String, FetchError> {
+        let package = with_version(name, Some(version.to_owned()));
+        let mut args = vec!["source", "--download-only", "--only-source", "--quiet"];
+        if !all {
+            args.push("--tar-only");
+        }
+        args.extend(["--", &package]);
+        match self.config.apt_get(job, &args) {
+            Ok(_) => Ok(String::new()),
+            Err(FetchError::Client { words, .. }) => Ok(format!("`apt-get` said: {words}")),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// When the archive had what the index lists, `20261121T091544Z`; empty if it does not say.
+    pub(crate) fn seen(&self) -> &str {
+        &self.seen
+    }
+
+    /// The archive of snapshots that the index names.
+    pub(crate) fn snapshots(&self) -> Option<String> {
+        let field = release_field(&self.release, "Snapshots")?;
+        let web = field.starts_with("https://") || field.starts_with("http://");
+        web.then(|| field.to_owned())
+    }
+
+    /// What archives of snapshots call the archive.
+    pub(crate) fn archive(&self) -> &'static str {
+        match self.security {
+            true => "debian-security",
+            false => "debian",
+        }
+    }
+}
+
+fn release_field<'a>(release: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = release.lines();
+    lines.find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()))
+}
+
+/// `20261121T091544Z` from the date of an index, `Sat, 21 Nov 2026 09:15:44 UTC`.
+fn snapshot_time(release: &str) -> Option<String> {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let date = release_field(release, "Date")?;
+    let mut words = date.split_once(", ")?.1.split(' ');
+    let number = |text: &str, len| {
+        let ok = text.len() <= len && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        ok.then(|| format!("{text:0>len$}"))
+    };
+    let day = number(words.next()?, 2)?;
+    let month = words.next()?;
+    let month = MONTHS.iter().position(|m| *m == month)? + 1;
+    let year = number(words.next()?, 4)?;
+    let mut time = words.next()?.split(':').map(|part| number(part, 2));
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    Some(format!("{year}{month:02}{day}T{hour}{minute}{second}Z"))
 }
 
 /// Address of the Debian archive that this machine's apt uses: the security archive for security
@@ -291,6 +352,25 @@ mod tests {
             None
         );
         assert_eq!(version(""), None);
+    }
+
+    #[test]
+    fn what_an_index_says_of_itself() {
+        let release = "Hash: SHA256\n\nOrigin: Debian\nDate: Sat, 1 Nov 2026 09:15:44 UTC\n\
+                       Snapshots: https://h.example/@SNAPSHOTID@/\n";
+        assert_eq!(snapshot_time(release).as_deref(), Some("20261101T091544Z"));
+        assert_eq!(
+            release_field(release, "Snapshots"),
+            Some("https://h.example/@SNAPSHOTID@/")
+        );
+        for bad in [
+            "",
+            "Date: x",
+            "Date: Sat, 1 Foo 2026 09:15:44 UTC",
+            "Date: Sat, 1 Nov 2026 9",
+        ] {
+            assert_eq!(snapshot_time(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! no standard input, and the user's environment with the caller's `PATH`.
 
 mod cargo;
-mod curl;
-mod debian;
+pub(crate) mod curl;
+pub(crate) mod debian;
 mod npm;
 mod pip;
 mod tool;
@@ -60,11 +60,8 @@ pub(crate) fn run(job: &Job<'_>) -> Result<Arrived, FetchError> {
             suite,
             arch,
         } => debian::binary(job, name, choose(version), suite, arch),
-        SourceUrl::DebianSource {
-            name,
-            version,
-            suite,
-        } => debian::source(job, name, choose(version), suite),
+        // Several files: `package::get` has them.
+        SourceUrl::DebianSource { .. } => Err(job.unexpected("apt-get", "was asked for one file")),
         SourceUrl::Https { url } => curl::fetch(job, url),
         SourceUrl::Path { path } => Err(FetchError::Io {
             doing: "find",

@@ -83,6 +83,29 @@ impl Tool {
         args: impl IntoIterator<Item = A>,
         env: &[(&str, &OsStr)],
     ) -> Result<String, FetchError> {
+        self.run_for(job, args, env, &job.guard.work, |_| None)
+    }
+
+    /// The same in another folder.
+    pub(super) fn run_in<A: AsRef<OsStr>>(
+        &self,
+        job: &Job<'_>,
+        folder: &Path,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<String, FetchError> {
+        self.run_for(job, args, &[], folder, |_| None)
+    }
+
+    /// The same. Where it fails with words of which `answer` makes something, that is the result: some
+    /// clients tell what is wanted only in an error.
+    pub(super) fn run_for<A: AsRef<OsStr>>(
+        &self,
+        job: &Job<'_>,
+        args: impl IntoIterator<Item = A>,
+        env: &[(&str, &OsStr)],
+        folder: &Path,
+        answer: impl Fn(&str) -> Option<String>,
+    ) -> Result<String, FetchError> {
         let work = &job.guard.work;
         let file = |name: &str| {
             let path = work.join(name);
@@ -99,7 +122,7 @@ impl Tool {
         let clone = |f: &File| f.try_clone().map_err(io("open", work));
         let child = Command::new(&path)
             .args(args)
-            .current_dir(work)
+            .current_dir(folder)
             .env("PATH", &job.options.search_path)
             .env("LC_ALL", "C.UTF-8")
             .envs(env.iter().copied())
@@ -111,6 +134,9 @@ impl Tool {
         let status = watch(child, job).map_err(io("wait for", &path))?;
         if !status.success() {
             let words = last_words(&mut err).map_err(io("read", work))?;
+            if let Some(answer) = answer(&words) {
+                return Ok(answer);
+            }
             let url = job.request.url.to_string();
             let tool = self.shown();
             return Err(if NO_NETWORK.iter().any(|w| words.contains(w)) {

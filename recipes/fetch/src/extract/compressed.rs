@@ -18,7 +18,7 @@ pub(super) fn is_compressed(head: &[u8]) -> bool {
 }
 
 /// A reader of the decompressed bytes.
-pub(super) fn open<'a>(file: File, head: &[u8]) -> Box<dyn Read + 'a> {
+pub(crate) fn open<'a>(file: File, head: &[u8]) -> Box<dyn Read + 'a> {
     decode(file, head)
 }
 

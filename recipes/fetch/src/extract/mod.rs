@@ -3,9 +3,10 @@
 //! The format is told from the first bytes, never from a name. Every format delivers its entries
 //! to one `Sink`, which alone creates files: what an archive may not do is decided there, once.
 
-mod compressed;
+pub(crate) mod compressed;
 mod deb;
 mod error;
+mod package;
 mod sink;
 mod tarball;
 mod zipfile;
@@ -19,6 +20,7 @@ use std::{
 use sink::Sink;
 
 pub use error::ExtractError;
+pub use package::extract_package;
 
 /// How to unpack.
 #[derive(Clone, Debug, Default)]
@@ -51,12 +53,27 @@ impl Default for Limits {
 
 /// Unpacks `archive` into the new folder `to`, which must not exist; its parent must.
 pub fn extract(archive: &Path, to: &Path, how: &Extract) -> Result<(), ExtractError> {
+    whole(to, |folder| {
+        unpack(archive, folder, how)?;
+        how.apply(folder)
+    })
+}
+
+/// Fills a new folder that appears whole or not at all.
+fn whole(
+    to: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), ExtractError>,
+) -> Result<(), ExtractError> {
     if fs::symlink_metadata(to).is_ok() {
         return Err(ExtractError::Exists { path: to.into() });
     }
     let name = to.file_name().unwrap_or_default().to_string_lossy();
     let unfinished = to.with_file_name(format!(".{name}.{}.unfinished", std::process::id()));
-    let result = fill(archive, &unfinished, how)
+    // A process of the same number may have died here.
+    if fs::symlink_metadata(&unfinished).is_ok() {
+        fs::remove_dir_all(&unfinished).map_err(error::io("remove", &unfinished))?;
+    }
+    let result = fill(&unfinished)
         .and_then(|()| fs::rename(&unfinished, to).map_err(error::io("create", to)));
     if result.is_err() {
         // The first error is the one to report.
@@ -65,11 +82,18 @@ pub fn extract(archive: &Path, to: &Path, how: &Extract) -> Result<(), ExtractEr
     result
 }
 
-fn fill(archive: &Path, folder: &Path, how: &Extract) -> Result<(), ExtractError> {
-    // A process of the same number may have died here.
-    if fs::symlink_metadata(folder).is_ok() {
-        fs::remove_dir_all(folder).map_err(error::io("remove", folder))?;
+impl Extract {
+    /// Applies the recipe's own patches.
+    fn apply(&self, folder: &Path) -> Result<(), ExtractError> {
+        for patch in &self.patches {
+            crate::patch::apply_patch(patch, folder)?;
+        }
+        Ok(())
     }
+}
+
+/// Unpacks one archive into a new folder.
+fn unpack(archive: &Path, folder: &Path, how: &Extract) -> Result<(), ExtractError> {
     let mut file = File::open(archive).map_err(error::io("read", archive))?;
     let mut head = Vec::new();
     (&mut file)
@@ -88,11 +112,7 @@ fn fill(archive: &Path, folder: &Path, how: &Extract) -> Result<(), ExtractError
             });
         }
     }
-    sink.finish()?;
-    for patch in &how.patches {
-        crate::patch::apply_patch(patch, folder)?;
-    }
-    Ok(())
+    sink.finish()
 }
 
 enum Kind {

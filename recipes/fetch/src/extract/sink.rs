@@ -189,13 +189,17 @@ impl<'a> Sink<'a> {
 
     /// Checks that no link leads out.
     pub(super) fn finish(&self) -> Result<(), ExtractError> {
-        for (path, node) in &self.nodes {
-            if matches!(node, Node::Link(_)) && !self.stays_inside(path) {
+        let links = self.nodes.iter().filter_map(|(path, node)| match node {
+            Node::Link(target) => Some((path.clone(), target.clone())),
+            _ => None,
+        });
+        match first_that_leaves(&links.collect()) {
+            None => Ok(()),
+            Some(path) => {
                 let entry = path.as_os_str().as_bytes();
-                return Err(self.refuse(entry, "is a link that leads out of the archive"));
+                Err(self.refuse(entry, "is a link that leads out of the archive"))
             }
         }
-        Ok(())
     }
 
     fn too_much(&self, limit: u64, unit: &'static str) -> ExtractError {
@@ -271,34 +275,40 @@ impl<'a> Sink<'a> {
         }
         Ok(())
     }
+}
 
-    /// Follows a path through the known nodes, as the system would, with the folder as the world:
-    /// `false` as soon as it would leave. A dangling or circular link stays inside.
-    fn stays_inside(&self, path: &Path) -> bool {
-        let mut at = PathBuf::new();
-        // What is left to walk, the next part last.
-        let mut left: Vec<Component<'_>> = path.components().rev().collect();
-        let mut links = 0;
-        while let Some(part) = left.pop() {
-            match part {
-                Component::Normal(name) => at.push(name),
-                Component::CurDir => {}
-                Component::ParentDir => {
-                    if !at.pop() {
-                        return false;
-                    }
+/// The first of the links (path and target) that leads out of the folder that has them.
+pub(super) fn first_that_leaves(links: &BTreeMap<PathBuf, PathBuf>) -> Option<&Path> {
+    let path = links.keys().find(|path| !stays_inside(links, path))?;
+    Some(path)
+}
+
+/// Follows a path through the known links, as the system would, with the folder as the world:
+/// `false` as soon as it would leave. A dangling or circular link stays inside.
+fn stays_inside(links: &BTreeMap<PathBuf, PathBuf>, path: &Path) -> bool {
+    let mut at = PathBuf::new();
+    // What is left to walk, the next part last.
+    let mut left: Vec<Component<'_>> = path.components().rev().collect();
+    let mut followed = 0;
+    while let Some(part) = left.pop() {
+        match part {
+            Component::Normal(name) => at.push(name),
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if !at.pop() {
+                    return false;
                 }
-                Component::RootDir | Component::Prefix(_) => return false,
             }
-            if let Some(Node::Link(target)) = self.nodes.get(&at) {
-                links += 1;
-                if links > LINKS {
-                    return true;
-                }
-                at.pop();
-                left.extend(target.components().rev());
-            }
+            Component::RootDir | Component::Prefix(_) => return false,
         }
-        true
+        if let Some(target) = links.get(&at) {
+            followed += 1;
+            if followed > LINKS {
+                return true;
+            }
+            at.pop();
+            left.extend(target.components().rev());
+        }
     }
+    true
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::layer::{Item, Layer, Named, Target};
 use crate::{
-    Build, Image, Kind, Module, Place, Policy, Preload, Recipe, Ref, Source, Tree,
+    Build, Image, Kind, Module, Place, Policy, Preload, Recipe, Ref, Source, SourceUrl, Tree,
     error::{Problem, ProblemKind},
     nearest::nearest,
 };
@@ -101,6 +101,7 @@ fn follow_links(layer: &Layer, problems: &mut Vec<Problem>) {
     follow.items(&layer.programs);
     follow.items(&layer.files);
     follow.items(&layer.trees);
+    follow.items(&layer.components);
 }
 
 struct Follow<'a> {
@@ -123,6 +124,7 @@ impl<'a> Follow<'a> {
                     Target::Module(name) => unknown("module", name, self.module_names()),
                     Target::Snapshot(name) => self.snapshot(name),
                     Target::InTree(path) => self.in_tree(path),
+                    Target::Component { source, says } => self.made_from(source, *says),
                     Target::Path(path) => {
                         let what = format!("{} `{}`", T::WHAT, item.value.name());
                         self.take(path, what, &link.place)
@@ -173,6 +175,27 @@ impl<'a> Follow<'a> {
         };
         (inside && !source.value.extract).then_some(ProblemKind::Keys {
             message: "a path in a source that is not unpacked: set `extract = true` there",
+        })
+    }
+
+    /// A component's source. What a recipe says of a source package could be wrong, and was.
+    fn made_from(&self, id: &str, says: bool) -> Option<ProblemKind> {
+        let Some(source) = self.sources.iter().find(|s| s.value.id == id) else {
+            return self.source(id, false);
+        };
+        if says && matches!(source.value.url, SourceUrl::DebianSource { .. }) {
+            return Some(ProblemKind::Keys {
+                message: "version and package URL of a `debian-source:` are those of the lock \
+                          file: remove `version` and `purl` here",
+            });
+        }
+        (!says
+            && matches!(
+                source.value.url,
+                SourceUrl::Https { .. } | SourceUrl::Path { .. }
+            ))
+        .then_some(ProblemKind::Keys {
+            message: "a source without a version: give the component one, `version = \"…\"`",
         })
     }
 

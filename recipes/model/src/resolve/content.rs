@@ -19,6 +19,13 @@ impl Lower<'_> {
         for (name, value) in env {
             let ok = !name.value.is_empty() && !name.value.contains(['=', '\0']);
             self.want(ok, name, "the name of an environment variable");
+            // They are the operator's words to the launcher: which key to trust, what to allow.
+            self.want(
+                !name.value.starts_with("VKERNEL_"),
+                name,
+                "a variable that a recipe may set: names that begin with `VKERNEL_` are for whoever \
+                 runs the image",
+            );
             self.want(
                 !value.contains('\0'),
                 name,
@@ -101,9 +108,24 @@ impl Lower<'_> {
             let ok = kind.starts_with(|c: char| c.is_ascii_lowercase()) && !name.is_empty();
             self.want(ok, purl, "a package URL, `pkg:TYPE/NAME@VERSION`");
         }
+        match (&table.source, &table.version) {
+            (Some(source), _) => self.link(
+                source,
+                Target::Component {
+                    source: source.value.clone(),
+                    says: table.version.is_some() || table.purl.is_some(),
+                },
+            ),
+            (None, None) => {
+                let message = "a component has a `version`, or a `source` whose version it has";
+                self.fail(&table.name.span, ProblemKind::Keys { message });
+            }
+            (None, Some(_)) => {}
+        }
         Component {
             name: table.name.value.clone(),
-            version: table.version.clone(),
+            source: table.source.as_ref().map(|s| s.value.clone()),
+            version: table.version.as_ref().map(|v| v.value.clone()),
             purl: table.purl.as_ref().map(|p| p.value.clone()),
             license: table.license.clone(),
         }

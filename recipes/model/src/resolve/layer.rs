@@ -58,6 +58,12 @@ pub(super) enum Target {
     Path(String),
     /// A folder in a read-only tree.
     InTree(String),
+    /// A source that a component is made from.
+    Component {
+        source: String,
+        /// Whether the component has a version or package URL of its own.
+        says: bool,
+    },
 }
 
 /// Image settings that one layer makes.

@@ -6,13 +6,13 @@ use std::path::Path;
 use super::layer::{Item, Layer, Link, Target};
 use crate::{
     Build, Command, Entry, Graft, Kind, LocalPath, Module, Output, Place, Preload, Program, Ref,
-    Snapshot, Source, SourceUrl,
+    Series, Snapshot, Source, SourceUrl,
     error::{Problem, ProblemKind},
     place::SourceText,
     value,
     written::{
         At, BuildTable, GraftTable, ModuleTable, PreloadTable, ProgramTable, RecipeFile,
-        SourceTable,
+        SeriesChoice, SourceTable,
     },
 };
 
@@ -265,6 +265,7 @@ impl Lower<'_> {
         }
         let strip_components = table.strip_components.unwrap_or(url.strip_by_default());
         let patches = table.patches.iter().map(|at| self.patch(at)).collect();
+        let series = self.series(table, &url, extract);
         Source {
             id,
             local,
@@ -272,7 +273,52 @@ impl Lower<'_> {
             extract,
             strip_components,
             patches,
+            series,
             url,
+        }
+    }
+
+    fn series(&mut self, table: &SourceTable, url: &SourceUrl, extract: bool) -> Option<Series> {
+        let (choice, reason) = (table.series.as_ref(), table.series_reason.as_ref());
+        if !matches!(url, SourceUrl::DebianSource { .. }) {
+            let first = choice.map(|at| &at.span).or(reason.map(|at| &at.span));
+            if let Some(span) = first {
+                let message = "only a `debian-source:` has a series of patches";
+                self.fail(span, ProblemKind::Keys { message });
+            }
+            return None;
+        }
+        match (choice.map(|at| at.value), reason) {
+            (Some(SeriesChoice::None), Some(reason)) => {
+                let text = reason.value.trim();
+                self.want(
+                    !text.is_empty() && !text.contains(char::is_control),
+                    reason,
+                    "a reason: one line of text",
+                );
+                Some(Series::None(text.to_owned()))
+            }
+            (Some(SeriesChoice::None), None) => {
+                let message = "a source without the distribution's patches says why: add \
+                               `series-reason = \"…\"`";
+                let span = choice.map_or(table.url.span.clone(), |at| at.span.clone());
+                self.fail(&span, ProblemKind::Keys { message });
+                None
+            }
+            (_, Some(reason)) => {
+                let message =
+                    "`series-reason` says why `series = \"none\"`, which is not said here";
+                self.fail(&reason.span, ProblemKind::Keys { message });
+                None
+            }
+            (_, None) => {
+                if !extract {
+                    let message = "a source package is several files: unpack it, or take the \
+                                   upstream archive alone with `series = \"none\"`";
+                    self.fail(&table.url.span, ProblemKind::Keys { message });
+                }
+                Some(Series::Applied)
+            }
         }
     }
 

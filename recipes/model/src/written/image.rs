@@ -91,8 +91,11 @@ pub enum NetworkValue {
 pub struct ComponentTable {
     /// Name, `cpython`.
     pub name: At<String>,
-    /// Version, `3.12.0`.
-    pub version: String,
+    /// Id of the source that it is made from. Version and package URL are then those of the lock
+    /// file, unless they are said here; of a `debian-source:` they cannot be said.
+    pub source: Option<At<String>>,
+    /// Version, `3.12.0`. Needed without `source`.
+    pub version: Option<At<String>>,
     /// Package URL, `pkg:npm/%40antonz/python-wasi@3.12.0`.
     pub purl: Option<At<String>>,
     /// SPDX licence expression, `PSF-2.0`.

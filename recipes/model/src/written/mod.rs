@@ -19,7 +19,7 @@ pub use build::BuildTable;
 pub use content::{EntryTable, FileTable, TreeTable};
 pub use image::{ComponentTable, ImageTable, NetworkValue, PolicyTable};
 pub use module::{GraftTable, ModuleTable, PreloadTable, ProgramTable, SnapshotTable};
-pub use source::SourceTable;
+pub use source::{SeriesChoice, SourceTable};
 
 use schemars::JsonSchema;
 use serde::Deserialize;

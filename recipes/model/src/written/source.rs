@@ -30,4 +30,19 @@ pub struct SourceTable {
     /// exactly.
     #[serde(default)]
     pub patches: Vec<At<String>>,
+    /// Of a `debian-source:`: whether the distribution's patches are part of the source. Default:
+    /// they are.
+    pub series: Option<At<SeriesChoice>>,
+    /// Why `series` is `"none"`; needed then, and only then. One line for people.
+    pub series_reason: Option<At<String>>,
+}
+
+/// What is done with the distribution's series of patches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SeriesChoice {
+    /// The whole source package is fetched and its patches are applied, in their order.
+    Applied,
+    /// The upstream archive alone: nothing may then claim the distribution's revision.
+    None,
 }

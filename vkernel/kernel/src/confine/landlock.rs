@@ -9,12 +9,13 @@
 //!
 //! Descriptors that are open already are not affected.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
-    RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath,
+    PathFd, RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
 };
+use megabinary_format::NetworkRule;
 
 use super::{Layer, sys};
 
@@ -33,7 +34,11 @@ pub struct Directories {
 /// Restricts the calling thread as far as the host kernel can.
 pub(super) fn apply(directories: Option<&Directories>) -> Layer {
     if directories.is_some_and(|d| d.read_only.is_empty() && d.read_write.is_empty())
-        && sys::landlock_all(AccessFs::from_all(NEWEST).bits()).is_ok()
+        && sys::landlock_all(
+            AccessFs::from_all(NEWEST).bits(),
+            Scope::from_all(NEWEST).bits(),
+        )
+        .is_ok()
     {
         // The common case, at a third of the cost. If the host kernel is too old for all rights,
         // what follows finds out what it has.
@@ -43,6 +48,10 @@ pub(super) fn apply(directories: Option<&Directories>) -> Layer {
         None => no_execution(),
         Some(directories) => only(directories),
     };
+    layer(status)
+}
+
+fn layer(status: Outcome) -> Layer {
     match status {
         Err(e) => Layer::Absent(describe(&*e)),
         Ok(status) => match status.ruleset {
@@ -53,6 +62,50 @@ pub(super) fn apply(directories: Option<&Directories>) -> Layer {
             RulesetStatus::NotEnforced => Layer::Absent(format!("{:?}", status.landlock)),
         },
     }
+}
+
+/// Rules for more ports than these would cost every start too much: then the vkernel's own judgement
+/// is the only one, as it is for addresses and for everything but TCP.
+const MOST_PORTS: usize = 4096;
+
+/// Restricts the calling thread to the TCP ports of a network policy, as far as the host kernel can:
+/// to connect to and to bind. `None` is a policy that allows everything.
+///
+/// A ruleset of its own: those of [`super::apply`] come on top of it.
+pub fn limit_ports(network: Option<&[NetworkRule]>) -> Layer {
+    let Some(ports) = network.and_then(ports) else {
+        return Layer::InForce;
+    };
+    layer(only_ports(&ports))
+}
+
+/// The ports of some rule; `None` if there are too many to list.
+fn ports(rules: &[NetworkRule]) -> Option<BTreeSet<u16>> {
+    let mut all = BTreeSet::new();
+    for rule in rules {
+        let ports = rule.ports();
+        if ports.len() + all.len() > MOST_PORTS {
+            return None;
+        }
+        all.extend(ports);
+    }
+    Some(all)
+}
+
+fn only_ports(ports: &BTreeSet<u16>) -> Outcome {
+    let all = AccessNet::BindTcp | AccessNet::ConnectTcp;
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(all)?
+        .create()?;
+    for port in ports {
+        rules = rules.add_rule(NetPort::new(*port, all))?;
+    }
+    // To bind "no port in particular" is allowed wherever there is a network at all.
+    if !ports.is_empty() && !ports.contains(&0) {
+        rules = rules.add_rule(NetPort::new(0, AccessNet::BindTcp))?;
+    }
+    Ok(rules.restrict_self()?)
 }
 
 type Outcome = Result<RestrictionStatus, Box<dyn std::error::Error>>;
@@ -172,8 +225,76 @@ mod tests {
         check(
             || {
                 sys::set_no_new_privs().unwrap();
-                assert_eq!(kind(sys::landlock_all(1 << 63)), Some(libc::EINVAL));
-                sys::landlock_all(AccessFs::from_all(NEWEST).bits()).unwrap();
+                assert_eq!(kind(sys::landlock_all(1 << 63, 0)), Some(libc::EINVAL));
+                assert_eq!(kind(sys::landlock_all(1, 1 << 63)), Some(libc::EINVAL));
+                let scopes = Scope::from_all(NEWEST).bits();
+                sys::landlock_all(AccessFs::from_all(NEWEST).bits(), scopes).unwrap();
+                0
+            },
+            End::Exit(0),
+        );
+    }
+
+    /// Without folders and without rules for them, the scopes hold too.
+    #[test]
+    fn no_signals_to_processes_outside() {
+        check(
+            || {
+                let outside = rustix::process::getppid().unwrap();
+                rustix::process::test_kill_process(outside).unwrap();
+                assert_eq!(apply(Some(&Directories::default())), Layer::InForce);
+                let result = rustix::process::test_kill_process(outside);
+                assert_eq!(result, Err(rustix::io::Errno::PERM));
+                rustix::process::test_kill_process(rustix::process::getpid()).unwrap();
+                0
+            },
+            End::Exit(0),
+        );
+    }
+
+    /// What a connection to a port of the machine gives.
+    fn connect(port: u16) -> Option<i32> {
+        kind(std::net::TcpStream::connect(("127.0.0.1", port)))
+    }
+
+    fn bind(port: u16) -> Option<i32> {
+        kind(std::net::TcpListener::bind(("127.0.0.1", port)))
+    }
+
+    fn check_ports(rules: &[&str], act: impl FnOnce()) {
+        let rules: Vec<NetworkRule> = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+        check(
+            || {
+                assert_eq!(limit_ports(Some(&rules)), Layer::InForce);
+                act();
+                0
+            },
+            End::Exit(0),
+        );
+    }
+
+    #[test]
+    fn ports_of_the_policy_alone() {
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = server.local_addr().unwrap().port();
+        let other = if port == 40_000 { 40_001 } else { 40_000 };
+        check_ports(&[], || {
+            assert_eq!(connect(port), Some(libc::EACCES));
+            assert_eq!(bind(0), Some(libc::EACCES));
+        });
+        check_ports(&[&format!("127.0.0.1:{port}")], || {
+            assert_eq!(connect(port), None);
+            assert_eq!(connect(other), Some(libc::EACCES));
+            assert_eq!(bind(port), Some(libc::EADDRINUSE));
+            assert_eq!(bind(other), Some(libc::EACCES));
+            assert_eq!(bind(0), None);
+        });
+        // All ports: nothing to list.
+        check_ports(&["127.0.0.0/8"], || assert_eq!(connect(port), None));
+        check(
+            || {
+                assert_eq!(limit_ports(None), Layer::InForce);
+                assert_eq!(connect(port), None);
                 0
             },
             End::Exit(0),

@@ -70,11 +70,13 @@ pub(super) fn install(program: &[Instruction]) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the given Landlock rights to the file system from the calling thread, everywhere
-/// (`landlock(7)`). Fails with EINVAL, and changes nothing, if the host kernel does not know one.
-pub(super) fn landlock_all(rights: u64) -> io::Result<()> {
-    // `struct landlock_ruleset_attr` as of Linux 5.13: `handled_access_fs` alone.
-    let (attributes, len) = (rights, size_of::<u64>());
+/// Takes the given Landlock rights to the file system from the calling thread, everywhere, and what
+/// `scopes` cover outside of its domain (`landlock(7)`). Fails with EINVAL or E2BIG, and changes
+/// nothing, if the host kernel does not know one.
+pub(super) fn landlock_all(rights: u64, scopes: u64) -> io::Result<()> {
+    // `struct landlock_ruleset_attr` as of Linux 6.12: rights to files, to the network, and scopes.
+    let attributes = [rights, 0, scopes];
+    let len = size_of_val(&attributes);
     // SAFETY: the kernel reads `len` bytes.
     let fd = unsafe {
         libc::syscall(

@@ -43,6 +43,15 @@ pub struct StubStart {
 pub struct Direct {
     /// Host folder that is the guest's root; `None`: the launcher's own root.
     pub root: Option<PathBuf>,
+    /// Whether the root is only read, and what is written to it goes with the run; without a root, a
+    /// root of its own that is empty.
+    pub fresh: bool,
+    /// Whether the guest gets namespaces of its own.
+    pub isolate: bool,
+    /// Names of promises that the host need not keep.
+    pub accept_less: Vec<String>,
+    /// Inherited descriptors that the guest is to have, besides the standard streams.
+    pub keep_fds: Vec<i32>,
     /// Host folders given to the guest.
     pub dirs: Vec<DirMapping>,
     /// Variables to set, each `NAME=VALUE`.
@@ -137,7 +146,8 @@ pub enum UsageError {
 
 /// The direct form's options, for messages.
 pub const USAGE: &str = "\
-usage: megabinary [--root DIR] [--dir HOST::GUEST]... [--env NAME=VALUE]... [--cwd DIR]
+usage: megabinary [--root DIR] [--fresh] [--isolate] [--accept-less PROMISE[,PROMISE]...]
+                  [--keep-fd N]... [--dir HOST::GUEST]... [--env NAME=VALUE]... [--cwd DIR]
                   [--program PATH | --entry NAME] [--arg0 NAME] [-- ARG...]
        megabinary --snapshot MODULE --snapshot-out FILE [--snapshot-time SECONDS]
                   [--root DIR] [--env NAME=VALUE]... [--cwd DIR] [-- ARG...]
@@ -197,6 +207,13 @@ fn direct(mut args: impl Iterator<Item = Vec<u8>>) -> Result<Direct, UsageError>
                 break;
             }
             b"--root" => once("--root", &mut out.root, path(value("--root")?))?,
+            b"--fresh" if attached.is_none() => out.fresh = true,
+            b"--isolate" if attached.is_none() => out.isolate = true,
+            b"--accept-less" => {
+                let names = text("--accept-less", value("--accept-less")?)?;
+                out.accept_less.extend(names.split(',').map(str::to_owned));
+            }
+            b"--keep-fd" => out.keep_fds.push(descriptor(value("--keep-fd")?)?),
             b"--dir" => out.dirs.push(mapping(value("--dir")?)?),
             b"--env" => out.env.push(variable(value("--env")?)?),
             b"--cwd" => once("--cwd", &mut out.cwd, guest_path("--cwd", value("--cwd")?)?)?,
@@ -251,6 +268,10 @@ fn direct(mut args: impl Iterator<Item = Vec<u8>>) -> Result<Direct, UsageError>
     if snapshot_time.is_some() {
         return Err(UsageError::Needs("--snapshot-time", "--snapshot"));
     }
+    // It is mounted over the root, which takes a mount namespace.
+    if out.fresh && !out.isolate {
+        return Err(UsageError::Needs("--fresh", "--isolate"));
+    }
     Ok(out)
 }
 
@@ -282,6 +303,19 @@ fn text(option: &'static str, value: Vec<u8>) -> Result<String, UsageError> {
         expected: "a name in UTF-8",
         found: error.into_bytes(),
     })
+}
+
+fn descriptor(value: Vec<u8>) -> Result<i32, UsageError> {
+    std::str::from_utf8(&value)
+        .ok()
+        // `parse` would also take a sign.
+        .filter(|text| text.bytes().all(|b| b.is_ascii_digit()))
+        .and_then(|text| text.parse().ok())
+        .ok_or(UsageError::Value {
+            option: "--keep-fd",
+            expected: "the number of a descriptor",
+            found: value,
+        })
 }
 
 fn seconds(option: &'static str, value: Vec<u8>) -> Result<u64, UsageError> {
