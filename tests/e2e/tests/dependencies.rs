@@ -77,7 +77,10 @@ fn packages() -> Vec<Package> {
 /// Whether a licence expression (SPDX annex D; `/` is how old crates write `OR`) can be met with the
 /// allowed licences.
 fn allowed(expression: &str, licenses: &[String]) -> bool {
-    let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
+    let spaced = expression
+        .replace('/', " OR ")
+        .replace('(', " ( ")
+        .replace(')', " ) ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
     let mut at = 0;
     let ok = any(&words, &mut at, licenses);
@@ -104,7 +107,9 @@ fn all(words: &[&str], at: &mut usize, licenses: &[String]) -> bool {
 }
 
 fn one(words: &[&str], at: &mut usize, licenses: &[String]) -> bool {
-    let word = *words.get(*at).unwrap_or_else(|| panic!("{words:?} ends too early"));
+    let word = *words
+        .get(*at)
+        .unwrap_or_else(|| panic!("{words:?} ends too early"));
     *at += 1;
     if word == "(" {
         let ok = any(words, at, licenses);
@@ -122,7 +127,10 @@ fn one(words: &[&str], at: &mut usize, licenses: &[String]) -> bool {
 
 #[test]
 fn expressions() {
-    let licenses = ["MIT".to_owned(), "Apache-2.0 WITH LLVM-exception".to_owned()];
+    let licenses = [
+        "MIT".to_owned(),
+        "Apache-2.0 WITH LLVM-exception".to_owned(),
+    ];
     for (expression, ok) in [
         ("MIT", true),
         ("GPL-3.0-only", false),
@@ -142,7 +150,12 @@ fn expressions() {
 fn licences_are_allowed() {
     let rules = rules();
     for package in packages() {
-        let Package { name, version, license, .. } = &package;
+        let Package {
+            name,
+            version,
+            license,
+            ..
+        } = &package;
         let license = license.as_deref();
         let license = license.unwrap_or_else(|| panic!("{name} {version} says no licence"));
         assert!(
@@ -156,7 +169,10 @@ fn licences_are_allowed() {
 fn crates_come_from_the_registry() {
     for Package { name, source, .. } in packages() {
         if let Some(source) = source {
-            assert!(source.starts_with("registry+"), "{name} comes from {source}");
+            assert!(
+                source.starts_with("registry+"),
+                "{name} comes from {source}"
+            );
         }
     }
 }
@@ -166,10 +182,16 @@ fn crates_come_from_the_registry() {
 fn duplicates_are_known() {
     let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in packages() {
-        versions.entry(package.name).or_default().insert(package.version);
+        versions
+            .entry(package.name)
+            .or_default()
+            .insert(package.version);
     }
-    let found: BTreeSet<String> =
-        versions.into_iter().filter(|(_, v)| v.len() > 1).map(|(name, _)| name).collect();
+    let found: BTreeSet<String> = versions
+        .into_iter()
+        .filter(|(_, v)| v.len() > 1)
+        .map(|(name, _)| name)
+        .collect();
     let rules = rules();
     assert!(rules.duplicate.iter().all(|d| !d.reason.trim().is_empty()));
     let known: BTreeSet<String> = rules.duplicate.into_iter().map(|d| d.name).collect();
@@ -181,8 +203,18 @@ fn banned_crates_are_not_there() {
     let all: BTreeSet<String> = packages().into_iter().map(|p| p.name).collect();
     let tree = |features: &str| {
         let bytes = cargo(&[
-            "tree", "--locked", "--package", "vkernel-launcher", "--edges", "normal", "--prefix",
-            "none", "--format", "{p}", "--features", features,
+            "tree",
+            "--locked",
+            "--package",
+            "vkernel-launcher",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+            "--features",
+            features,
         ]);
         let text = String::from_utf8(bytes).unwrap();
         let names = text.lines().filter_map(|line| line.split(' ').next());
@@ -190,12 +222,23 @@ fn banned_crates_are_not_there() {
     };
     let launchers = ["", "linux", "pulley"].map(tree);
     assert!(launchers.iter().all(|names| names.contains("wasmtime")));
-    for Banned { name, reason, only_launcher } in rules().banned {
+    for Banned {
+        name,
+        reason,
+        only_launcher,
+    } in rules().banned
+    {
         assert!(!reason.trim().is_empty(), "{name}");
-        assert!(only_launcher || !all.contains(&name), "{name} is banned: {reason}");
+        assert!(
+            only_launcher || !all.contains(&name),
+            "{name} is banned: {reason}"
+        );
         let inside = launchers.iter().any(|names| names.contains(&name));
         assert!(!inside, "{name} is banned from the launcher: {reason}");
         // A misspelt name would ban nothing.
-        assert!(!only_launcher || all.contains(&name), "{name} is nowhere: remove the rule");
+        assert!(
+            !only_launcher || all.contains(&name),
+            "{name} is nowhere: remove the rule"
+        );
     }
 }

@@ -20,7 +20,10 @@ use serde_json::Value;
 fn recipes() -> Vec<PathBuf> {
     let mut found = Vec::new();
     for top in ["recipes", "base-images"] {
-        for entry in walkdir::WalkDir::new(workspace().join(top)).min_depth(3).max_depth(3) {
+        for entry in walkdir::WalkDir::new(workspace().join(top))
+            .min_depth(3)
+            .max_depth(3)
+        {
             let path = entry.unwrap().into_path();
             if path.ends_with("recipe.toml") {
                 found.push(path);
@@ -79,7 +82,11 @@ fn every_recipe_agrees_with_its_lock() {
                 panic!("{shown}: {of_it:?}");
             };
             assert_eq!(package["versionInfo"], input.version, "{shown}");
-            assert_eq!(package["checksums"][0]["checksumValue"], input.sha256.hex(), "{shown}");
+            assert_eq!(
+                package["checksums"][0]["checksumValue"],
+                input.sha256.hex(),
+                "{shown}"
+            );
             let info = package["sourceInfo"].as_str().unwrap();
             for part in &locked.parts {
                 let words = format!("{} sha256:{}", part.file, part.sha256.hex());
@@ -102,20 +109,32 @@ fn every_recipe_agrees_with_its_lock() {
                     let found = annotations.iter().find(|a| a.contains(&patch.sha256.hex()));
                     let found = found.unwrap_or_else(|| panic!("{shown}: {}", patch.name));
                     assert!(found.contains(&patch.name), "{shown}: {found}");
-                    assert!(patch.cves.iter().all(|cve| found.contains(cve)), "{shown}: {found}");
+                    assert!(
+                        patch.cves.iter().all(|cve| found.contains(cve)),
+                        "{shown}: {found}"
+                    );
                 }
             } else {
                 // Nothing names the distribution's revision, nor any part of its fixes.
                 assert_eq!(purl, format!("pkg:generic/{name}@{encoded}"), "{shown}");
-                assert!(!input.version.contains("deb") && !input.version.contains('-'), "{shown}");
+                assert!(
+                    !input.version.contains("deb") && !input.version.contains('-'),
+                    "{shown}"
+                );
                 let comment = package["comment"].as_str().unwrap();
                 assert!(
                     comment.starts_with("upstream version without the distribution's fixes: "),
                     "{shown}: {comment}"
                 );
                 let text = package.to_string();
-                assert!(!text.contains("pkg:deb") && !text.contains("+deb"), "{shown}: {text}");
-                assert!(!annotations.iter().any(|a| a.contains("debian/patches")), "{shown}");
+                assert!(
+                    !text.contains("pkg:deb") && !text.contains("+deb"),
+                    "{shown}: {text}"
+                );
+                assert!(
+                    !annotations.iter().any(|a| a.contains("debian/patches")),
+                    "{shown}"
+                );
                 assert!(locked.patches.is_empty(), "{shown}");
             }
         }
@@ -133,17 +152,31 @@ fn musl_names_its_fix() {
 #[test]
 fn what_is_linked_in_besides_is_listed() {
     let document = bill(&workspace().join("base-images/base/1.0/recipe.toml"));
-    let names: Vec<&str> =
-        list(&document, "packages").iter().filter_map(|p| p["name"].as_str()).collect();
+    let names: Vec<&str> = list(&document, "packages")
+        .iter()
+        .filter_map(|p| p["name"].as_str())
+        .collect();
     for name in [
-        "musl", "libcxx", "libcxxabi", "libunwind", "compiler-rt", "wasmtime", "vkernel-kernel",
-        "rust-std", "dash", "busybox",
+        "musl",
+        "libcxx",
+        "libcxxabi",
+        "libunwind",
+        "compiler-rt",
+        "wasmtime",
+        "vkernel-kernel",
+        "rust-std",
+        "dash",
+        "busybox",
     ] {
         assert!(names.contains(&name), "{name}: {names:?}");
     }
     let report = bill(&workspace().join("recipes/examples/report/recipe.toml"));
     let purls: Vec<&str> = list(&report, "packages").iter().filter_map(purl).collect();
-    for wanted in ["pkg:pypi/jinja2@3.1.6", "pkg:pypi/markupsafe@3.0.2", "pkg:pypi/pyyaml@6.0.2"] {
+    for wanted in [
+        "pkg:pypi/jinja2@3.1.6",
+        "pkg:pypi/markupsafe@3.0.2",
+        "pkg:pypi/pyyaml@6.0.2",
+    ] {
         assert!(purls.contains(&wanted), "{wanted}: {purls:?}");
     }
 }
@@ -174,7 +207,9 @@ sys.exit(bad)
         files.push(file);
     }
     let validate = |files: &[PathBuf]| {
-        run(Command::new(test_tools_python()).args(["-c", VALIDATE]).args(files))
+        run(Command::new(test_tools_python())
+            .args(["-c", VALIDATE])
+            .args(files))
     };
     let said = validate(&files);
     assert_eq!(said.status, 0, "{}{}", said.stdout, said.stderr);
@@ -190,7 +225,11 @@ sys.exit(bad)
 fn a_bill_needs_a_fresh_lock() {
     let folder = tempfile::tempdir().unwrap();
     let recipe = folder.path().join("recipe.toml");
-    fs::write(&recipe, "[recipe]\nname = \"x\"\nversion = \"1\"\nkind = \"library\"\n").unwrap();
+    fs::write(
+        &recipe,
+        "[recipe]\nname = \"x\"\nversion = \"1\"\nkind = \"library\"\n",
+    )
+    .unwrap();
     let said = run(polybuild().arg("sbom").arg(&recipe));
     assert_eq!(said.status, 3, "{}", said.stderr);
     assert!(said.stderr.contains("polybuild lock"), "{}", said.stderr);
