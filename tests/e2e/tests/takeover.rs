@@ -201,7 +201,7 @@ const PROMISES: &[Promise] = &[
     },
     Promise {
         name: "The limit of time",
-        kept_by: "the PID namespace, which ends with its first process",
+        kept_by: "the PID namespace of a container or of `polybuild run` (`--isolate`, not tried here)",
         attempts: &[("more time", "", "wall-time-max=1s")],
     },
     Promise {
