@@ -218,8 +218,8 @@ fn confine(
         .network
         .as_ref()
         .is_none_or(|rules| !rules.is_empty());
-    let confinement =
-        confine::apply(Surface::Linux { internet }, &calls, directories).map_err(Failure::confine)?;
+    let confinement = confine::apply(Surface::Linux { internet }, &calls, directories)
+        .map_err(Failure::confine)?;
     match directories {
         Some(_) => accepted.check(&confinement),
         None => Ok(()),
