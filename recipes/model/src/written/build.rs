@@ -19,8 +19,9 @@ pub struct BuildTable {
     pub run: Option<At<Vec<String>>>,
     /// A script for `/bin/sh -eu`. Either this or `run`.
     pub script: Option<At<String>>,
-    /// Environment of the command, no name of which begins with `VKERNEL_`. Besides these it has `PATH`, `HOME` and `TMPDIR` (folders of
-    /// its own), `LC_ALL=C`, `TZ=UTC` and `SOURCE_DATE_EPOCH`.
+    /// Environment of the command, no name of which begins with `VKERNEL_`. Besides these it has
+    /// `PATH`, `HOME` and `TMPDIR` (folders of its own), `LC_ALL=C`, `TZ=UTC` and
+    /// `SOURCE_DATE_EPOCH`.
     #[serde(default)]
     pub env: BTreeMap<At<String>, String>,
     /// Commands of this machine that the step may run, by name. `vkcc`, `vkc++`, `vkar` and
