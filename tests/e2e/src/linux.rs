@@ -378,6 +378,8 @@ const ENTER: &str = r#"
 set -e
 root=$1 program=$2
 shift 2
+# Neither side gets descriptors of whoever runs the tests: the launcher would close them.
+exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 mount -t proc proc "$root/proc"
 mount -t tmpfs -o mode=755 scratch "$root/w"
 mount -t tmpfs -o mode=755 dev "$root/dev"
