@@ -228,6 +228,7 @@ fn provenance_labels() {
         megabinary: &digest,
         index: &digest,
         key_id: "ABCD",
+        without_fixes: None,
         lock: &digest,
     }
     .labels();

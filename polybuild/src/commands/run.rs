@@ -103,7 +103,7 @@ fn trusted_keys(ui: &Ui, args: &Run) -> Result<Vec<PublicKey>> {
         return keys::trusted(&args.trust);
     }
     Ok(vec![
-        keys::signing(ui, args.options.key.as_deref())?.public_key(),
+        keys::signer(ui, args.options.key.as_deref())?.public_key(),
     ])
 }
 
@@ -116,7 +116,7 @@ fn bare(ui: &Ui, global: &Global, args: &Run, wasm: &Path) -> Result<(Trusted, C
         .map_err(Failure::recipe)?
         .linux;
     let packed = pipeline::pack_module(&cx, &name, module)?;
-    let trusted = Trusted::open(&packed, &[cx.keys.public_key()], &cx.cache)?;
+    let trusted = Trusted::open(&packed, &[cx.signer.public_key()], &cx.cache)?;
     let mut command = command(&trusted, args);
     command.arg("--entry").arg(name);
     match &args.keep {
@@ -187,10 +187,7 @@ fn image(ui: &Ui, global: &Global, args: &Run, path: &Path) -> Result<(Trusted, 
     command.env_clear();
     pass_on(&mut command, &["TERM"]);
     pass_on(&mut command, &VKERNEL_VARIABLES);
-    let guests = settings
-        .env
-        .iter()
-        .filter(|(k, _)| !k.starts_with(OPERATORS));
+    let guests = settings.env.iter().filter(|(k, _)| !k.starts_with(PREFIX));
     command.envs(guests.map(|(k, v)| (k, v)));
     mounts_and_env(&mut command, args);
     match (&args.workdir, args.dirs.is_empty()) {

@@ -89,6 +89,7 @@ impl World {
             Options {
                 search_path: std::env::join_paths(folders).unwrap(),
                 offline: false,
+                snapshots: None,
             },
         );
         let request = Request {
@@ -96,10 +97,12 @@ impl World {
             url: "pypi:evil@1.0?dist=sdist".parse().unwrap(),
             local: None,
             sha256: None,
+            series: None,
             pin: pin.map(|sha256| Pin {
                 version: "1.0".into(),
                 sha256,
                 size: 0,
+                package: None,
             }),
         };
         fetcher.fetch(&request, &())
@@ -168,6 +171,7 @@ fn cargo_takes_no_configuration_from_above_the_cache() {
         url: "crates:itoa@1.0.0".parse().unwrap(),
         local: None,
         sha256: None,
+        series: None,
         pin: None,
     };
     let fetcher = Fetcher::new(
@@ -175,6 +179,7 @@ fn cargo_takes_no_configuration_from_above_the_cache() {
         Options {
             search_path: std::env::var_os("PATH").unwrap(),
             offline: false,
+            snapshots: None,
         },
     );
     // Without a network it fails, later than it would have run the tool.

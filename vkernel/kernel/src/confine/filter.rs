@@ -174,6 +174,7 @@ mod tests {
 
     const NONE: (usize, u64) = (0, 0);
     const EPERM: Action = Action::Errno(libc::EPERM as u16);
+    const REFUSED_CALL: Action = EPERM;
     const ENOSYS: Action = Action::Errno(libc::ENOSYS as u16);
 
     #[test]
@@ -362,7 +363,7 @@ mod tests {
         }
         // Who does not list them has none.
         let none = Filter::build(LINUX_ONLINE, &[]).unwrap();
-        let refused = super::tests::EPERM.value();
-        assert_eq!(answer(&none, SYS_socket, AF_UNIX, SOCK_STREAM, 0), refused);
+        let answered = answer(&none, SYS_socket, AF_UNIX, SOCK_STREAM, 0);
+        assert_eq!(answered, REFUSED_CALL.value());
     }
 }
