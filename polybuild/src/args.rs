@@ -51,7 +51,7 @@ pub enum Command {
     /// Build an image from a recipe.
     Build(Build),
     /// Run a program of a recipe, a built image or a bare module, without a container engine.
-    Run(Run),
+    Run(Box<Run>),
     /// Say which promises of `polybuild run` this machine keeps, and why not.
     Doctor(Doctor),
     /// Pack one WASI module into an executable megabinary.
