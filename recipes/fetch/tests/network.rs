@@ -73,10 +73,10 @@ fn check(url: &str, version: &str, strip: u32, file: &str) -> Fetched {
     assert_eq!(fetched.version, version);
     let log = log.0.into_inner().unwrap();
     assert_eq!(log.first().unwrap(), "it 0");
-    assert_eq!(
-        *log.last().unwrap(),
-        format!("it finished {} false", fetched.size)
-    );
+    // Of a source package, all parts besides.
+    let parts = fetched.package.iter().flat_map(|p| &p.locked.parts);
+    let size = fetched.size + parts.map(|part| part.size).sum::<u64>();
+    assert_eq!(*log.last().unwrap(), format!("it finished {size} false"));
 
     let to = dir.path().join("unpacked");
     let how = Extract {

@@ -54,6 +54,19 @@ fn nobody_listens_where_the_policy_does_not_allow_it() {
     says(&said, "the same socket: does not listen");
 }
 
+/// Calls that change metadata or make nodes.
+const CHANGES: &[&str] = &[
+    "chmod(",
+    "chown(",
+    "lchown(",
+    "fchmod(",
+    "fchown(",
+    "utimensat(",
+    "setxattr(",
+    "mknod(",
+    "syscall(SYS_fchmodat,",
+];
+
 #[test]
 fn objects_that_are_no_plain_files() {
     let sandbox = Sandbox::new("hostile", "");

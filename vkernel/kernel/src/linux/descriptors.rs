@@ -57,7 +57,17 @@ impl Limit {
             Some(wanted) => (soft.min(wanted.into()), soft.min(wanted.into())),
             None => (soft.min(FIRST), soft),
         };
-        set_limit(first)?;
+        match wanted {
+            // Also for who takes the vkernel over: only an administrator raises a hard limit.
+            Some(_) => setrlimit(
+                Resource::Nofile,
+                Rlimit {
+                    current: Some(first),
+                    maximum: Some(first + OWN as u64),
+                },
+            )?,
+            None => set_limit(first)?,
+        }
         GROWN.store(false, Ordering::SeqCst);
         Ok(Limit {
             first: i32::try_from(first).unwrap_or(i32::MAX),

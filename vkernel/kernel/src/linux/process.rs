@@ -179,7 +179,18 @@ impl Host {
         signals::set_mask(u64::MAX);
         let started = watchdog::start(self);
         signals::set_mask(before);
+        self.thread_was_started();
         started
+    }
+
+    /// A host thread has been started. The host's C library takes a signal for itself then (glibc's
+    /// SIGSETXID, to change ids in all threads), and its handler fails when a guest sends it: it is
+    /// the guest's again.
+    fn thread_was_started(&self) {
+        const SETXID: usize = 33;
+        if let Some(action) = self.actions().get(SETXID - 1) {
+            let _ = on_host(SETXID as i32, action);
+        }
     }
 
     /// Whether a module whose memory begins with so many bytes may be started.
@@ -340,14 +351,9 @@ impl LinuxProcess {
         counted
     }
 
-    /// A host thread has been started. The host's C library takes a signal for itself then (glibc's
-    /// SIGSETXID, to change ids in all threads), and its handler fails when a guest sends it: it is
-    /// the guest's again.
+    /// A host thread has been started.
     pub fn thread_was_started(&self) {
-        const SETXID: usize = 33;
-        if let Some(action) = self.actions().get(SETXID - 1) {
-            let _ = on_host(SETXID as i32, action);
-        }
+        self.host.thread_was_started();
     }
 
     /// The calling thread, which was counted, has begun.
@@ -429,7 +435,7 @@ impl LinuxProcess {
             self.die(rustix::process::Signal::KILL.as_raw());
         }
         // The parent's watchdog is no thread of this process.
-        if watchdog::start(&self.host).is_err() {
+        if self.host.watch().is_err() {
             // Without it the limits would not hold.
             self.die(rustix::process::Signal::KILL.as_raw());
         }
