@@ -56,6 +56,11 @@ impl Times {
         }
     }
 
+    /// Whether there is something to watch.
+    pub(super) fn are_limited(&self) -> bool {
+        self.wall.is_some() || self.cpu.is_some()
+    }
+
     /// The host's timers for them: a clock and a time on it.
     fn timers(&self) -> Vec<(i32, Duration)> {
         let wall = self.wall.map(|(end, _)| (libc::CLOCK_MONOTONIC, end));
@@ -90,12 +95,9 @@ fn now(clock: ClockId) -> Duration {
     Duration::try_from(clock_gettime(clock)).unwrap_or_default()
 }
 
-/// Starts the thread, if there is something to watch. The calling thread has all signals blocked,
+/// Starts the thread. The calling thread has all signals blocked,
 /// and so has the new one.
 pub(super) fn start(host: &Arc<Host>) -> io::Result<()> {
-    if host.times.wall.is_none() && host.times.cpu.is_none() {
-        return Ok(());
-    }
     host.timers.set_own(&host.times.timers())?;
     let host = Arc::clone(host);
     thread::Builder::new()
