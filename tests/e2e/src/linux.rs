@@ -379,7 +379,10 @@ set -e
 root=$1 program=$2
 shift 2
 # Neither side gets descriptors of whoever runs the tests: the launcher would close them.
-exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+for link in /proc/self/fd/*; do
+    number=${link##*/}
+    case $number in 0 | 1 | 2) ;; *) eval "exec $number>&-" ;; esac
+done
 mount -t proc proc "$root/proc"
 mount -t tmpfs -o mode=755 scratch "$root/w"
 mount -t tmpfs -o mode=755 dev "$root/dev"
@@ -457,7 +460,8 @@ fn entering(
             "--fork",
             "--kill-child",
         ])
-        .args(["sh", "-c", &script, "sh"])
+        // dash cannot name descriptors above 9.
+        .args(["bash", "-c", &script, "bash"])
         .arg(root)
         .arg(program)
         .args(env.iter().map(AsRef::as_ref));

@@ -59,7 +59,7 @@ static void dies(int signal)
 }
 int main(void)
 {
-	struct sigaction a = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO };
+	struct sigaction a = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_RESTART };
 	for (int i = 0; i < 6; i++) sigaction(signals[i], &a, 0);
 	static int here;
 	unsigned long long addresses[] = { 0, 0x1000, (unsigned long)&here, 0x7fff00001000ull, ~0ull };
@@ -86,10 +86,12 @@ int main(void)
 	TRY(syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, SIGSEGV, info));
 	fill(0, 0x1000);
 	TRY(syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, SIGSEGV, info));
+	/* Not SIGSEGV: the one that is sent is lost if it comes in the instant in which a poll faults, since the host keeps one
+	   of them at a time. */
 	for (int i = 0; i < 3000; i++) {
 		fill(-1 - 2 * (i % 2), 0x5000 + 4096ull * i);
 		int before = seen;
-		if (syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, signals[i % 6], info) == 0) sent++;
+		if (syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, signals[1 + i % 5], info) == 0) sent++;
 		while (seen == before) sched_yield();
 	}
 	phase = 1;
@@ -113,7 +115,7 @@ int main(void)
 	CHILD(dies(SIGSEGV));
 	CHILD(dies(SIGBUS));
 	CHILD(dies(SIGILL));
-	TRY(syscall(SYS_rt_sigqueueinfo, getpid(), SIGSEGV, 0x10));
+	TRY(syscall(SYS_rt_sigqueueinfo, getpid(), SIGSEGV, (void *)-4096L));
 	TRY(syscall(SYS_rt_sigqueueinfo, getpid(), 65, info));
 	return 0;
 }

@@ -123,7 +123,7 @@ impl Objects {
         operation: &str,
         folder: BorrowedFd<'_>,
     ) -> Result<(), Errno> {
-        if !special::is_pseudo(folder)? {
+        if !self.has_host_folders() || !special::is_pseudo(folder)? {
             return Ok(());
         }
         let real = object::real_path(folder.as_raw_fd()).unwrap_or_default();

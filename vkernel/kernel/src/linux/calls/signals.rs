@@ -13,7 +13,7 @@ use super::super::{
 
 pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_rt_sigaction, action)
-        .partial("handlers of SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS are called when the signal is sent, not for faults of the program: those end it"),
+        .partial("handlers of SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS are called when the signal is sent, not for faults of the program: those end it; a SIGSEGV from another thread or process is lost if it comes in the instant in which a poll of the compiled code faults"),
     Row::call(SYS_rt_sigprocmask, mask),
     Row::pass(SYS_rt_sigpending, "pv"),
     Row::call(SYS_rt_sigsuspend, suspend).waits(),

@@ -12,7 +12,7 @@ use super::super::{
 pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_socket, socket)
         .partial("TCP, UDP and ICMP's datagrams of AF_INET and AF_INET6, and AF_UNIX; other families give EAFNOSUPPORT, other protocols EPROTONOSUPPORT, raw sockets EPERM"),
-    Row::call(SYS_socketpair, socket_pair).partial("AF_UNIX; others give EAFNOSUPPORT"),
+    Row::call(SYS_socketpair, socket_pair).partial("AF_UNIX; others give EAFNOSUPPORT or, as natively, EOPNOTSUPP"),
     Row::call(SYS_bind, |cx, args| {
         addressed(cx, "bind", SYS_bind, args, 1)
     })
@@ -106,8 +106,16 @@ const INTERNET: &[(i32, &[i32])] = &[
 /// Types of Unix sockets.
 const UNIX: &[i32] = &[SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET];
 
+/// A socket's type, without what is flags beside it; EINVAL if others are there (socket(2)).
+fn type_of(argument: u64) -> Result<i32, Errno> {
+    match int(argument) & !(0xf | SOCK_CLOEXEC | SOCK_NONBLOCK) {
+        0 => Ok(int(argument) & 0xf),
+        _ => Err(Errno::INVAL),
+    }
+}
+
 fn socket(cx: &Cx<'_>, args: &Args) -> Answer {
-    let (family, kind, protocol) = (int(args[0]), int(args[1]) & 0xf, int(args[2]));
+    let (family, kind, protocol) = (int(args[0]), type_of(args[1])?, int(args[2]));
     if ![AF_INET, AF_INET6, AF_UNIX].contains(&family) {
         return Err(Errno::AFNOSUPPORT.into());
     }
@@ -135,8 +143,10 @@ fn socket(cx: &Cx<'_>, args: &Args) -> Answer {
 }
 
 fn socket_pair(cx: &Cx<'_>, args: &Args) -> Answer {
-    if int(args[0]) != AF_UNIX {
-        return Err(Errno::AFNOSUPPORT.into());
+    match int(args[0]) {
+        AF_UNIX => {}
+        AF_INET | AF_INET6 => return Err(Errno::OPNOTSUPP.into()),
+        _ => return Err(Errno::AFNOSUPPORT.into()),
     }
     let mut host = *args;
     host[3] = cx.memory().address(word(args[3]));
@@ -145,7 +155,7 @@ fn socket_pair(cx: &Cx<'_>, args: &Args) -> Answer {
 
 /// A call that makes Unix sockets.
 fn unix(cx: &Cx<'_>, number: i64, args: &Args) -> Answer {
-    if !UNIX.contains(&(int(args[1]) & 0xf)) {
+    if !UNIX.contains(&type_of(args[1])?) {
         return Err(Errno::SOCKTNOSUPPORT.into());
     }
     if ![0, AF_UNIX].contains(&int(args[2])) {

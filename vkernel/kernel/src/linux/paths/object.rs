@@ -207,12 +207,6 @@ impl Paths {
         stat: &Stat,
         act: Act,
     ) -> Result<(), Errno> {
-        if act == Act::Change && number >= 0 {
-            // SAFETY: held by the caller.
-            #[allow(unsafe_code)]
-            let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
-            self.objects.judge_change(cx, operation, file, stat)?;
-        }
         if self.reach == Reach::Programs && (act == Act::Look || self.is_ordinary(stat)) {
             return Ok(());
         }
@@ -239,7 +233,26 @@ impl Paths {
         Ok(())
     }
 
-    /// As [`Paths::judge_object`], for an object whose metadata are not known yet.
+    /// As [`Paths::judge_object`], for a call that changes not what an object holds but what it is: its mode,
+    /// owner, times or attributes, or its number of names.
+    pub(in super::super) fn judge_metadata(
+        &self,
+        cx: &Cx<'_>,
+        operation: &str,
+        number: i32,
+        stat: &Stat,
+        act: Act,
+    ) -> Result<(), Errno> {
+        if act == Act::Change && number >= 0 {
+            // SAFETY: held by the caller.
+            #[allow(unsafe_code)]
+            let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+            self.objects.judge_change(cx, operation, file, stat)?;
+        }
+        self.judge_object(cx, operation, number, stat, act)
+    }
+
+    /// As [`Paths::judge_metadata`], for an object whose metadata are not known yet.
     pub(in super::super) fn judge(
         &self,
         cx: &Cx<'_>,
@@ -247,7 +260,7 @@ impl Paths {
         held: &Held<'_>,
         act: Act,
     ) -> Result<(), Errno> {
-        self.judge_object(cx, operation, held.number(), &fstat(held)?, act)
+        self.judge_metadata(cx, operation, held.number(), &fstat(held)?, act)
     }
 
     /// Judges a name in a folder that is held.

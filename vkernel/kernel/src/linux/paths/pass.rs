@@ -173,7 +173,7 @@ impl Paths {
         let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
         if cx.alone() || !self.has_proc {
             let stat = rustix::fs::fstat(file)?;
-            self.judge_object(cx, call.operation, number, &stat, Act::Change)?;
+            self.judge_metadata(cx, call.operation, number, &stat, Act::Change)?;
             if cx.alone() {
                 return Ok(None);
             }
@@ -211,7 +211,7 @@ impl Paths {
             // SAFETY: looked at; a number that is not open gives an error.
             let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
             let stat = rustix::fs::fstat(file)?;
-            return self.judge_object(cx, call.operation, number, &stat, Act::Look);
+            return self.judge_metadata(cx, call.operation, number, &stat, Act::Look);
         }
         let held = self.object_of(cx, number)?;
         self.judge(cx, call.operation, &held, Act::Look)?;
@@ -235,7 +235,7 @@ impl Paths {
         let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
         if cx.alone() || !self.has_proc {
             let stat = rustix::fs::fstat(file)?;
-            return self.judge_object(cx, call.operation, number, &stat, act);
+            return self.judge_metadata(cx, call.operation, number, &stat, act);
         }
         let flags = rustix::fs::fcntl_getfl(file)?;
         let held = self.object_of(cx, number)?;
@@ -391,7 +391,7 @@ impl Paths {
                 number => unsafe { std::os::fd::BorrowedFd::borrow_raw(number) },
             };
             let stat = statat(start, string, AtFlags::empty())?;
-            self.judge_object(cx, call.operation, -1, &stat, asked.act)?;
+            self.judge_metadata(cx, call.operation, -1, &stat, asked.act)?;
             call.set(at, nth, CString::new(string).map_err(|_| Errno::INVAL)?);
             return Ok(());
         }
