@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     args::{Global, Run},
-    dirs, exit,
+    confine, dirs, exit,
     failure::{Failure, IoContext, Result},
     keys,
     pipeline::{self, Record},
@@ -66,7 +66,18 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Run) -> Result<i32> {
     // The launcher closes them itself; one of an older release did not.
     let mut kept: BTreeSet<i32> = args.keep_fds.iter().map(|fd| i32::from(*fd)).collect();
     kept.extend(audit_descriptor());
-    descriptors::close_at_exec(&kept).map_err(Failure::environment)?;
+    if let Some(number) = kept
+        .iter()
+        .find(|n| **n > 2 && !confine::inherited().contains(n))
+    {
+        return Err(Failure::message(
+            exit::USAGE,
+            format!("descriptor {number} is to be kept, and is not open"),
+        ));
+    }
+    descriptors::close_at_exec(&kept)
+        .and_then(|()| descriptors::keep_at_exec(&kept))
+        .map_err(Failure::environment)?;
     trusted.check_unchanged()?;
     // Only returns when it fails.
     let error = command.exec();

@@ -41,7 +41,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub(crate) use helper::succeeded;
-pub use sys::{hide_memory, keep_descriptors};
+pub use sys::{hide_memory, inherited, keep_descriptors};
 
 use crate::{
     exit,

@@ -2,16 +2,31 @@
 //! no `unsafe`.
 #![allow(unsafe_code)]
 
-use std::{io, path::Path};
+use std::{collections::BTreeSet, io, path::Path, sync::OnceLock};
 
 use rustix::{
     fs::{CWD, OFlags},
     process::{DumpableBehavior, Pid, set_dumpable_behavior},
 };
 
+static INHERITED: OnceLock<BTreeSet<i32>> = OnceLock::new();
+
+/// The descriptors beyond the standard three that this process was started with. One more may be among
+/// them: that of the folder in which they were found, which is closed.
+pub fn inherited() -> &'static BTreeSet<i32> {
+    INHERITED.get_or_init(BTreeSet::new)
+}
+
 /// Closes on `execve` all descriptors that whoever started this process left open beyond the
 /// standard three: no client, no build step, no program inherits them from us.
+///
+/// Called before this process opens anything; which there were is what [`inherited`] says.
 pub fn keep_descriptors() {
+    let numbers = std::fs::read_dir("/proc/self/fd").map(|entries| {
+        let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        numbers.filter(|number| *number > 2).collect()
+    });
+    let _ = INHERITED.set(numbers.unwrap_or_default());
     let flags = libc::CLOSE_RANGE_CLOEXEC.cast_signed();
     // SAFETY: it changes a flag of descriptors and closes none. Before Linux 5.11 it fails, and
     // nothing changes: confined jobs close everything themselves.

@@ -111,7 +111,10 @@ fn the_machine_itself() {
         all(&said, calls, |r| r == "EACCES");
     }
     assert_eq!(result(&said, "to4(4, SOCK_DGRAM, \"0.0.0.0\", 0)"), "0");
-    assert_eq!(result(&said, "socket(AF_INET, SOCK_STREAM, 262)"), "EACCES");
+    assert_eq!(
+        result(&said, "socket(AF_INET, SOCK_STREAM, 262)"),
+        "EPROTONOSUPPORT"
+    );
     assert!(
         said.stderr.contains("\"object\":\"192.0.2.1:53\""),
         "{}",

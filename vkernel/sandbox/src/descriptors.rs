@@ -23,6 +23,17 @@ pub fn close_at_exec(kept: &BTreeSet<RawFd>) -> Result<(), Error> {
     })
 }
 
+/// Has these stay open when another program is executed; EBADF for one that is not open.
+pub fn keep_at_exec(kept: &BTreeSet<RawFd>) -> Result<(), Error> {
+    for number in kept {
+        // SAFETY: fcntl with F_SETFD takes numbers only.
+        check(unsafe { libc::fcntl(*number, libc::F_SETFD, 0) }.into())
+            .map(drop)
+            .doing(|| format!("keeping descriptor {number}"))?;
+    }
+    Ok(())
+}
+
 fn each_gap(kept: &BTreeSet<RawFd>, act: impl Fn(u32, u32) -> io::Result<()>) -> Result<(), Error> {
     gaps(kept)
         .into_iter()

@@ -181,7 +181,10 @@ impl<'a> Taken<'a> {
                 // The host has none.
                 Err(Errno::NOENT) => {}
                 mount => {
-                    let mount = mount.doing(|| format!("taking the device {}", path.display()))?;
+                    let taking = || format!("taking the device {}", path.display());
+                    let mount = mount.doing(taking)?;
+                    // It can be written to all the same; its mode and owner are the host's.
+                    set_attributes(&mount, MountAttrFlags::MOUNT_ATTR_RDONLY).doing(taking)?;
                     devices.push((name, mount));
                 }
             }
