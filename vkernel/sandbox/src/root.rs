@@ -193,7 +193,12 @@ impl<'a> Taken<'a> {
             base,
             folders,
             devices,
-            null: tree(Path::new("/dev/null"), OpenTreeFlags::empty()).ok(),
+            // Masks are this device; its mode and owner are the host's, too.
+            null: tree(Path::new("/dev/null"), OpenTreeFlags::empty())
+                .and_then(|mount| {
+                    set_attributes(&mount, MountAttrFlags::MOUNT_ATTR_RDONLY).map(|()| mount)
+                })
+                .ok(),
         })
     }
 }
