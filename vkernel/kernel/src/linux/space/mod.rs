@@ -158,7 +158,9 @@ impl Space {
         }
         // What the host does not know it passes over (mmap(2)); some of it is not for guests.
         let protection = protection & (libc::PROT_READ | libc::PROT_WRITE);
-        let plain = flags & libc::MAP_ANONYMOUS != 0 && flags & libc::MAP_PRIVATE != 0;
+        // MAP_SHARED_VALIDATE has the bits of both kinds.
+        let is_private = flags & libc::MAP_TYPE == libc::MAP_PRIVATE;
+        let plain = flags & libc::MAP_ANONYMOUS != 0 && is_private;
         if plain && regions.is_free(start, start + len) {
             self.open(start, start + len, protection)?;
             if flags & libc::MAP_POPULATE != 0 {

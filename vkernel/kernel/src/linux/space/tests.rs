@@ -244,3 +244,18 @@ fn a_child_does_not_get_what_is_kept_back_and_has_no_hole() {
     space.after_fork().unwrap();
     space.memory().write(b, b"x").unwrap();
 }
+
+#[test]
+fn what_is_shared_is_not_made_private() {
+    let space = space(u64::MAX);
+    let anonymous = libc::MAP_ANONYMOUS;
+    let a = space.map(0, 4096, RW, libc::MAP_SHARED | anonymous, -1, 0);
+    // What is shared can be mapped twice, and so grows by moving only.
+    let a = a.unwrap();
+    assert_eq!(space.remap(a, 4096, 8192, 0, 0), Err(Errno::NOMEM));
+    assert!(space.remap(a, 4096, 8192, libc::MREMAP_MAYMOVE, 0).is_ok());
+    // It has the bits of both kinds, and is for files.
+    let validated = libc::MAP_SHARED_VALIDATE | anonymous;
+    assert_eq!(space.map(0, 4096, RW, validated, -1, 0), Err(Errno::INVAL));
+    assert_eq!(space.map(0, 4096, RW, anonymous, -1, 0), Err(Errno::INVAL));
+}
