@@ -171,17 +171,12 @@ impl Paths {
         let number = cx.process.descriptors().check(number as u64)? as i32;
         // SAFETY: looked at; a number that is not open gives an error.
         let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
-        if cx.alone() || !self.has_proc {
+        if cx.alone() {
             let stat = rustix::fs::fstat(file)?;
             self.judge_metadata(cx, call.operation, number, &stat, Act::Change)?;
-            if cx.alone() {
-                return Ok(None);
-            }
-            // Without a path to it, what is judged once more is what was changed.
-            let reason = "without /proc in the root, threads cannot change files by descriptor";
-            let errno = Errno::PERM;
-            return Err(self.guard.refuse(call.operation, b"", reason, errno));
+            return Ok(None);
         }
+        self.can_be_held(call.operation)?;
         // A place is no file that is open (open(2), O_PATH).
         if rustix::fs::fcntl_getfl(file)?.contains(rustix::fs::OFlags::PATH) {
             return Err(Errno::BADF);
@@ -192,6 +187,15 @@ impl Paths {
         call.set(0, 0, path_of(&held));
         call.held[0] = Some(held);
         Ok(Some(by_path))
+    }
+
+    /// Without `/proc` there is no path to what is held, and so no change of it beside other threads.
+    fn can_be_held(&self, operation: &str) -> Result<(), Errno> {
+        if self.has_proc {
+            return Ok(());
+        }
+        let reason = "without /proc in the root, threads cannot change files by descriptor";
+        Err(self.guard.refuse(operation, b"", reason, Errno::PERM))
     }
 
     /// Judges the object of a descriptor of the guest's, which the call looks at; then the call is made on
@@ -233,10 +237,11 @@ impl Paths {
         let number = cx.process.descriptors().check(number as u64)? as i32;
         // SAFETY: looked at; a number that is not open gives an error.
         let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
-        if cx.alone() || !self.has_proc {
+        if cx.alone() || act == Act::Look && self.reach < Reach::Everything {
             let stat = rustix::fs::fstat(file)?;
             return self.judge_metadata(cx, call.operation, number, &stat, act);
         }
+        self.can_be_held(call.operation)?;
         let flags = rustix::fs::fcntl_getfl(file)?;
         let held = self.object_of(cx, number)?;
         self.judge(cx, call.operation, &held, act)?;
