@@ -101,7 +101,9 @@ kinds = {
     19: os.pidfd_open(os.getppid()), 970: os.open('/etc/passwd', os.O_RDONLY),
     1500: os.open('/etc', os.O_RDONLY), 3000: os.open('/etc/shadow', os.O_PATH),
 }
-def at(number, fd): os.dup2(fd, number, inheritable=True)
+def at(number, fd):
+    # dup2 leaves the number that it is given twice as it is.
+    os.set_inheritable(number, True) if fd == number else os.dup2(fd, number, inheritable=True)
 kinds = {number: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 4000) for number, fd in kinds.items()}
 for number, fd in kinds.items(): at(number, fd)
 ";

@@ -135,6 +135,19 @@ fn sockets_are_those_that_policies_know() {
     }
 }
 
+#[test]
+fn threads_have_one_table_of_descriptors() {
+    let said = Sandbox::new("hostile", "").run(&["tables"], &[]);
+    for line in [
+        "syscall(SYS_close_range, 900L, 901L, flags): EINVAL",
+        "unshare(CLONE_FILES): EPERM",
+        "close(50): 0",
+        "fcntl(50, F_GETFD): EBADF",
+    ] {
+        says(&said, line);
+    }
+}
+
 /// How long the guest lives, which does what it can against its limits: `e` standard error is a full pipe,
 /// `t` which a thread writes to as well, `m` all signals blocked, `d` timers deleted, `k` signals to all
 /// threads, `s` stopped, `w` waits in a write, `p` pauses.

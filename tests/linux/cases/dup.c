@@ -40,6 +40,10 @@ int main(void)
     TRY(syscall(SYS_close_range, 9L, 3L, 0L));
     TRY(syscall(SYS_close_range, 500L, 0xffffffffL, 0L));
     TRY(syscall(SYS_close_range, 3L, 4L, 64L));
+    TRY(syscall(SYS_close_range, 970L, 980L, 64L));
+    TRY(dup2(f, 23));
+    TRY(syscall(SYS_close_range, 22L, 24L, 2L)); /* CLOSE_RANGE_UNSHARE, with nobody */
+    TRY(fcntl(23, F_GETFD));
     int p[2];
     TRY(pipe2(p, O_CLOEXEC | O_NONBLOCK));
     TRY(fcntl(p[0], F_GETFD));

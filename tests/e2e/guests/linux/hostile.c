@@ -386,6 +386,24 @@ static int outlives(const char *how)
 	return 0;
 }
 
+/* A second table of descriptors would keep what the vkernel held in the first while it was copied. */
+static void *unshares(void *unused)
+{
+	for (long flags = 2; flags <= 6; flags += 4) TRY(syscall(SYS_close_range, 900L, 901L, flags));
+	TRY(unshare(CLONE_FILES));
+	TRY(close(50));
+	return unused;
+}
+static int tables(void)
+{
+	pthread_t thread;
+	dup2(1, 50);
+	pthread_create(&thread, 0, unshares, 0);
+	pthread_join(thread, 0);
+	TRY(fcntl(50, F_GETFD));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "";
@@ -394,6 +412,7 @@ int main(int argc, char **argv)
 	if (!strcmp(mode, "listens")) return listens();
 	if (!strcmp(mode, "objects")) return objects();
 	if (!strcmp(mode, "sockets")) return sockets();
+	if (!strcmp(mode, "tables")) return tables();
 	if (!strcmp(mode, "outlives") && argc > 2) return outlives(argv[2]);
 	return 2;
 }

@@ -21,6 +21,10 @@ use super::super::{
 const OWN: &str =
     "64 numbers are the vkernel's and give EBADF: from 960, or from the limit if it is lower";
 
+/// All threads have one table of descriptors, in which each call has numbers of the vkernel's for a moment
+/// (`paths::private`): a copy would keep what was held when it was made.
+const UNSHARE: &str = "CLOSE_RANGE_UNSHARE gives EINVAL in a process with several threads";
+
 /// Which device nodes there can be.
 const NODES: &str = "device nodes other than null, zero, full, random, urandom, tty, ptmx and terminals of \
                      devpts give EPERM";
@@ -31,7 +35,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::pass(SYS_pread64, "fpvv").restarts(),
     Row::pass(SYS_pwrite64, "fpvv").restarts(),
     Row::pass(SYS_close, "f"),
-    Row::call(SYS_close_range, close_range),
+    Row::call(SYS_close_range, close_range).partial(UNSHARE),
     Row::pass(SYS_lseek, "fvv"),
     Row::pass(SYS_stat, "pp"),
     Row::pass(SYS_lstat, "pp"),
@@ -196,14 +200,22 @@ fn is_own_executable(at: u64, path: &[u8]) -> bool {
 
 /// The vkernel's own descriptors are not in the ranges that are closed.
 fn close_range(cx: &Cx<'_>, args: &Args) -> Answer {
-    let (first, last) = (word(args[0]), word(args[1]));
-    if first > last {
+    /// `CLOSE_RANGE_UNSHARE` and `CLOSE_RANGE_CLOEXEC`.
+    const FLAGS: u64 = (CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC) as u64;
+    let (first, last, flags) = (word(args[0]), word(args[1]), u64::from(word(args[2])));
+    if first > last || flags & !FLAGS != 0 {
         return Err(Errno::INVAL.into());
     }
+    let unshare = flags & u64::from(CLOSE_RANGE_UNSHARE) != 0;
+    if unshare && !cx.alone() {
+        return Err(Errno::INVAL.into());
+    }
+    // A process with one thread shares its table with nobody.
+    let flags = flags & !u64::from(CLOSE_RANGE_UNSHARE);
     let limit = cx.process.descriptors();
     let (own, after) = (limit.first_own() as u32, limit.after_own() as u32);
-    let below = [first.min(own).into(), last.min(own - 1).into(), args[2]];
-    let above = [first.max(after).into(), last.into(), args[2]];
+    let below = [first.min(own).into(), last.min(own - 1).into(), flags];
+    let above = [first.max(after).into(), last.into(), flags];
     for [first, last, flags] in [below, above] {
         if first <= last {
             pass_on(cx, SYS_close_range, false, &[first, last, flags, 0, 0, 0])?;

@@ -180,10 +180,14 @@ impl std::os::fd::AsFd for Held<'_> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
+        let Some(bit) = self.private.bit(self.number) else {
+            return close(self.number);
+        };
+        // The host gives a number that is closed to whoever opens next: neither that thread nor the
+        // child of a `fork` may see the one without the other.
+        let _guard = (!self.private.limit.has_grown()).then(|| self.private.settled());
         // Before it is anybody else's.
         self.private.give_back(self.number);
-        if let Some(bit) = self.private.bit(self.number) {
-            self.private.held.fetch_and(!bit, Ordering::Relaxed);
-        }
+        self.private.held.fetch_and(!bit, Ordering::Relaxed);
     }
 }
