@@ -64,12 +64,12 @@ const PROMISES: &[Promise] = &[
     },
     Promise {
         name: "Hidden files are not there",
-        kept_by: "mounts of the run's own, with `--root`; in a container nothing",
+        kept_by: "mounts of the run's own, in `polybuild run`; in a container nothing",
         attempts: &[("open", "/hd/f", "hidden=/hd"), ("unlink", "/hd/f", "hidden=/hd")],
     },
     Promise {
         name: "Read-only files are not changed",
-        kept_by: "mounts of the run's own, with `--root`; in a container nothing",
+        kept_by: "mounts of the run's own, in `polybuild run`; in a container nothing",
         attempts: &[
             ("write", "/ro/f", "read-only=/ro"),
             ("chmod", "/ro/f", "read-only=/ro"),
@@ -165,7 +165,7 @@ const PROMISES: &[Promise] = &[
     },
     Promise {
         name: "Code is not changed through /proc/self/mem",
-        kept_by: "a read-only `/proc`, with `--root`; in a container the host, if `proc_mem.force_override` says so",
+        kept_by: "a read-only `/proc`, in `polybuild run`; in a container the host, if `proc_mem.force_override` says so",
         attempts: &[("write to code through /proc/self/mem", "", "")],
     },
     Promise {
@@ -201,7 +201,7 @@ const PROMISES: &[Promise] = &[
     },
     Promise {
         name: "The limit of time",
-        kept_by: "the PID namespace of a container or of `polybuild run` (`--isolate`, not tried here)",
+        kept_by: "the PID namespace of a container or of `polybuild run`",
         attempts: &[("more time", "", "wall-time-max=1s")],
     },
     Promise {
@@ -256,7 +256,7 @@ time.sleep(20)' "$argument" >"$root/../listens" &
 esac
 case $form in
 Entered)
-    "$root/.vkernel/megabinary" --root "$root" --cwd /w --program /bin/guest -- "$attempt" "$argument" ;;
+    "$root/.vkernel/megabinary" --isolate --root "$root" --cwd /w --program /bin/guest -- "$attempt" "$argument" ;;
 Contained)
     unshare --pid --ipc --uts --mount --fork --kill-child sh -c '
         set -e
@@ -408,10 +408,11 @@ fn document(outcomes: &[Vec<[Outcome; 2]>]) -> String {
          A guest that has taken its vkernel over makes any host call. What it then cannot do is kept by the\n\
          host kernel: the *second line*, which the last column names. *Container* is a root that is the process's already, entered with all\n\
          capabilities and without what a container engine adds: cgroups with their rules for devices, fewer\n\
-         capabilities, its own seccomp filter. *`--root`* is what the launcher does outside of a container.\n\
-         The image imports every call, so that its filter is the widest there is; each module that imports\n\
+         capabilities, its own seccomp filter. *`polybuild run`* is what it makes of\n\
+         the launcher with `--keep`: namespaces and mounts of its own around a root that stays; without `--keep` the\n\
+         root is a new one for each run. The image imports every call, so that its filter is the widest there is; each module that imports\n\
          fewer has a narrower one.\n\n\
-         | promise | in a container | `--root` | what keeps it |\n|---|---|---|---|\n",
+         | promise | in a container | `polybuild run` | what keeps it |\n|---|---|---|---|\n",
     );
     let holds = |rows: &[[Outcome; 2]], form: usize| {
         let reached = rows
@@ -436,7 +437,7 @@ fn document(outcomes: &[Vec<[Outcome; 2]>]) -> String {
     for (promise, rows) in PROMISES.iter().zip(outcomes) {
         write!(
             text,
-            "\n## {}\n\n| attempt | in a container | `--root` |\n|---|---|---|\n",
+            "\n## {}\n\n| attempt | in a container | `polybuild run` |\n|---|---|---|\n",
             promise.name
         )
         .unwrap();

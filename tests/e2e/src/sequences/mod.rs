@@ -30,7 +30,7 @@ const SECRET: &[u8] = b"the secret of the hidden file, 7c1f0a66b1d54e3f";
 fn root(folder: &Path, threads: bool) -> PathBuf {
     // The size of files, so that no sequence fills the host's disk.
     let policy = "hidden = [\"/hd\"]\nread-only = [\"/ro\"]\nnetwork = \"loopback\"\n\
-                  file-size-max = \"4MiB\"\n";
+                  file-size-max = \"32MiB\"\n";
     let root = interface::root(folder, "interpreter", threads, policy);
     fs::write(root.join("hd/f"), SECRET).unwrap();
     root
