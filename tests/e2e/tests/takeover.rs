@@ -201,7 +201,7 @@ const PROMISES: &[Promise] = &[
     },
     Promise {
         name: "The limit of time",
-        kept_by: "the PID namespace of a container or of `polybuild run`",
+        kept_by: "a PID namespace, for processes that stay behind; nothing if the watchdog's memory is changed (not tried)",
         attempts: &[("more time", "", "wall-time-max=1s")],
     },
     Promise {
