@@ -560,7 +560,7 @@ impl<'a> Generator<'a> {
                 for i in 0..3 {
                     let to = match random.below(6) {
                         0 => Value::Number(page(random)),
-                        _ => Value::Room(random.below(15) as u32 * 4096),
+                        _ => Value::Room(random.below(13) as u32 * 4096),
                     };
                     fields.push((i * 8, 4, to));
                     let len: u32 = random.one(&[0, 1, 100, 4096, 8192, u32::MAX]);

@@ -30,6 +30,9 @@ const SELDOM: usize = 24;
 /// Where structures are put in the guest's room; what lies behind is for results.
 const BLOCKS: u32 = 24576;
 
+/// Where actions of signals are laid out: behind everything that results are written to.
+const ACTIONS: u32 = 63488;
+
 /// Makes the root look like a container's and runs the guest in it, not as its first process.
 const ENTER: &str = r#"
 set -e
@@ -385,8 +388,15 @@ impl<'a> Session<'a> {
     /// where the room for structures is free.
     fn lay_out(&mut self, operation: &Operation, at: &mut u32) -> Option<(i32, [i64; 6])> {
         let mut places = Vec::new();
+        // No result of another call makes a handler the default action, by which the guest would end.
+        let acts = operation
+            .call
+            .is_some_and(|index| self.setting.calls[index].call.name == "rt_sigaction");
         for block in &operation.blocks {
-            let place = *at;
+            let place = match acts {
+                true => ACTIONS + *at / 8 % 64 * 32,
+                false => *at,
+            };
             // A later structure may point to an earlier one, never the other way round.
             let bytes = self.filled(block, &places);
             self.put(self.room + place, &bytes)?;
