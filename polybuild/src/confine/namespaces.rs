@@ -189,6 +189,8 @@ fn root(spec: &Spec) -> Result<(), String> {
             show(&root, file, file, true)?;
         }
     }
+    // First, since tools may lie in it: whoever clones into /tmp has the compiler driver there.
+    tmpfs(&root.join("tmp"), "mode=1777,size=1g")?;
     for tool in spec.tools.iter().filter(|tool| !is_systems(tool)) {
         show(&root, tool, tool, true)?;
     }
@@ -198,12 +200,7 @@ fn root(spec: &Spec) -> Result<(), String> {
     }
     names(&root, spec.user.unwrap_or(USER))?;
     devices(&root)?;
-    for (folder, options) in [
-        ("tmp", "mode=1777,size=1g"),
-        ("dev/shm", "mode=1777,size=256m"),
-    ] {
-        tmpfs(&root.join(folder), options)?;
-    }
+    tmpfs(&root.join("dev/shm"), "mode=1777,size=256m")?;
     proc(&root.join("proc"))?;
     doing(
         sys::restrict_mount(&root, RDONLY, false),

@@ -664,6 +664,33 @@ fn a_step_changes_copies_of_its_inputs_only() {
     assert!(!sandbox.home().join("planted").exists());
 }
 
+/// Whoever clones into /tmp has the compiler driver there, where steps have a folder of their own.
+#[test]
+fn tools_may_lie_in_the_temporary_folder() {
+    let own = tempfile::tempdir_in("/tmp").unwrap();
+    for name in ["polybuild", "vkcc"] {
+        let from = polybuild_e2e::polybuild_path().with_file_name(name);
+        fs::copy(from, own.path().join(name)).unwrap();
+    }
+    for way in WAYS {
+        let sandbox = Sandbox::with("hello");
+        let recipe = String::from_utf8(sandbox.read("recipe.toml")).unwrap();
+        sandbox.write(
+            "recipe.toml",
+            format!(
+                "{recipe}\n[[build]]\nid = \"it\"\ntools = [\"vkcc\"]\noutputs = [\"told\"]\n\
+                 script = \"VKCC_ZIG=/bin/true VKCC_SYSROOT=/ vkcc --version >told\"\n\n\
+                 [[file]]\npath = \"/told\"\nsource = \"build:it/told\"\n"
+            ),
+        );
+        sandbox.ok(&["lock", "recipe.toml"]);
+        let mut command = sandbox.command(own.path().join("polybuild"));
+        command.args(["recipe.toml", "-o", "out", "--step-confinement", way]);
+        let said = run(command.env("PATH", PATH));
+        assert_eq!(said.status, 0, "{way}: {said:#?}");
+    }
+}
+
 /// An inherited descriptor of the builder's own parent does not reach a step either.
 #[test]
 fn descriptors_of_the_builders_parent() {
