@@ -42,10 +42,10 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// Reads a file that was named on the command line: a wrong name is a wrong command line.
 pub fn read_given(path: &Path) -> Result<Vec<u8>> {
-    if !path.exists() {
+    if let Some(trouble) = polybuild_recipe::trouble(path) {
         return Err(Failure::message(
             exit::USAGE,
-            format!("{} does not exist", path.display()),
+            format!("{} {trouble}", path.display()),
         ));
     }
     read(path)

@@ -68,9 +68,8 @@ fn with_default_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let command = command();
     let mut value_follows = false;
     for at in 1..arguments.len() {
-        let Some(word) = arguments[at].to_str() else {
-            break;
-        };
+        // What is not UTF-8 can only be a path.
+        let word = &*arguments[at].to_string_lossy();
         if std::mem::take(&mut value_follows) {
             continue;
         }
@@ -82,7 +81,8 @@ fn with_default_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
             continue;
         }
         let known = word == "help" || command.get_subcommands().any(|c| c.get_name() == word);
-        let path_like = word.contains('/') || word.ends_with(".toml") || Path::new(word).exists();
+        let path_like =
+            word.contains('/') || word.ends_with(".toml") || Path::new(&arguments[at]).exists();
         if !known && path_like {
             arguments.insert(at, "build".into());
         }

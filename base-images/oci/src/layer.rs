@@ -232,6 +232,45 @@ impl LayerBuilder {
         Ok(())
     }
 
+    /// Checks that this layer, put on top of `lower`, takes nothing of it away: folders may be in both,
+    /// anything else in one only.
+    pub fn fits_on(&self, lower: &LayerBuilder) -> Result<(), LayerError> {
+        let is_folder = |kind: &Kind| matches!(kind, Kind::Directory | Kind::Parent);
+        for (path, entry) in &self.entries {
+            let Some(below) = lower.entries.get(path) else {
+                continue;
+            };
+            match (is_folder(&entry.kind), is_folder(&below.kind)) {
+                (true, true) => {}
+                (false, false) => return Err(LayerError::Duplicate(format!("/{path}"))),
+                (upper_is_folder, _) => {
+                    let of = if upper_is_folder { self } else { lower };
+                    return Err(match of.below(path) {
+                        Some(inside) => LayerError::BelowFile {
+                            path: format!("/{inside}"),
+                            parent: format!("/{path}"),
+                        },
+                        // An empty folder.
+                        None => LayerError::Duplicate(format!("/{path}")),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first entry in a folder that is more than a folder.
+    fn below(&self, folder: &str) -> Option<&str> {
+        self.entries
+            .range(format!("{folder}/")..)
+            .take_while(|(path, _)| {
+                path.strip_prefix(folder)
+                    .is_some_and(|rest| rest.starts_with('/'))
+            })
+            .find(|(_, entry)| !matches!(entry.kind, Kind::Directory | Kind::Parent))
+            .map(|(path, _)| path.as_str())
+    }
+
     /// Writes the layer into `store`.
     pub fn write(&self, store: &BlobStore) -> Result<Layer, LayerError> {
         let (blob, diff_id) = store.put_with(|to| -> Result<Digest, LayerError> {

@@ -240,3 +240,54 @@ fn provenance_labels() {
     assert_eq!(labels["org.opencontainers.image.licenses"], "PSF-2.0");
     assert!(!labels.contains_key("org.opencontainers.image.source"));
 }
+
+#[test]
+fn a_layer_takes_nothing_of_the_one_below_away() {
+    let mut lower = LayerBuilder::new(epoch());
+    lower
+        .file("/bin/hello", b"".as_slice(), 0o755)
+        .and_then(|l| l.directory("/srv/empty", 0o755))
+        .unwrap();
+    let refused = |add: &dyn Fn(&mut LayerBuilder), part: &str| {
+        let mut upper = LayerBuilder::new(epoch());
+        add(&mut upper);
+        let error = upper.fits_on(&lower).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    };
+    refused(
+        &|l| {
+            l.symlink("/bin", "usr/bin").unwrap();
+        },
+        "`/bin/hello` lies below `/bin`",
+    );
+    refused(
+        &|l| {
+            l.file("/bin", b"".as_slice(), 0o644).unwrap();
+        },
+        "`/bin/hello` lies below `/bin`",
+    );
+    refused(
+        &|l| {
+            l.file("/bin/hello", b"".as_slice(), 0o644).unwrap();
+        },
+        "`/bin/hello` is put into the image twice",
+    );
+    refused(
+        &|l| {
+            l.file("/bin/hello/x", b"".as_slice(), 0o644).unwrap();
+        },
+        "`/bin/hello/x` lies below `/bin/hello`",
+    );
+    refused(
+        &|l| {
+            l.symlink("/srv/empty", "/bin").unwrap();
+        },
+        "`/srv/empty` is put into the image twice",
+    );
+    let mut upper = LayerBuilder::new(epoch());
+    upper
+        .file("/bin/other", b"".as_slice(), 0o755)
+        .and_then(|l| l.directory("/srv", 0o700))
+        .unwrap();
+    upper.fits_on(&lower).unwrap();
+}

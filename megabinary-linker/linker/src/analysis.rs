@@ -44,6 +44,9 @@ pub struct Facts {
     pub defines_shared: bool,
     /// Index of its start function, if it has one.
     pub start: Option<u32>,
+    /// Parameters and results of the exported function that programs are entered by
+    /// ([`snapshot::START`]), if there is one.
+    pub entry: Option<(Vec<ValType>, Vec<ValType>)>,
     /// Its mutable globals, in the order of their indices.
     pub mutable_globals: Vec<MutableGlobal>,
     /// The first instruction found that changes a table, with its byte offset.
@@ -117,6 +120,29 @@ impl Facts {
         names.into_iter().collect()
     }
 
+    /// Why this module cannot be started as a program, or `None` when it can.
+    pub fn program_obstacle(&self) -> Option<Problem> {
+        let found = match &self.entry {
+            Some((parameters, results)) if parameters.is_empty() && results.is_empty() => {
+                return None;
+            }
+            Some((parameters, results)) => {
+                let list = |types: &[ValType]| {
+                    let names: Vec<String> = types.iter().map(ValType::to_string).collect();
+                    format!("({})", names.join(", "))
+                };
+                format!(
+                    "`_start` has the type {} -> {}",
+                    list(parameters),
+                    list(results)
+                )
+            }
+            None if self.exports.is_empty() => "it exports nothing".to_owned(),
+            None => "it exports no function `_start`".to_owned(),
+        };
+        Some(Problem::NoProgram { found })
+    }
+
     /// Why no snapshot of this module can be taken, or `None` when one can: a snapshot holds
     /// memory and numeric globals, so nothing else may change before it.
     pub fn snapshot_obstacle(&self) -> Option<String> {
@@ -168,6 +194,7 @@ fn collect(wasm: &[u8]) -> Result<Facts, Problem> {
         memory: None,
         defines_shared: false,
         start: None,
+        entry: None,
         mutable_globals: Vec::new(),
         table_write: None,
         passive_segments: 0,
@@ -257,6 +284,11 @@ fn collect(wasm: &[u8]) -> Result<Facts, Problem> {
             Payload::ExportSection(section) => {
                 for export in section {
                     let export = export?;
+                    if export.name == snapshot::START && export.kind == ExternalKind::Func {
+                        let types = types.as_ref();
+                        let ty = types[types.core_function_at(export.index)].unwrap_func();
+                        facts.entry = Some((ty.params().to_vec(), ty.results().to_vec()));
+                    }
                     facts.exports.push(Export {
                         name: export.name.into(),
                         kind: export.kind,

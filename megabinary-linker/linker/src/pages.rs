@@ -152,7 +152,7 @@ mod tests {
 
     /// A module whose pages hold these bytes (0: none), cold and warm.
     fn module(cold: &[u8], warm: Option<&[u8]>) -> LinkedModule {
-        let wasm = wat::parse_str("(module (memory 16))").unwrap();
+        let wasm = wat::parse_str("(module (memory 16) (func (export \"_start\")))").unwrap();
         let mut module = link_module(PlannedModule {
             name: "m".into(),
             wasm,

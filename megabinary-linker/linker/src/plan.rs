@@ -264,6 +264,10 @@ pub fn link(plan: LinkPlan) -> Result<Megabinary, LinkError> {
 
 pub(crate) fn link_module(module: PlannedModule) -> Result<LinkedModule, LinkError> {
     let facts = analyse(&module.name, &module.wasm)?;
+    if let Some(problem) = facts.program_obstacle() {
+        let name = module.name;
+        return Err(AnalysisError { name, problem }.into());
+    }
     let normalised = normalise(&module.wasm, &facts).map_err(|source| LinkError::Normalise {
         name: module.name.clone(),
         source,

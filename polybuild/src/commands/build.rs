@@ -9,7 +9,7 @@ use crate::{
     args::{Build, Global},
     failure::Result,
     pipeline::{self, Context, WITHOUT, WithoutFixes},
-    ui::{Ui, size},
+    ui::{Ui, shown, size},
 };
 
 pub(super) fn run(ui: &Ui, global: &Global, args: &Build) -> Result<()> {
@@ -24,7 +24,7 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Build) -> Result<()> {
         return library(ui, &cx, &recipe, &lock, &output);
     }
     let built = pipeline::build(&cx, &recipe, &lock, &output)?;
-    let shown = output.display();
+    let shown = shown(&output);
     let command = built
         .default_command
         .first()
@@ -44,7 +44,7 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Build) -> Result<()> {
             size = size(built.compressed_size),
             without = without_fixes(&built.without_fixes),
         ),
-        &serde_json::json!({ "event": "built", "output": output, "image": built }),
+        &serde_json::json!({ "event": "built", "output": &shown, "image": built }),
     );
     Ok(())
 }
@@ -77,7 +77,7 @@ fn library(ui: &Ui, cx: &Context<'_>, recipe: &Recipe, lock: &Lock, output: &Pat
             output.display(),
             without_fixes(&library.without_fixes)
         ),
-        &serde_json::json!({ "event": "built", "output": output, "library": library }),
+        &serde_json::json!({ "event": "built", "output": shown(output), "library": library }),
     );
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::{
     exit,
     failure::{Failure, Result},
     scratch::{self, Scratch},
-    ui::Ui,
+    ui::{Ui, shown},
 };
 
 pub(super) fn run(ui: &Ui, args: &Export) -> Result<()> {
@@ -35,7 +35,7 @@ pub(super) fn run(ui: &Ui, args: &Export) -> Result<()> {
         .map_err(Failure::environment)?;
     }
     stage.finish("");
-    ui.event(&serde_json::json!({"event": "exported", "output": args.output}));
+    ui.event(&serde_json::json!({"event": "exported", "output": shown(&args.output)}));
     Ok(())
 }
 

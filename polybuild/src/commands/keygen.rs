@@ -5,7 +5,7 @@ use crate::{
     exit,
     failure::{Failure, Result},
     keys,
-    ui::Ui,
+    ui::{Ui, shown},
 };
 
 pub(super) fn run(ui: &Ui, args: &Keygen) -> Result<()> {
@@ -25,7 +25,7 @@ pub(super) fn run(ui: &Ui, args: &Keygen) -> Result<()> {
             key.key_id()
         ),
         &serde_json::json!({
-            "secret": args.file, "public": public, "key": key.to_string(),
+            "secret": shown(&args.file), "public": shown(&public), "key": key.to_string(),
             "key_id": key.key_id().to_string(),
         }),
     );

@@ -8,7 +8,7 @@ use crate::{
     exit,
     failure::{Failure, Result},
     pipeline,
-    ui::Ui,
+    ui::{Ui, shown},
 };
 
 pub(super) fn run(ui: &Ui, global: &Global, args: &Lock) -> Result<i32> {
@@ -27,7 +27,10 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Lock) -> Result<i32> {
             ),
             None => (false, format!("there is no {}\n", path.display())),
         };
-        ui.result(&text, &serde_json::json!({"lock": path, "fresh": fresh}));
+        ui.result(
+            &text,
+            &serde_json::json!({"lock": shown(&path), "fresh": fresh}),
+        );
         return Ok(if fresh {
             0
         } else {
@@ -41,7 +44,7 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Lock) -> Result<i32> {
     };
     ui.result(
         &format!("{}: {} sources\n", path.display(), lock.inputs.len()),
-        &serde_json::json!({"lock": path, "sources": lock.inputs.len()}),
+        &serde_json::json!({"lock": shown(&path), "sources": lock.inputs.len()}),
     );
     Ok(0)
 }

@@ -105,6 +105,8 @@ fn fetching(global: &Global, offline: bool) -> Result<Fetching> {
 fn epoch() -> Result<u64> {
     match std::env::var(EPOCH_VARIABLE) {
         Err(_) => Ok(DEFAULT_EPOCH),
+        // As if it were not set: scripts pass on what they were given.
+        Ok(text) if text.is_empty() => Ok(DEFAULT_EPOCH),
         Ok(text) => text.parse().map_err(|_| {
             Failure::message(
                 exit::USAGE,

@@ -5,7 +5,7 @@ use crate::{
     args::{Global, Pack},
     failure::Result,
     files, pipeline,
-    ui::{Ui, size},
+    ui::{Ui, shown, size},
 };
 
 pub(super) fn run(ui: &Ui, global: &Global, args: &Pack) -> Result<()> {
@@ -16,7 +16,7 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Pack) -> Result<()> {
     files::write_whole(&args.output, &bytes, 0o755)?;
     ui.result(
         &format!("{}: {}\n", args.output.display(), size(bytes.len() as u64)),
-        &serde_json::json!({"megabinary": args.output, "size": bytes.len()}),
+        &serde_json::json!({"megabinary": shown(&args.output), "size": bytes.len()}),
     );
     Ok(())
 }

@@ -155,10 +155,12 @@ fn bare(ui: &Ui, global: &Global, args: &Run, wasm: &Path) -> Result<(Trusted, C
     if let Some(workdir) = &args.workdir {
         command.arg("--cwd").arg(workdir);
     }
-    // As a shell would: the file's own name is argv[0].
-    let argv0 = wasm
-        .file_name()
-        .map_or_else(|| wasm.as_os_str().to_owned(), OsString::from);
+    // The program's own name is argv[0], as a shell would have it: messages begin with it.
+    let own = match wasm.extension() {
+        Some(extension) if extension == "wasm" => wasm.file_stem(),
+        _ => wasm.file_name(),
+    };
+    let argv0 = own.map_or_else(|| wasm.as_os_str().to_owned(), OsString::from);
     command
         .arg("--arg0")
         .arg(argv0)

@@ -82,9 +82,9 @@ pub(super) fn read_image(path: &Path) -> Result<ReadImage> {
     let path = layout_of(path);
     let hint = "give a file or folder that polybuild wrote, an OCI layout, or the archive of \
                 `docker save` or `podman save`";
-    if !path.exists() {
+    if let Some(trouble) = polybuild_recipe::trouble(&path) {
         return Err(
-            Failure::message(exit::USAGE, format!("{} does not exist", path.display())).hint(hint),
+            Failure::message(exit::USAGE, format!("{} {trouble}", path.display())).hint(hint),
         );
     }
     if let Some(what) = something_else(&path) {

@@ -11,13 +11,14 @@ use polybuild_oci::{
     BlobStore, Epoch, Image, ImageBuilder, ImageName, LayerBuilder, Settings, export,
     labels::{Provenance, STEPS, WITHOUT_FIXES},
 };
-use polybuild_recipe::{Content, Lock, Recipe};
+use polybuild_recipe::{Content, ImageFile, Lock, Recipe};
 use rustix::{
     fs::{CWD, RenameFlags, renameat_with},
     io::Errno,
 };
 use serde::{Deserialize, Serialize};
 use vkernel_abi::{MEGABINARY_PATH, VKERNEL_DIR};
+use walkdir::WalkDir;
 
 use super::{
     Context,
@@ -260,6 +261,10 @@ fn layers(
     for file in &contents.recipe.image_files {
         let copied = plan::layer_file(&file.content, contents.inputs)?;
         match (&file.content, copied) {
+            (_, Some(source)) if source.is_dir() => {
+                add_folder(&mut files, file, &source)?;
+                continue;
+            }
             (_, Some(source)) => files.file(&file.path, source.as_path(), file.mode),
             (Content::Text(text), _) => files.file(&file.path, text.as_bytes(), file.mode),
             (Content::Link(target), _) => files.symlink(&file.path, target),
@@ -267,12 +272,61 @@ fn layers(
         }
         .map_err(Failure::recipe)?;
     }
+    // A link in the place of a folder would take away the programs in it.
+    files.fits_on(&base).map_err(Failure::recipe)?;
     let mut layers = vec![(base, "polybuild: megabinary and stubs")];
     if !files.is_empty() {
         layers.push((files, "polybuild: files of the recipe"));
     }
     Ok(layers)
 }
+
+/// Adds a folder and everything in it. Of the permissions only whether a file can be executed counts:
+/// the others differ between the machines on which a folder is made.
+fn add_folder(layer: &mut LayerBuilder, file: &ImageFile, source: &Path) -> Result<()> {
+    if file.mode != IMAGE_FILE_MODE {
+        return Err(Failure::message(
+            exit::RECIPE,
+            format!(
+                "`{}` is a folder, whose files keep their permissions: 0644 or 0755",
+                file.path
+            ),
+        )
+        .hint("leave out its `mode`"));
+    }
+    for found in WalkDir::new(source).sort_by_file_name() {
+        let found = found.map_err(Failure::environment)?;
+        let relative = found
+            .path()
+            .strip_prefix(source)
+            .map_err(Failure::internal)?;
+        let path = match plan::text(relative)?.as_str() {
+            "" => file.path.clone(),
+            relative => format!("{}/{relative}", file.path),
+        };
+        let kind = found.file_type();
+        if kind.is_dir() {
+            layer.directory(&path, 0o755)
+        } else if kind.is_symlink() {
+            let target = fs::read_link(found.path()).doing("reading the link", found.path())?;
+            layer.symlink(&path, &plan::text(&target)?)
+        } else {
+            use std::os::unix::fs::PermissionsExt;
+            let permissions = found
+                .metadata()
+                .map_err(Failure::environment)?
+                .permissions();
+            let executable = permissions.mode() & 0o111 != 0;
+            let mode = if executable { 0o755 } else { IMAGE_FILE_MODE };
+            layer.file(&path, found.path(), mode)
+        }
+        .map_err(Failure::recipe)?;
+    }
+    Ok(())
+}
+
+/// Permissions of a file of an image unless its recipe says otherwise.
+const IMAGE_FILE_MODE: u32 = 0o644;
 
 fn settings(
     cx: &Context<'_>,

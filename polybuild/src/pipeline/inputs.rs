@@ -39,8 +39,10 @@ pub(super) fn resolve(reference: &Ref, sources: &Sources, outputs: &Outputs) -> 
     };
     let (base, path) = match reference {
         // Beside the recipe: whoever wrote that wrote this.
-        Ref::Local(local) if local.path.exists() => return Ok(local.path.clone()),
-        Ref::Local(_) => return Err(missing(format!("{reference} does not exist"))),
+        Ref::Local(local) => match polybuild_recipe::trouble(&local.path) {
+            None => return Ok(local.path.clone()),
+            Some(trouble) => return Err(missing(format!("{reference} {trouble}"))),
+        },
         Ref::Build { step, output } => (
             outputs
                 .step(step)
@@ -58,8 +60,8 @@ pub(super) fn resolve(reference: &Ref, sources: &Sources, outputs: &Outputs) -> 
         "" => base.to_owned(),
         path => base.join(path),
     };
-    if !whole.exists() {
-        return Err(missing(format!("{reference} does not exist")));
+    if let Some(trouble) = polybuild_recipe::trouble(&whole) {
+        return Err(missing(format!("{reference} {trouble}")));
     }
     // What was fetched or made is not to name files of this machine, by a link.
     if !path.is_empty() {

@@ -170,7 +170,8 @@ fn file_name(path: &Path) -> Result<String> {
     text(Path::new(path.file_name().unwrap_or_default()))
 }
 
-fn text(path: &Path) -> Result<String> {
+/// A path as text.
+pub(super) fn text(path: &Path) -> Result<String> {
     path.to_str().map(str::to_owned).ok_or_else(|| {
         Failure::message(
             exit::RECIPE,

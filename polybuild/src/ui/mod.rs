@@ -81,6 +81,7 @@ impl Ui {
     /// Something the user should know although work goes on.
     pub fn warn(&self, text: &str) {
         match self.mode {
+            Mode::Quiet => {}
             Mode::Json => self.event(&serde_json::json!({"event": "warning", "text": text})),
             _ => self.line(&format!("{:>12} {text}", "warning:")),
         }
@@ -112,6 +113,11 @@ impl Ui {
             }
         }
     }
+}
+
+/// A path in a result. What is not UTF-8 in it is replaced, since JSON has no other texts.
+pub(crate) fn shown(path: &std::path::Path) -> String {
+    path.display().to_string()
 }
 
 /// Writes to standard output; a closed pipe only means that nobody reads on.

@@ -95,7 +95,10 @@ impl Environment {
             })?
             .unwrap_or_default(),
             // Without a date there is no time that would be the same tomorrow but this one.
-            epoch: env::var("SOURCE_DATE_EPOCH").unwrap_or_else(|_| "0".to_owned()),
+            epoch: env::var("SOURCE_DATE_EPOCH")
+                .ok()
+                .filter(|epoch| !epoch.is_empty())
+                .unwrap_or_else(|| "0".to_owned()),
         })
     }
 

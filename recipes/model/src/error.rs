@@ -157,11 +157,13 @@ pub enum ProblemKind {
         #[source]
         error: UrlError,
     },
-    /// A local file that is not there.
-    #[error("the file {} does not exist", .path.display())]
+    /// A local file that is not there, or cannot be looked at.
+    #[error("the file {} {trouble}", .path.display())]
     MissingFile {
         /// Where it was looked for.
         path: PathBuf,
+        /// What keeps it from being read ([`crate::trouble`]).
+        trouble: String,
     },
     /// Any other value that does not mean anything.
     #[error("`{value}` is not {wanted}")]

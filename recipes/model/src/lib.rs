@@ -28,7 +28,7 @@ mod value;
 pub mod written;
 
 pub use error::{Problem, ProblemKind, RecipeError};
-pub use local::{LocalError, digest_path};
+pub use local::{LocalError, digest_path, trouble};
 pub use lock::{Lock, LockError, LockStatus, LockedInput, LockedLocal, StaleReason};
 pub use package::{LockedPackage, LockedPart, LockedPatch};
 pub use place::Place;

@@ -35,6 +35,25 @@ pub enum LocalError {
     },
 }
 
+/// What keeps a path from being read, as the rest of a sentence about it; `None` if nothing does.
+pub fn trouble(path: &Path) -> Option<String> {
+    let error = fs::metadata(path).err()?;
+    let link = fs::read_link(path).ok();
+    Some(match (error.raw_os_error(), link) {
+        (Some(LOOP), Some(_)) => "is a symbolic link that leads back to itself".to_owned(),
+        (Some(LOOP), None) => "is reached by a symbolic link that leads back to itself".to_owned(),
+        _ if error.kind() != io::ErrorKind::NotFound => format!("cannot be read: {error}"),
+        (_, Some(to)) => format!(
+            "is a symbolic link to {}, which does not exist",
+            to.display()
+        ),
+        _ => "does not exist".to_owned(),
+    })
+}
+
+/// `ELOOP` of Linux, for which the standard library has no stable name.
+const LOOP: i32 = 40;
+
 /// Digest and size in bytes of a file, or of a folder and all that is in it. A symbolic link is
 /// followed when it is `path` itself, and recorded as a link inside a folder.
 pub fn digest_path(path: &Path) -> Result<(Sha256, u64), LocalError> {

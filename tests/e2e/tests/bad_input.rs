@@ -59,6 +59,80 @@ fn named_cases() {
     }
 }
 
+/// What a path is, when it is not what was wanted.
+#[test]
+fn paths_that_lead_nowhere() {
+    let sandbox = Sandbox::with("hello");
+    let link = |to: &str| {
+        let at = sandbox.work().join("hello.wat");
+        let _ = fs::remove_file(&at);
+        std::os::unix::fs::symlink(to, at).unwrap();
+    };
+    let build = ["build", "recipe.toml"];
+    link("hello.wat");
+    sandbox.fails(
+        &build,
+        RECIPE,
+        &["hello.wat is a symbolic link that leads back to itself"],
+    );
+    link("nothing");
+    let dangles = "hello.wat is a symbolic link to nothing, which does not exist";
+    sandbox.fails(&build, RECIPE, &[dangles]);
+    fs::remove_file(sandbox.work().join("hello.wat")).unwrap();
+    sandbox.fails(&build, RECIPE, &["hello.wat does not exist"]);
+    link("hello.wat");
+    sandbox.fails(
+        &["run", "--wasm", "hello.wat"],
+        USAGE,
+        &["leads back to itself"],
+    );
+    sandbox.fails(&["verify", "hello.wat"], USAGE, &["leads back to itself"]);
+}
+
+/// Names that are not UTF-8 are names: of a recipe's folder, of the output, in results.
+#[test]
+fn names_that_are_not_utf_8() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+    let sandbox = Sandbox::with("hello");
+    let odd = OsStr::from_bytes(b"f\xf6lder");
+    let folder = sandbox.work().join(odd);
+    fs::create_dir(&folder).unwrap();
+    for file in ["recipe.toml", "hello.wat"] {
+        fs::copy(sandbox.work().join(file), folder.join(file)).unwrap();
+    }
+    for words in [&[][..], &["--json"], &["build"]] {
+        let output = sandbox.work().join(OsStr::from_bytes(b"\xe4us"));
+        let mut command = sandbox.polybuild(words);
+        command
+            .arg(folder.join("recipe.toml"))
+            .arg("-o")
+            .arg(&output);
+        let said = polybuild_e2e::run(&mut command);
+        assert_eq!(said.status, 0, "{words:?}: {said:#?}");
+        assert!(output.join("build.json").is_file(), "{words:?}");
+        fs::remove_dir_all(&output).unwrap();
+    }
+}
+
+#[test]
+fn quiet_is_errors_only_and_an_empty_date_is_none() {
+    let sandbox = Sandbox::with("hello");
+    let digest = |name: &str, epoch: Option<&str>| {
+        let mut command = sandbox.polybuild(&["-q", "recipe.toml", "-o", name, "--rebuild"]);
+        if let Some(epoch) = epoch {
+            command.env("SOURCE_DATE_EPOCH", epoch);
+        }
+        let said = polybuild_e2e::run(&mut command);
+        // A key has been made, and a lock file is missing.
+        let texts = (said.status, said.stdout.as_str(), said.stderr.as_str());
+        assert_eq!(texts, (0, "", ""));
+        sandbox.read(&format!("{name}/oci-layout/index.json"))
+    };
+    let unset = digest("a", None);
+    assert_eq!(digest("b", Some("")), unset);
+    assert_ne!(digest("c", Some("1")), unset);
+}
+
 /// The hello recipe with a source `data` that is unpacked, and a file from it.
 fn with_archive(archive: &[u8], extra: &str) -> Sandbox {
     let sandbox = Sandbox::with("hello");

@@ -16,10 +16,12 @@ pub enum LayerError {
         cause: PathError,
     },
     /// Two entries at one path.
-    #[error("`{0}` is put into the layer twice; remove one of the two")]
+    #[error("`{0}` is put into the image twice; remove one of the two")]
     Duplicate(String),
     /// An entry lies below something that is not a folder.
-    #[error("`{path}` lies below `{parent}`, which is a file or link in the same layer")]
+    #[error(
+        "`{path}` lies below `{parent}`, which is a file or a link of the image; remove one of the two"
+    )]
     BelowFile {
         /// The entry.
         path: String,

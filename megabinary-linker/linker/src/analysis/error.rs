@@ -41,6 +41,15 @@ pub enum Problem {
         /// What to do instead.
         hint: &'static str,
     },
+    /// Nothing to start it by.
+    #[error(
+        "{found}: a program exports a function `_start` without parameters and results; build it as a \
+         command, not as a library (a reactor)"
+    )]
+    NoProgram {
+        /// What there is.
+        found: String,
+    },
     /// An import nobody offers.
     #[error(transparent)]
     Import(Box<ImportProblem>),

@@ -13,7 +13,7 @@ fn plan() -> LinkPlan {
         name: "i".into(),
         modules: vec![PlannedModule {
             name: "python".into(),
-            wasm: wasm("(module (memory 1))"),
+            wasm: wasm("(module (memory 1) (func (export \"_start\")))"),
         }],
         entries: vec![PlannedEntry {
             name: "python3".into(),
@@ -185,14 +185,15 @@ fn modules_are_analysed_and_normalised() {
         p.modules[0].wasm = b"\x7fELF".to_vec();
     });
     refused("module `python`: it exports `vkernel.start`", |p| {
-        p.modules[0].wasm = wasm("(module (func (export \"vkernel.start\")))");
+        p.modules[0].wasm =
+            wasm("(module (func (export \"vkernel.start\")) (func (export \"_start\")))");
     });
 }
 
 #[test]
 fn snapshots_must_fit() {
     let module = wasm(
-        "(module (memory 1 2) (global (mut i32) (i32.const 0))
+        "(module (memory 1 2) (func (export \"_start\")) (global (mut i32) (i32.const 0))
           (func (export \"vkernel_snapshot_init\"))
           (func (export \"vkernel_snapshot_resume\") (result i32) i32.const 0))",
     );
@@ -244,7 +245,7 @@ fn snapshots_must_fit() {
     };
     refused(&module, 0, short, "says 1 pages");
     refused(
-        &wasm("(module (memory 1))"),
+        &wasm("(module (memory 1) (func (export \"_start\")))"),
         0,
         dump(1, &[]),
         "cannot be snapshotted",

@@ -166,9 +166,10 @@ impl Lower<'_> {
                 },
             };
             self.fail(&at.span, kind);
-        } else if !shown.exists() {
+        } else if let Some(trouble) = crate::trouble(&shown) {
             let kind = ProblemKind::MissingFile {
                 path: shown.clone(),
+                trouble,
             };
             self.fail(&at.span, kind);
         }

@@ -12,7 +12,7 @@ use super::At;
 pub struct FileTable {
     /// Absolute path in the image.
     pub path: At<String>,
-    /// The file's content: a reference to one file.
+    /// The file's content: a reference to a file, or to a folder that is copied with all that is in it.
     pub source: Option<At<String>>,
     /// The file's content, as text.
     pub text: Option<String>,
@@ -21,7 +21,8 @@ pub struct FileTable {
     /// Makes a folder, when `true`.
     #[serde(default)]
     pub directory: bool,
-    /// Permissions in octal. Default: `"0644"` for a file, `"0755"` for a folder.
+    /// Permissions in octal. Default: `"0644"` for a file, `"0755"` for a folder. What is in a copied folder
+    /// has `0755` if it can be executed.
     pub mode: Option<At<String>>,
 }
 
