@@ -155,9 +155,10 @@ fn bare(ui: &Ui, global: &Global, args: &Run, wasm: &Path) -> Result<(Trusted, C
     if let Some(workdir) = &args.workdir {
         command.arg("--cwd").arg(workdir);
     }
-    // The program's own name is argv[0], as a shell would have it: messages begin with it.
+    // Messages begin with the program's name: that of a native one has no extension, and the
+    // wasmtime command keeps it.
     let own = match wasm.extension() {
-        Some(extension) if extension == "wasm" => wasm.file_stem(),
+        Some(extension) if linux && extension == "wasm" => wasm.file_stem(),
         _ => wasm.file_name(),
     };
     let argv0 = own.map_or_else(|| wasm.as_os_str().to_owned(), OsString::from);

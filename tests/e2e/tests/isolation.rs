@@ -458,6 +458,12 @@ fn a_run_finds_nothing_of_another() {
 }
 
 #[test]
+fn a_bare_program_has_its_own_name() {
+    let said = says(&mut bare(&[], &["show", "/proc/self/cmdline"]));
+    assert_eq!(said, "isolation\0show\0/proc/self/cmdline\0");
+}
+
+#[test]
 fn what_is_to_be_kept_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let kept = folder.path().join("kept");
