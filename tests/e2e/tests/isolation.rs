@@ -460,7 +460,7 @@ fn a_run_finds_nothing_of_another() {
 #[test]
 fn a_bare_program_has_its_own_name() {
     let said = says(&mut bare(&[], &["show", "/proc/self/cmdline"]));
-    assert_eq!(said, "isolation\0show\0/proc/self/cmdline\0");
+    assert_eq!(said, "module\0show\0/proc/self/cmdline\0");
 }
 
 #[test]
