@@ -40,13 +40,9 @@ fn zig() -> PathBuf {
     PathBuf::from(said.stdout.trim())
 }
 
-/// The driver under one of its names, in a folder of its own.
+/// The driver under one of the names that lie beside polybuild.
 fn driver(name: &str, folder: &Path) -> Command {
-    let link = folder.join(name);
-    if !link.exists() {
-        std::os::unix::fs::symlink(polybuild_path().with_file_name("vkcc"), &link).unwrap();
-    }
-    let mut command = Command::new(link);
+    let mut command = Command::new(polybuild_path().with_file_name(name));
     command
         .env_clear()
         .env("VKCC_SYSROOT", sysroot())
