@@ -1,5 +1,5 @@
 //! Bills of materials say what is in lock files, and lock files what is compiled (the fetcher compares
-//! a source package with its lock at each use: `recipes/fetch/tests/package.rs`). For every recipe.
+//! a source package with its lock at each use: `polybuild/fetch/tests/package.rs`). For every recipe.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn upwards_from_the_working_directory() {
-        // Tests run in the crate's folder, `recipes/model`.
+        // Tests run in the crate's folder, `polybuild/recipe`.
         let found = find(Path::new(""), "python/3.12", Search::Uses).ok();
         assert_eq!(found, Some("../../recipes/python/3.12/recipe.toml".into()));
         assert!(find(Path::new(""), "python/none", Search::Uses).is_err());

@@ -192,7 +192,8 @@ fn no_such_package() {
 #[test]
 fn the_example_app_can_be_locked() {
     let dir = tempfile::tempdir().unwrap();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/report/recipe.toml");
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/examples/report/recipe.toml");
     let recipe = load(&path).unwrap();
     let fetcher = fetcher(&dir.path().join("cache"), false);
     let mut inputs = Vec::new();
