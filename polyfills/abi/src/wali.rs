@@ -57,7 +57,21 @@ pub const STARTUP: &[Function] = &[
     f("__init", &[], Some(Type::I32)),
     f("__deinit", &[], Some(Type::I32)),
     f("__proc_exit", &[Type::I32], None),
+    f(
+        "__get_init_envfile",
+        &[Type::I32, Type::I32],
+        Some(Type::I32),
+    ),
 ];
+
+/// Names that other toolchains have for a call.
+const OTHER_NAMES: &[(&str, &str)] = &[("fadvise", "fadvise64")];
+
+/// Calls that other toolchains give more arguments than Linux looks at: the number of their parameters.
+const LONGER: &[(&str, usize)] = &[("faccessat", 4), ("fchmodat", 4)];
+
+/// Calls that do not come back: other toolchains import them without a result.
+const ENDS: &[&str] = &["exit", "exit_group"];
 
 const fn f(name: &'static str, params: &'static [Type], result: Option<Type>) -> Function {
     Function {
@@ -75,9 +89,22 @@ const fn s(name: &'static str, number: u16, params: &'static str) -> Syscall {
     }
 }
 
+impl Syscall {
+    /// Whether an import of this call may have so many parameters and these results. Of other
+    /// toolchains' imports some differ in what does not matter.
+    pub fn takes(&self, params: usize, results: &[Type]) -> bool {
+        let longer = LONGER.contains(&(self.name, params));
+        let params_fit = longer || params == self.params.len();
+        let ends = results.is_empty() && ENDS.contains(&self.name);
+        params_fit && (ends || results == [Type::I64])
+    }
+}
+
 /// The system call that an import's field names.
 pub fn syscall(field: &str) -> Option<&'static Syscall> {
     let name = field.strip_prefix(PREFIX)?;
+    let other = OTHER_NAMES.iter().find(|(other, _)| *other == name);
+    let name = other.map_or(name, |(_, name)| name);
     let at = SYSCALLS
         .binary_search_by_key(&name, |call| call.name)
         .ok()?;

@@ -36,6 +36,7 @@
 //!
 //! Invariant: no index of any index space changes; what is added comes last.
 
+mod outline;
 mod places;
 mod references;
 
@@ -46,7 +47,7 @@ use wasmparser::{BinaryReader, FunctionBody, MemoryType, Operator, Parser, Paylo
 
 use vkernel_abi::wali::CHECKPOINT;
 
-use self::references::References;
+use self::{outline::Outlined, references::References};
 use crate::linux::polls::{CALL, NEVER, PAGE, PAGE_SIZE, STOP, WORD, WORD_SIZE};
 
 /// Sections in the order that a module has them in (core spec 5.5.2).
@@ -104,7 +105,8 @@ pub(crate) fn insert(wasm: &[u8], faults: bool) -> wasmtime::Result<Vec<u8>> {
     }
 
     let mut out = wasm_encoder::Module::new();
-    let (code, hints) = counts.code(wasm, &bodies)?;
+    let mut outlined = Outlined::default();
+    let (code, hints) = counts.code(wasm, &bodies, &mut outlined)?;
     for id in ORDER {
         let id = *id as u8;
         let mut contents = sections
@@ -112,7 +114,7 @@ pub(crate) fn insert(wasm: &[u8], faults: bool) -> wasmtime::Result<Vec<u8>> {
             .filter(|(section, _)| *section == id)
             .map(|(_, contents)| *contents);
         let contents = contents.next();
-        let added = counts.added(id, bodies.len() as u32);
+        let added = counts.added(id, bodies.len() as u32, &outlined);
         if id == SectionId::Code as u8 {
             if !hints.is_empty() {
                 out.section(&hints);
@@ -187,7 +189,7 @@ impl Counts {
     }
 
     /// What is added to a section of a module that defines so many functions.
-    fn added(&self, id: u8, defined: u32) -> Vec<Vec<u8>> {
+    fn added(&self, id: u8, defined: u32, outlined: &Outlined) -> Vec<Vec<u8>> {
         let call = wasm_encoder::RefType {
             nullable: true,
             heap_type: wasm_encoder::HeapType::Concrete(self.types),
@@ -195,9 +197,17 @@ impl Counts {
         let mut element = Vec::new();
         if id == SectionId::Type as u8 {
             // A function type, without parameters and results.
-            element.extend_from_slice(&[0x60, 0, 0]);
+            let nothing = vec![0x60, 0, 0];
+            return [nothing].into_iter().chain(outlined.types()).collect();
         } else if id == SectionId::Function as u8 && self.faults {
-            self.types.encode(&mut element);
+            let first = self.types + 1;
+            let types = outlined.signatures().map(|signature| first + signature);
+            let encoded = |ty: u32| {
+                let mut element = Vec::new();
+                ty.encode(&mut element);
+                element
+            };
+            return [self.types].into_iter().chain(types).map(encoded).collect();
         } else if id == SectionId::Memory as u8 {
             let sizes = [WORD_SIZE]
                 .into_iter()
@@ -246,6 +256,7 @@ impl Counts {
         &self,
         wasm: &[u8],
         bodies: &[FunctionBody<'_>],
+        outlined: &mut Outlined,
     ) -> wasmtime::Result<(wasm_encoder::CodeSection, BranchHints)> {
         let mut code = wasm_encoder::CodeSection::new();
         let mut hints = BranchHints::new();
@@ -257,12 +268,19 @@ impl Counts {
             let mut bytes = Vec::with_capacity(end - from + places.len() * calls.bytes.len());
             let mut unlikely = Vec::new();
             // Where polls take the place of a call, something may be thrown to this function.
-            let loading = self.faults
-                && places.iter().all(Range::is_empty)
-                && !self.references.bear_on(function, body)?;
-            for place in places {
+            let catches = !places.iter().all(Range::is_empty);
+            let loading = self.faults && !catches && !self.references.bear_on(function, body)?;
+            let faulting = match self.faults && catches {
+                true => outlined.of(wasm, body)?,
+                false => Vec::new(),
+            };
+            for (place, outlined) in merged(places, faulting) {
                 bytes.extend_from_slice(wasm.get(from..place.start).unwrap_or_default());
-                if loading {
+                if let Some(number) = outlined {
+                    let first = self.functions + bodies.len() as u32 + 1;
+                    bytes.push(CALL_OPERATOR);
+                    (first + number).encode(&mut bytes);
+                } else if loading {
                     bytes.extend_from_slice(&loads);
                 } else {
                     unlikely.push(BranchHint {
@@ -281,6 +299,9 @@ impl Counts {
         }
         if self.faults {
             code.function(&self.stop());
+            outlined.bodies().for_each(|body| {
+                code.function(&body);
+            });
         }
         Ok((code, hints))
     }
@@ -350,6 +371,24 @@ impl Counts {
         stop
     }
 }
+
+/// Places of polls, and of instructions with the numbers of their functions, in order.
+fn merged(
+    polls: Vec<Range<usize>>,
+    faulting: Vec<(Range<usize>, u32)>,
+) -> Vec<(Range<usize>, Option<u32>)> {
+    let polls = polls.into_iter().map(|place| (place, None));
+    let faulting = faulting
+        .into_iter()
+        .map(|(place, number)| (place, Some(number)));
+    let mut all: Vec<_> = polls.chain(faulting).collect();
+    // A poll comes before the instruction at the same place.
+    all.sort_by_key(|(place, outlined)| (place.start, outlined.is_some()));
+    all
+}
+
+/// The opcode of `call`.
+const CALL_OPERATOR: u8 = 0x10;
 
 /// The instructions of a poll that calls, and where among them the branch is.
 struct CallingPoll {

@@ -49,13 +49,19 @@ pub(crate) fn run(
     let accepted = Rc::clone(&guest.accepted);
     // Its descriptor of the root is not for the program.
     drop(guest);
-    let host = Host::new(Arc::clone(&payload.index), settings.audit.clone(), title)
-        .map_err(Failure::host("taking the process over"))?;
+    let host = Host::new(
+        Arc::clone(&payload.index),
+        settings.audit.clone(),
+        title,
+        &vkernel_sandbox::ignored::at_start,
+    )
+    .map_err(Failure::host("taking the process over"))?;
     // In a container the host kernel started the program or its script, and knows its name.
     if directories.is_some() {
         host.name(&image);
     }
     host.show(&image);
+    host.runs(&image);
     let host = Arc::new(host);
     let file = host
         .own(file)

@@ -12,6 +12,7 @@
 pub mod descriptors;
 pub mod held;
 pub mod host;
+pub mod ignored;
 pub mod namespaces;
 mod promise;
 pub mod root;

@@ -273,6 +273,10 @@ fn startup(linker: &mut Linker<Guest>, from: &str, field: &str) -> wasmtime::Res
         "__init" | "__deinit" => {
             linker.func_wrap(from, field, || 0_i32)?;
         }
+        // There is no file with an environment for the first program.
+        "__get_init_envfile" => {
+            linker.func_wrap(from, field, |_: i32, _: i32| 0_i32)?;
+        }
         "__proc_exit" => {
             linker.func_wrap(
                 from,

@@ -24,7 +24,7 @@ use std::{
 use megabinary_format::{Module as IndexModule, Target};
 use vkernel_abi::snapshot;
 use vkernel_kernel::linux::{
-    Host, Image, LinuxProcess, Stop, Thread, end_at_faults_in, guest, install_fault_handlers,
+    Host, Image, LinuxProcess, Stop, Thread, expect_faults_in, guest, install_fault_handlers,
     signals::Inbox, space::PAGE,
 };
 use wasmtime::{Engine, Instance, InstancePre, Linker, Module, SharedMemory, Store, Trap};
@@ -206,7 +206,7 @@ impl LinuxMachines {
         }
         let mask = image.mask;
         let process = process(image, base, initial, host);
-        end_at_faults_in(shared.is_some().then(|| process.space.memory()));
+        expect_faults_in(process.space.memory(), shared.is_some());
         if shared.is_some() {
             process.space.close_rest(initial).map_err(|errno| {
                 EngineError::wasmtime("laying out the memory")(wasmtime::Error::new(errno))

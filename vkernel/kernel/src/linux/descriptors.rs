@@ -3,8 +3,8 @@
 //! The few that the vkernel itself needs open have numbers of their own, which the guest's arguments
 //! may not name. They lie above the guest's limit (RLIMIT_NOFILE, soft), where the host gives out no
 //! number. That limit may be a million, and the host makes a table that reaches to the highest number
-//! at every start and copies it at every `fork`; so the host's limit is 960 until the guest comes to
-//! it, and the table has 1024 numbers, as on most systems. Then the vkernel's numbers are all filled,
+//! at every start and copies it at every `fork`; so the host's limit is at most 1024, as on most systems,
+//! until the guest comes to it. Then the vkernel's numbers are all filled,
 //! so that the host gives none of them to the guest, and the host's limit becomes what the guest takes
 //! it for ([`Limit::grow`]). Processes have that done before their second guest thread begins: while
 //! numbers are being filled, another thread could get one.
@@ -27,8 +27,9 @@ use super::host;
 /// that threads have judged at the same time.
 pub(super) const OWN: i32 = 64;
 
-/// The first number of the vkernel's, unless the guest's limit is below it.
-const FIRST: u64 = 1024 - OWN as u64;
+/// The first number of the vkernel's, unless the guest's limit is below it: the usual limit, so that a
+/// guest with that one has all of its numbers.
+const FIRST: u64 = 1024;
 
 /// Most descriptors of a guest, whatever the host would allow.
 const MOST: u64 = 1 << 20;
@@ -40,6 +41,7 @@ static GROWN: AtomicBool = AtomicBool::new(false);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limit {
     first: i32,
+    soft: u64,
     most: u64,
 }
 
@@ -48,14 +50,13 @@ impl Limit {
     pub(super) fn establish(wanted: Option<u32>) -> io::Result<Limit> {
         let now = getrlimit(Resource::Nofile);
         let hard = now.maximum.unwrap_or(MOST).min(MOST);
-        let soft = now
-            .current
-            .unwrap_or(MOST)
-            .min(hard.saturating_sub(OWN as u64));
-        let (first, most) = match wanted {
+        // The vkernel's own are above what the guest can ever have, or below what it has.
+        let hard = hard.saturating_sub(OWN as u64);
+        let soft = now.current.unwrap_or(MOST).min(hard);
+        let (first, soft, most) = match wanted.map(|wanted| soft.min(wanted.into())) {
             // Exactly as many as the policy says.
-            Some(wanted) => (soft.min(wanted.into()), soft.min(wanted.into())),
-            None => (soft.min(FIRST), soft),
+            Some(wanted) => (wanted, wanted, wanted),
+            None => (soft.min(FIRST), soft, hard),
         };
         match wanted {
             // Also for who takes the vkernel over: only an administrator raises a hard limit.
@@ -71,6 +72,7 @@ impl Limit {
         GROWN.store(false, Ordering::SeqCst);
         Ok(Limit {
             first: i32::try_from(first).unwrap_or(i32::MAX),
+            soft,
             most,
         })
     }
@@ -85,7 +87,12 @@ impl Limit {
         self.first.saturating_add(OWN)
     }
 
-    /// The guest's soft limit at first, and the most that it may set.
+    /// The guest's soft limit at first.
+    pub(super) fn begins_with(self) -> u64 {
+        self.soft
+    }
+
+    /// The guest's hard limit at first.
     pub(super) fn most(self) -> u64 {
         self.most
     }

@@ -9,7 +9,7 @@ use std::{
     arch::global_asm,
     cell::Cell,
     io, mem,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
 use super::{
@@ -87,11 +87,22 @@ pub(super) fn exchange(at: *mut u8, expected: u32, new: u32) -> Option<u32> {
 /// after it had been set up. 0 for none.
 static BEFORE: [AtomicUsize; 32] = [const { AtomicUsize::new(0) }; 32];
 
-/// The guest memory whose faults end the process here: its base, 0 for none.
-static SHARED: AtomicUsize = AtomicUsize::new(0);
+/// The base of the guest's memory, 0 for none.
+static MEMORY: AtomicUsize = AtomicUsize::new(0);
 
-/// Bytes of the address space of a guest.
-const SPACE: usize = 1 << 32;
+/// Whether faults in it end the process here.
+static SHARED: AtomicBool = AtomicBool::new(false);
+
+/// The signals of [`SYNCHRONOUS`] that the guest has handlers for: a bit each.
+static HANDLED: AtomicU64 = AtomicU64::new(0);
+
+/// Says whether the guest has a handler for a signal of [`SYNCHRONOUS`].
+pub(super) fn handled(signal: i32, is: bool) {
+    match is {
+        true => HANDLED.fetch_or(bit(signal), Ordering::SeqCst),
+        false => HANDLED.fetch_and(!bit(signal), Ordering::SeqCst),
+    };
+}
 
 thread_local! {
     /// Whether the earlier handler is asked already: it hands on what it does not know.
@@ -124,11 +135,33 @@ pub fn install() -> io::Result<()> {
     Ok(())
 }
 
-/// Makes faults in this memory end the process as they do natively. The engine knows the memories
-/// that an instance defines, but takes a fault in one that it shares for a mistake of its own.
-pub fn end_at_faults_in(memory: Option<Memory>) {
-    let base = memory.map_or(0, |memory| memory.at(0) as usize);
-    SHARED.store(base, Ordering::Relaxed);
+/// Says where the guest's memory is. Faults in one that is `shared` end the process here as they do
+/// natively: the engine knows the memories that an instance defines, but takes a fault in one that it
+/// shares for a mistake of its own.
+pub fn expect_faults_in(memory: Memory, shared: bool) {
+    MEMORY.store(memory.at(0) as usize, Ordering::Relaxed);
+    SHARED.store(shared, Ordering::Relaxed);
+}
+
+/// Where in the guest's memory a host address is.
+fn guest_address(address: usize) -> Option<u32> {
+    let base = MEMORY.load(Ordering::Relaxed);
+    if base == 0 {
+        return None;
+    }
+    u32::try_from(address.checked_sub(base)?).ok()
+}
+
+/// What a fault is to the guest, if it has a handler for it: the address, and for a division none.
+fn of_guest(signal: libc::c_int, address: usize) -> Option<u32> {
+    if HANDLED.load(Ordering::SeqCst) & bit(signal) == 0 {
+        return None;
+    }
+    match signal {
+        libc::SIGSEGV | libc::SIGBUS => guest_address(address),
+        libc::SIGFPE => Some(0),
+        _ => None,
+    }
 }
 
 /// Where a thread with these registers goes on after a fault at `address`, if it copies from or to guest
@@ -172,8 +205,14 @@ extern "C" fn on_fault(
     if signal == libc::SIGSEGV && unsafe { super::signals::at_poll(ucontext) } {
         return;
     }
-    let base = SHARED.load(Ordering::Relaxed);
-    let shared = base != 0 && (base..base + SPACE).contains(&address);
+    if let Some(at) = of_guest(signal, address) {
+        // SAFETY: the kernel's own context and information, of an instruction that faulted: of compiled
+        // code, only those in the bodies of functions do so.
+        if unsafe { super::signals::at_fault(signal, &*info, ucontext, at) } {
+            return;
+        }
+    }
+    let shared = SHARED.load(Ordering::Relaxed) && guest_address(address).is_some();
     let before = BEFORE[signal as usize & 31].load(Ordering::Relaxed);
     if !shared && before != 0 && !ASKED.get() {
         ASKED.set(true);

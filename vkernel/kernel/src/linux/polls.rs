@@ -218,6 +218,22 @@ impl Poll {
         }
     }
 
+    /// Makes compiled code that stopped at a fault of its own call the stop, so that the guest's handler
+    /// is called there, and afterwards do again what faulted; whether it is such code.
+    ///
+    /// # Safety
+    ///
+    /// `context` is what the kernel gave the handler, the interrupted thread's computations look at this,
+    /// and the fault is one of an instruction of a function's body.
+    pub(super) unsafe fn interrupt(&self, context: &mut libc::ucontext_t) -> bool {
+        let Some(page) = &self.page else {
+            return false;
+        };
+        let at = *register(context, libc::REG_RIP) as usize;
+        // SAFETY: the caller's contract; inside a body, frames are whole.
+        page.text.contains(&at) && unsafe { call(context, page) } == Called::Yes
+    }
+
     /// Sees to a fault, in the handler of the signal; whether it was a poll's.
     ///
     /// # Safety
@@ -236,7 +252,11 @@ impl Poll {
         // other (`Page::new`); both were seen to be just there.
         unsafe {
             if address == first && page.closed.load(Ordering::Relaxed) {
-                call(context, page)
+                if call(context, page) == Called::NoRoom {
+                    // The signal stays in the box, and the next system call finds it there.
+                    page.open();
+                }
+                true
             } else if address == first + PAGE as usize {
                 come_back(context, page)
             } else {
@@ -254,11 +274,11 @@ fn register(context: &mut libc::ucontext_t, which: i32) -> &mut i64 {
 ///
 /// # Safety
 ///
-/// It is at a poll: its stack pointer is where its frame ends, and there is room below.
-unsafe fn call(context: &mut libc::ucontext_t, page: &Page) -> bool {
+/// It is at a poll or at another access to memory: its stack pointer is where its frame ends, and there is room below.
+unsafe fn call(context: &mut libc::ucontext_t, page: &Page) -> Called {
     let vectors = context.uc_mcontext.fpregs.cast::<u8>();
     if vectors.is_null() {
-        return false;
+        return Called::NoRoom;
     }
     let mut kept = Kept {
         general: context.uc_mcontext.gregs,
@@ -272,9 +292,7 @@ unsafe fn call(context: &mut libc::ucontext_t, page: &Page) -> bool {
     let returns_to = at - size_of::<i64>();
     page.frames.forget_below(stack);
     if !page.frames.push(at) {
-        // The signal stays in the box, and the next system call finds it there.
-        page.open();
-        return true;
+        return Called::NoRoom;
     }
     // SAFETY: below what is in use of a stack whose last MiB no compiled code uses (the engine's
     // `HOST_STACK`); `at` is aligned.
@@ -286,7 +304,15 @@ unsafe fn call(context: &mut libc::ucontext_t, page: &Page) -> bool {
     *register(context, libc::REG_RIP) = page.stop as i64;
     *register(context, libc::REG_RDI) = page.context as i64;
     *register(context, libc::REG_RSI) = page.context as i64;
-    true
+    Called::Yes
+}
+
+/// Whether interrupted code calls the stop now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Called {
+    Yes,
+    /// Nothing was changed.
+    NoRoom,
 }
 
 /// Puts the registers back that [`call`] kept.

@@ -9,7 +9,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -22,11 +22,14 @@ use super::{
     call::Stop,
     departure::{self, Departure, Threads},
     descriptors::{self, Limit},
+    faults,
     guest::Memory,
+    ipc::Ipc,
     network::Network,
     paths::Paths,
     population::Population,
-    signals::{self, COUNT, HostAction, SYNCHRONOUS, bit},
+    programs::Programs,
+    signals::{self, COUNT, HostAction, SYNCHRONOUS, UNBLOCKABLE, bit},
     space::Space,
     thread::Thread,
     timers::Timers,
@@ -110,6 +113,12 @@ pub struct Host {
     pub(super) network: Network,
     /// The processes of the sandbox, if their number is limited.
     pub(super) population: Option<Population>,
+    pub(super) ipc: Ipc,
+    pub(super) programs: Programs,
+    /// PR_GET_DUMPABLE of the process as it was started (prctl(2)).
+    dumpable: u64,
+    /// What personality(2) says.
+    pub(super) persona: AtomicU32,
     pub(super) times: Times,
     pub(super) timers: Timers,
     title: Title,
@@ -119,13 +128,23 @@ pub struct Host {
 
 impl Host {
     /// Takes the process over for the Linux personality: signals that the launcher had ignored for
-    /// other personalities get their default actions, descriptors a limit.
-    pub fn new(index: Arc<Index>, audit: Audit, title: Title) -> io::Result<Host> {
-        super::faults::install()?;
+    /// other personalities get their default actions, or stay ignored if they were so when the process
+    /// was started (`ignored`); descriptors get a limit.
+    pub fn new(
+        index: Arc<Index>,
+        audit: Audit,
+        title: Title,
+        ignored: &dyn Fn(i32) -> bool,
+    ) -> io::Result<Host> {
+        faults::install()?;
         for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
             signals::set_action(signal, HostAction::Default)?;
         }
-        let hard = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+        for signal in (1..=COUNT as i32).filter(|signal| ignored(*signal)) {
+            if (SYNCHRONOUS | UNBLOCKABLE) & bit(signal) == 0 {
+                signals::set_action(signal, HostAction::Ignore)?;
+            }
+        }
         let limit = Limit::establish(index.policy.open_files_max)?;
         audit.move_by(|fd| limit.own(fd))?;
         let paths = Paths::new(&index, &audit, limit)?;
@@ -146,13 +165,17 @@ impl Host {
             audit,
             limit,
             paths,
-            files_soft: AtomicU64::new(limit.most()),
-            files_hard: AtomicU64::new(hard),
+            files_soft: AtomicU64::new(limit.begins_with()),
+            files_hard: AtomicU64::new(limit.most()),
             size_hard: AtomicU64::new(size_hard),
             address_space: Bound::of_host(Resource::As),
             data: Bound::of_host(Resource::Data),
             network,
             population,
+            ipc: Ipc::of_this_process(),
+            programs: Programs::new()?,
+            dumpable: dumpable(),
+            persona: AtomicU32::new(0),
             times,
             timers: Timers::default(),
             title,
@@ -212,6 +235,7 @@ impl Host {
 
     /// The process ends.
     pub(super) fn leave(&self) {
+        self.programs.forget(host_id());
         if let Some(population) = &self.population {
             population.leave();
         }
@@ -247,15 +271,27 @@ impl Host {
         self.title.show(&image.argv, &image.env);
     }
 
+    /// Notes that the process runs a program, for the others of the sandbox.
+    pub fn runs(&self, image: &Image) {
+        if let Ok(file) = rustix::fs::stat(image.program.as_slice()) {
+            self.programs.note(host_id(), &file);
+        }
+    }
+
     /// What `execve` does to the process besides starting the program.
     pub fn enter_program(&self, image: &Image) {
         self.name(image);
         self.show(image);
+        self.runs(image);
+        renew_attributes(self.dumpable);
         descriptors::close_on_exec(self.limit);
         self.timers.delete_all();
         // What is ignored stays so; everything else gets its default (execve(2)).
         for (signal, action) in (1..).zip(self.actions().iter_mut()) {
             let before = std::mem::take(action);
+            if bit(signal) & SYNCHRONOUS != 0 {
+                faults::handled(signal, false);
+            }
             if before.handler == IGNORE {
                 action.handler = IGNORE;
             } else if before != Action::default() && bit(signal) & SYNCHRONOUS == 0 {
@@ -430,6 +466,7 @@ impl LinuxProcess {
     /// In the child of a `fork`, which has one thread.
     pub(super) fn after_fork(&self, threads: MutexGuard<'_, Threads>) {
         self.id.store(host_id(), Ordering::Relaxed);
+        self.host.programs.forget(host_id());
         self.departure.after_fork(threads);
         self.host.paths.private.after_fork();
         files::after_fork();
@@ -481,6 +518,29 @@ impl LinuxProcess {
     pub fn die(&self, signal: i32) -> ! {
         self.host.die(&self.image.program, signal)
     }
+}
+
+/// Whether the process can be dumped (PR_GET_DUMPABLE).
+fn dumpable() -> u64 {
+    prctl(libc::PR_GET_DUMPABLE, 0).unwrap_or(0)
+}
+
+/// What a process may have set of these does not outlive a program (execve(2)).
+fn renew_attributes(dumpable: u64) {
+    for (attribute, value) in [
+        (libc::PR_SET_DUMPABLE, dumpable),
+        (libc::PR_SET_KEEPCAPS, 0),
+    ] {
+        // Refused only where the host has its own reasons, which hold.
+        let _ = prctl(attribute, value);
+    }
+}
+
+fn prctl(option: i32, value: u64) -> Option<u64> {
+    // SAFETY: none of these takes a pointer.
+    #[allow(unsafe_code)]
+    let result = unsafe { super::host::call(libc::SYS_prctl, &[option as u64, value, 0, 0, 0, 0]) };
+    u64::try_from(result).ok()
 }
 
 /// The calling process's id, asked for.

@@ -30,11 +30,17 @@ fn set(info: &mut [u8; 128], at: usize, value: i32) {
     }
 }
 
-/// Makes what a process queues for itself something that no handler takes for a fault.
-pub(super) fn on_its_way(signal: i32, info: &mut [u8; 128]) {
+/// Whether what is queued looks like a fault, or like what is on its way here.
+pub(super) fn claims_a_fault(signal: i32, info: &[u8; 128]) -> bool {
     let code = word(info, CODE);
     let claims = code > 0 || code == ON_ITS_WAY;
-    if claims && (1..=64).contains(&signal) && bit(signal) & SYNCHRONOUS != 0 {
+    claims && (1..=64).contains(&signal) && bit(signal) & SYNCHRONOUS != 0
+}
+
+/// Makes what a process queues for itself something that no handler takes for a fault.
+pub(super) fn on_its_way(signal: i32, info: &mut [u8; 128]) {
+    if claims_a_fault(signal, info) {
+        let code = word(info, CODE);
         set(info, UNUSED, code);
         set(info, CODE, ON_ITS_WAY);
     }

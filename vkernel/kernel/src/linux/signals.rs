@@ -14,7 +14,7 @@
 use std::{
     cell::{Cell, UnsafeCell},
     io, mem, ptr,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering, compiler_fence},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fence},
 };
 
 use super::{polls::Poll, queued};
@@ -80,6 +80,19 @@ pub struct Caught {
     pub info: [u8; 128],
     /// The process that caught it: a child's box begins with what its parent caught.
     process: i32,
+    /// It is a fault of the thread's own, at this address of its memory (`si_addr`).
+    pub(super) fault: Option<u32>,
+}
+
+impl Caught {
+    /// Says of a SIGSEGV whether something is mapped where the fault was. The host cannot tell: all of a
+    /// guest's memory is mapped to it.
+    pub(super) fn say_why(&mut self, is_mapped: bool) {
+        const SEGV_MAPERR: i32 = 1;
+        const SEGV_ACCERR: i32 = 2;
+        let code = if is_mapped { SEGV_ACCERR } else { SEGV_MAPERR };
+        self.info[8..12].copy_from_slice(&code.to_le_bytes());
+    }
 }
 
 /// The signals that a thread caught and has not handled yet.
@@ -90,6 +103,8 @@ pub struct Inbox {
     will_look: AtomicBool,
     /// What the thread's computations look at; none before they begin.
     poll: UnsafeCell<Option<Poll>>,
+    /// The signals of [`SYNCHRONOUS`] that the guest blocks.
+    blocked: AtomicU64,
 }
 
 // SAFETY: `slots` is written by the owning thread's signal handler and read by that thread with
@@ -111,8 +126,10 @@ impl Default for Inbox {
             signal: 0,
             info: [0; 128],
             process: 0,
+            fault: None,
         };
         Inbox {
+            blocked: AtomicU64::new(0),
             count: AtomicU32::new(0),
             slots: UnsafeCell::new([EMPTY; SLOTS]),
             will_look: AtomicBool::new(false),
@@ -164,6 +181,11 @@ impl Inbox {
     /// Takes the calling thread's box away.
     pub fn leave() {
         CURRENT.set(ptr::null());
+    }
+
+    /// Says which signals the guest blocks: a fault that is blocked ends the process.
+    pub(super) fn blocks(&self, mask: u64) {
+        self.blocked.store(mask & SYNCHRONOUS, Ordering::Relaxed);
     }
 
     /// Not zero when there is something in the box.
@@ -279,6 +301,7 @@ pub(super) extern "C" fn on_signal(
         signal,
         info: [0; 128],
         process: rustix::process::getpid().as_raw_nonzero().get(),
+        fault: None,
     };
     // SAFETY: the kernel passes a siginfo_t of 128 bytes and a ucontext_t, both this handler's
     // own; the box is alive while it is the thread's.
@@ -312,6 +335,47 @@ pub(super) unsafe fn at_poll(context: &mut libc::ucontext_t) -> bool {
         let poll = CURRENT.get().as_ref().and_then(Inbox::poll);
         poll.is_some_and(|poll| poll.fault(context))
     }
+}
+
+/// Has a fault of the calling thread's computation handled by the guest, in the handler of the fault;
+/// whether it is.
+///
+/// # Safety
+///
+/// `info` and `context` are what the kernel gave the handler, for an instruction that faulted.
+pub(super) unsafe fn at_fault(
+    signal: i32,
+    info: &libc::siginfo_t,
+    context: &mut libc::ucontext_t,
+    address: u32,
+) -> bool {
+    // SAFETY: the box is there while it is the thread's; its poll is what the thread's computations
+    // look at.
+    let Some((inbox, poll)) =
+        (unsafe { CURRENT.get().as_ref() }).and_then(|inbox| Some((inbox, inbox.poll()?)))
+    else {
+        return false;
+    };
+    if inbox.blocked.load(Ordering::Relaxed) & bit(signal) != 0 {
+        return false;
+    }
+    // SAFETY: the caller's contract.
+    if !unsafe { poll.interrupt(context) } {
+        return false;
+    }
+    let mut caught = Caught {
+        signal,
+        info: [0; 128],
+        process: rustix::process::getpid().as_raw_nonzero().get(),
+        fault: Some(address),
+    };
+    let head = [info.si_signo, info.si_errno, info.si_code, 0].map(i32::to_le_bytes);
+    caught.info[..16].copy_from_slice(head.as_flattened());
+    caught.info[16..20].copy_from_slice(&address.to_le_bytes());
+    // Nothing more until this one was handled.
+    set_words(&mut context.uc_sigmask, !SYNCHRONOUS);
+    inbox.put(caught);
+    true
 }
 
 /// Makes a set of signals what the mask says.

@@ -143,6 +143,8 @@ impl Row {
             libc::SYS_fork,
             libc::SYS_vfork,
             libc::SYS_brk,
+            libc::SYS_personality,
+            libc::SYS_chroot,
         ];
         let made = !OURS.contains(&self.number) && !matches!(self.handler, Handler::Refuse);
         let own = made.then_some(self.number);

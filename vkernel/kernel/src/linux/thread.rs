@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::{
     call::{Answer, Stop},
+    faults,
     guest::Memory,
     process::{DEFAULT, IGNORE, LinuxProcess, set_default},
     signals::{self, Caught, Inbox, SYNCHRONOUS, UNBLOCKABLE, bit},
@@ -99,6 +100,7 @@ impl Thread {
     pub(super) fn set_mask(&self, mask: u64) {
         let mask = mask & !UNBLOCKABLE;
         self.mask.set(mask);
+        self.inbox.blocks(mask);
         signals::set_mask(u64::MAX);
         if !self.inbox.has_mail() {
             signals::set_mask(mask);
@@ -218,21 +220,38 @@ impl Thread {
             // The host let the first one in, perhaps under the mask of a `sigsuspend` that has
             // ended since: it is due whatever the guest's mask says now. That the host let one of
             // SYNCHRONOUS in says nothing: without end, handlers would interrupt themselves.
-            self.inbox.take(&mut |caught| match due {
+            self.inbox.take(&mut |caught| match due.take() {
+                // What the thread cannot go on without comes first.
+                before if caught.fault.is_some() => {
+                    due = Some(caught);
+                    before
+                        .into_iter()
+                        .for_each(|before| self.keep(&mut waiting, before));
+                }
                 None if self.is_open(caught.signal) || bit(caught.signal) & SYNCHRONOUS == 0 => {
                     due = Some(caught);
                 }
-                _ => self.keep(&mut waiting, caught),
+                before => {
+                    due = before;
+                    self.keep(&mut waiting, caught);
+                }
             });
         }
-        while let Some(caught) = due.take().or_else(|| self.next_signal()) {
+        while let Some(mut caught) = due.take().or_else(|| self.next_signal()) {
+            if let (libc::SIGSEGV, Some(at)) = (caught.signal, caught.fault) {
+                caught.say_why(process.space.is_mapped(at));
+            }
             let action = {
                 let mut actions = process.actions();
                 let slot = actions.get_mut(caught.signal as usize - 1)?;
                 let action = *slot;
                 if action.flags & libc::SA_RESETHAND as u32 as u64 != 0 {
                     slot.handler = DEFAULT;
-                    let _ = set_default(caught.signal);
+                    // The host's own handler of those that faults cause stays.
+                    match bit(caught.signal) & SYNCHRONOUS {
+                        0 => drop(set_default(caught.signal)),
+                        _ => faults::handled(caught.signal, false),
+                    }
                 }
                 action
             };

@@ -11,7 +11,7 @@ use super::super::{
 pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_fcntl, fcntl).restarts(),
     Row::call(SYS_ioctl, ioctl).restarts().partial(
-        "of terminals, pipes, sockets and files; TIOCSTI and what is not listed give ENOTTY",
+        "of terminals, pipes, sockets, interfaces and files; TIOCSTI and what is not listed give ENOTTY",
     ),
     Row::call(SYS_prctl, prctl).partial("what concerns names, parents and dumping; else EINVAL"),
 ];
@@ -35,7 +35,18 @@ const FCNTL_VALUES: &[i32] = &[
     F_GETPIPE_SZ,
     F_ADD_SEALS,
     F_GET_SEALS,
+    F_CREATED_QUERY,
 ];
+
+/// F_DUPFD_QUERY and F_CREATED_QUERY of `<linux/fcntl.h>`, since Linux 6.10 and 6.12.
+const F_DUPFD_QUERY: i32 = 1027;
+const F_CREATED_QUERY: i32 = 1028;
+
+/// Advice on how long what is written lives (fcntl(2)); the argument is an address of 8 bytes.
+const F_GET_RW_HINT: i32 = 1035;
+const F_SET_RW_HINT: i32 = 1036;
+const F_GET_FILE_RW_HINT: i32 = 1037;
+const F_SET_FILE_RW_HINT: i32 = 1038;
 
 /// F_SETSIG and F_GETSIG of `<linux/fcntl.h>`.
 const F_SETSIG: i32 = 10;
@@ -54,6 +65,10 @@ const FCNTL_POINTERS: &[i32] = &[
     F_OFD_SETLKW,
     F_SETOWN_EX,
     F_GETOWN_EX,
+    F_GET_RW_HINT,
+    F_SET_RW_HINT,
+    F_GET_FILE_RW_HINT,
+    F_SET_FILE_RW_HINT,
 ];
 
 fn fcntl(cx: &Cx<'_>, args: &Args) -> Answer {
@@ -63,6 +78,8 @@ fn fcntl(cx: &Cx<'_>, args: &Args) -> Answer {
         args[2]
     } else if FCNTL_POINTERS.contains(&command) {
         cx.memory().address(word(args[2]))
+    } else if command == F_DUPFD_QUERY {
+        cx.process.descriptors().check(args[2])?
     } else {
         return Err(Errno::INVAL.into());
     };
@@ -89,6 +106,12 @@ const IOCTL_VALUES: &[u64] = &[
     FIOCLEX,
     FIONCLEX,
 ];
+
+/// FICLONE of `<linux/fs.h>`; the argument is a descriptor.
+const FICLONE: u64 = 0x4004_9409;
+
+/// SIOCGIFCONF of `<asm-generic/sockios.h>`; the argument is an address of a structure with an address.
+const SIOCGIFCONF: u64 = 0x8912;
 
 /// SIOCATMARK of `<asm-generic/sockios.h>`.
 const SIOCATMARK: u64 = 0x8905;
@@ -129,8 +152,22 @@ fn ioctl(cx: &Cx<'_>, args: &Args) -> Answer {
         args[2]
     } else if IOCTL_POINTERS.contains(&request) {
         cx.memory().address(word(args[2]))
+    } else if request == FICLONE {
+        cx.process.descriptors().check(args[2])?
+    } else if request == SIOCGIFCONF {
+        return interfaces(cx, descriptor, word(args[2]));
     } else {
-        return Err(Errno::NOTTY.into());
+        // What is no open file says so first.
+        let flags = pass_on(
+            cx,
+            SYS_fcntl,
+            false,
+            &[descriptor, F_GETFL as u64, 0, 0, 0, 0],
+        )?;
+        return Err(match flags & i64::from(O_PATH) {
+            0 => Errno::NOTTY.into(),
+            _ => Errno::BADF.into(),
+        });
     };
     pass_on(
         cx,
@@ -140,17 +177,48 @@ fn ioctl(cx: &Cx<'_>, args: &Args) -> Answer {
     )
 }
 
+/// SIOCGIFCONF (netdevice(7)). The guest's `ifconf` is a length and an address of 4 bytes each; what is at
+/// the address has the host's layout.
+fn interfaces(cx: &Cx<'_>, descriptor: u64, pointer: u32) -> Answer {
+    /// The host's `ifconf`.
+    #[repr(C)]
+    struct Interfaces {
+        len: i32,
+        _pad: u32,
+        to: u64,
+    }
+    let memory = cx.memory();
+    let (len, to) = (memory.u32(pointer)?, pointer.checked_add(4));
+    let to = memory.u32(to.ok_or(Errno::FAULT)?)?;
+    // Not beyond the end of the guest's memory.
+    let room = u32::MAX - to;
+    let mut host = Interfaces {
+        len: int(len.into()).min(i32::try_from(room).unwrap_or(i32::MAX)),
+        _pad: 0,
+        to: memory.address(to),
+    };
+    let passed = [descriptor, SIOCGIFCONF, (&raw mut host) as u64, 0, 0, 0];
+    let answer = pass_on(cx, SYS_ioctl, true, &passed)?;
+    let len = std::hint::black_box(&host).len;
+    memory.write(pointer, &len.to_le_bytes())?;
+    Ok(answer)
+}
+
+/// Requests whose argument is neither a number nor an address of a structure without addresses.
+const IOCTL_OTHERS: &[u64] = &[FICLONE, SIOCGIFCONF];
+
 /// All requests, for the seccomp filter.
 pub(crate) const IOCTLS: &[u32] = &{
-    const VALUES: usize = IOCTL_VALUES.len();
-    let mut all = [0; VALUES + IOCTL_POINTERS.len()];
-    let mut at = 0;
-    while at < all.len() {
-        all[at] = match at < VALUES {
-            true => IOCTL_VALUES[at] as u32,
-            false => IOCTL_POINTERS[at - VALUES] as u32,
-        };
-        at += 1;
+    const LISTS: [&[u64]; 3] = [IOCTL_VALUES, IOCTL_POINTERS, IOCTL_OTHERS];
+    let mut all = [0; LISTS[0].len() + LISTS[1].len() + LISTS[2].len()];
+    let (mut list, mut at, mut to) = (0, 0, 0);
+    while to < all.len() {
+        if at == LISTS[list].len() {
+            (list, at) = (list + 1, 0);
+            continue;
+        }
+        all[to] = LISTS[list][at] as u32;
+        (at, to) = (at + 1, to + 1);
     }
     all
 };

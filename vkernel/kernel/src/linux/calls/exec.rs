@@ -33,8 +33,8 @@ pub(super) const ROWS: &[Row] = &[
         .partial(NOTE),
 ];
 
-const NOTE: &str = "programs of the image and scripts for them; ELF and WebAssembly files without a \
-                    route give EACCES";
+const NOTE: &str = "programs of the image and scripts for them, also while they are open for writing; ELF and \
+                    WebAssembly files without a route give EACCES";
 
 /// Most bytes of arguments and environment together: what Linux gives with a stack of 8 MiB, a
 /// quarter of it (execve(2)).

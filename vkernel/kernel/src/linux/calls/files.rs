@@ -5,7 +5,7 @@
 use std::os::fd::BorrowedFd;
 
 use libc::*;
-use rustix::io::Errno;
+use rustix::{fs::FileType, io::Errno};
 
 use super::super::{
     call::{Answer, Args, Cx, Stop, word},
@@ -19,7 +19,7 @@ use super::super::{
 
 /// What is not as on Linux where the guest chooses a number (`descriptors`).
 const OWN: &str =
-    "64 numbers are the vkernel's and give EBADF: from 960, or from the limit if it is lower";
+    "64 numbers are the vkernel's and give EBADF: from 1024, or from the limit if it is lower";
 
 /// All threads have one table of descriptors, in which each call has numbers of the vkernel's for a moment
 /// (`paths::private`): a copy would keep what was held when it was made.
@@ -50,6 +50,8 @@ pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_getdents, |cx, args| list(cx, SYS_getdents, args)),
     Row::call(SYS_getdents64, |cx, args| list(cx, SYS_getdents64, args)),
     Row::pass(SYS_getcwd, "pv"),
+    Row::call(SYS_chroot, chroot)
+        .partial("to the root that there is, for who may; elsewhere EPERM and an event"),
     Row::pass(SYS_chdir, "p"),
     Row::pass(SYS_fchdir, "f"),
     Row::pass(SYS_mkdir, "pv"),
@@ -132,6 +134,9 @@ fn readlinkat(cx: &Cx<'_>, args: &Args) -> Answer {
 /// The guest's program is not the file that the host executes.
 fn link(cx: &Cx<'_>, at: u64, path: u64, buffer: u64, len: u64) -> Answer {
     let at = cx.process.descriptors().folder(at);
+    if len as i32 <= 0 {
+        return Err(Errno::INVAL.into());
+    }
     let memory = cx.memory();
     let name = memory.path(word(path))?;
     if name == b"/proc/self/exe" || name == format!("/proc/{}/exe", std::process::id()).as_bytes() {
@@ -172,6 +177,26 @@ fn link_in_view(cx: &Cx<'_>, at: i32, name: &[u8], mut host: Args) -> Answer {
         Err(Stop::Errno(Errno::NOENT)) if !name.is_empty() => Err(Errno::INVAL.into()),
         answer => answer,
     }
+}
+
+/// The sandbox's root is fixed: who is there already may say so.
+fn chroot(cx: &Cx<'_>, args: &Args) -> Answer {
+    const OPERATION: &str = "chroot";
+    let path = cx.memory().path(word(args[0]))?;
+    let paths = &cx.process.host.paths;
+    let held = paths.object(cx, AT_FDCWD, &path, true)?;
+    paths.judge(cx, OPERATION, &held, Act::Look)?;
+    let (found, root) = (rustix::fs::fstat(&held)?, rustix::fs::stat("/")?);
+    if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
+        return Err(Errno::NOTDIR.into());
+    }
+    let is_root = (found.st_dev, found.st_ino) == (root.st_dev, root.st_ino);
+    if is_root && rustix::process::geteuid().is_root() {
+        return Ok(0);
+    }
+    let audit = &cx.process.host.audit;
+    audit.refuse(OPERATION, &path, "the sandbox's root is fixed", "EPERM");
+    Err(Errno::PERM.into())
 }
 
 fn program(cx: &Cx<'_>, buffer: u64, len: u64) -> Answer {

@@ -25,8 +25,8 @@ pub(super) const ROWS: &[Row] = &[
     Row::pass(SYS_getrusage, "vp"),
 ];
 
-const NOTE: &str = "of the process itself; RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_AS and RLIMIT_DATA can \
-                    be lowered, not raised; the last two both limit all that is mapped";
+const NOTE: &str = "of the process itself; the hard limits RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_AS and \
+                    RLIMIT_DATA can be lowered, not raised; the last two both limit all that is mapped";
 
 fn getrlimit(cx: &Cx<'_>, args: &Args) -> Answer {
     let to = word(args[1]);

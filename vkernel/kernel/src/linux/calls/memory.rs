@@ -5,6 +5,7 @@ use rustix::io::Errno;
 
 use super::super::{
     call::{Answer, Args, Cx, int, word},
+    space::Locking,
     table::Row,
 };
 
@@ -12,7 +13,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_mmap, mmap).partial(
         "PROT_EXEC is refused (EACCES) and audited; MAP_HUGETLB and MAP_GROWSDOWN give EINVAL",
     )
-    .host(&[SYS_mlock]),
+    .host(&[SYS_mlock2]),
     Row::call(SYS_munmap, munmap),
     Row::call(SYS_mprotect, mprotect).partial("PROT_EXEC is refused (EACCES) and audited"),
     Row::call(SYS_mremap, mremap)
@@ -23,6 +24,11 @@ pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_mlock, |cx, args| over(cx, SYS_mlock, args)),
     Row::call(SYS_munlock, |cx, args| over(cx, SYS_munlock, args)),
     Row::call(SYS_mlock2, |cx, args| over(cx, SYS_mlock2, args)),
+    Row::call(SYS_mlockall, mlockall)
+        .host(&[SYS_mlock2, SYS_munlock, SYS_prlimit64])
+        .partial("of the program's own memory"),
+    Row::call(SYS_munlockall, |cx, _| Ok(cx.process.space.unlock_all().map(|()| 0)?))
+        .host(&[SYS_munlock]),
     Row::call(SYS_mincore, |cx, args| {
         let to = cx.memory().address(word(args[2]));
         over(cx, SYS_mincore, &[args[0], args[1], to, 0, 0, 0])
@@ -143,6 +149,21 @@ fn msync(cx: &Cx<'_>, args: &Args) -> Answer {
 fn over(cx: &Cx<'_>, number: i64, args: &Args) -> Answer {
     let (address, len) = (word(args[0]), word(args[1]));
     Ok(cx.process.space.over(address, len, number, args[2])?)
+}
+
+fn mlockall(cx: &Cx<'_>, args: &Args) -> Answer {
+    const KNOWN: i32 = MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT;
+    let flags = int(args[0]);
+    if flags == 0 || flags == MCL_ONFAULT || flags & !KNOWN != 0 {
+        return Err(Errno::INVAL.into());
+    }
+    let locking = match flags & MCL_ONFAULT {
+        0 => Locking::AtOnce,
+        _ => Locking::OnFault,
+    };
+    let (current, future) = (flags & MCL_CURRENT != 0, flags & MCL_FUTURE != 0);
+    cx.process.space.lock_all(locking, current, future)?;
+    Ok(0)
 }
 
 fn brk(_: &Cx<'_>, _: &Args) -> Answer {

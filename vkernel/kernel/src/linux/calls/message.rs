@@ -25,7 +25,7 @@ pub(super) const ROWS: &[Row] = &[
         .host(&[SYS_sendmsg, SYS_getsockopt]),
     Row::call(SYS_recvmmsg, |cx, args| many(cx, SYS_recvmsg, args))
         .restarts()
-        .host(&[SYS_recvmsg])
+        .host(&[SYS_recvmsg, SYS_getsockopt])
         .partial("the timeout is not looked at"),
 ];
 
@@ -131,6 +131,18 @@ fn many(cx: &Cx<'_>, number: i64, args: &Args) -> Answer {
     let descriptor = cx.process.descriptors().check(args[0])?;
     let (mut header, count) = (word(args[1]), word(args[2]).min(MOST));
     let mut flags = args[3];
+    if count == 0 {
+        // What is no socket says so.
+        let mut kind = [0_i32, 4];
+        let (value, len) = ((&raw mut kind[0]) as u64, (&raw mut kind[1]) as u64);
+        let (level, name) = (SOL_SOCKET as u64, SO_TYPE as u64);
+        return pass_on(
+            cx,
+            SYS_getsockopt,
+            false,
+            &[descriptor, level, name, value, len, 0],
+        );
+    }
     let mut done = 0;
     while done < count {
         match message(

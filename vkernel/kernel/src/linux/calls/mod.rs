@@ -7,12 +7,15 @@ mod files;
 mod limits;
 mod memory;
 mod message;
+mod mqueue;
 mod open;
+mod pidfd;
 mod poll;
 mod process;
 mod refused;
 mod signals;
 mod sockets;
+mod sysv;
 mod threads;
 mod time;
 mod vectors;
@@ -29,12 +32,15 @@ pub(super) const FAMILIES: &[&[Row]] = &[
     limits::ROWS,
     memory::ROWS,
     message::ROWS,
+    mqueue::ROWS,
     open::ROWS,
+    pidfd::ROWS,
     poll::ROWS,
     process::ROWS,
     refused::ROWS,
     signals::ROWS,
     sockets::ROWS,
+    sysv::ROWS,
     threads::ROWS,
     time::ROWS,
     vectors::ROWS,

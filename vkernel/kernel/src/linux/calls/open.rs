@@ -9,7 +9,7 @@ use std::{
 
 use libc::*;
 use rustix::{
-    fs::{FileType, Stat, fstat, fstatfs},
+    fs::{AtFlags, FileType, Stat, fstat, fstatfs},
     io::Errno,
     time::{ClockId, clock_gettime},
 };
@@ -25,11 +25,20 @@ use super::super::{
 };
 
 pub(super) const ROWS: &[Row] = &[
-    Row::call(SYS_open, open).restarts().host(&[SYS_openat]),
-    Row::call(SYS_openat, openat).restarts(),
-    Row::call(SYS_creat, creat).restarts().host(&[SYS_openat]),
-    Row::call(SYS_openat2, openat2).restarts(),
+    Row::call(SYS_open, open)
+        .restarts()
+        .host(&[SYS_openat])
+        .partial(REOPENED),
+    Row::call(SYS_openat, openat).restarts().partial(REOPENED),
+    Row::call(SYS_creat, creat)
+        .restarts()
+        .host(&[SYS_openat])
+        .partial(REOPENED),
+    Row::call(SYS_openat2, openat2).restarts().partial(REOPENED),
 ];
+
+/// What is not as on Linux.
+const REOPENED: &str = "truncate(2) of a running program is not refused; /dev/stdin and its like, where that is a file outside of the root, give a duplicate, which shares its position";
 
 /// Name of the operation in refusals.
 const OPERATION: &str = "open";
@@ -137,6 +146,126 @@ fn openat2(cx: &Cx<'_>, args: &Args) -> Answer {
 }
 
 fn run(cx: &Cx<'_>, at: u64, path: u64, how: How, number: i64) -> Answer {
+    let special = special(cx, word(path));
+    if special == Some(Special::Program) {
+        return program(cx, how);
+    }
+    let answer = by_path(cx, at, path, how, number);
+    match (special, &answer) {
+        (Some(Special::Descriptor(number)), Err(Stop::Errno(Errno::ACCESS))) => {
+            again(cx, number, &how).or(answer)
+        }
+        _ => answer,
+    }
+}
+
+/// A path that leads to what a process has, not to a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Special {
+    /// Its program.
+    Program,
+    /// A descriptor of its own.
+    Descriptor(i32),
+}
+
+/// What a path is by its name alone (`proc(5)`).
+fn special(cx: &Cx<'_>, pointer: u32) -> Option<Special> {
+    // Nearly all paths are others, which the first bytes tell.
+    let start: [u8; 6] = cx.memory().array(pointer).ok()?;
+    match &start {
+        b"/proc/" | b"/dev/s" | b"/dev/f" => {
+            special_name(&cx.memory().path(pointer).ok()?, cx.process.id())
+        }
+        _ => None,
+    }
+}
+
+fn special_name(path: &[u8], process: i32) -> Option<Special> {
+    let path = std::str::from_utf8(path).ok()?;
+    let number = match path {
+        "/dev/stdin" => "0",
+        "/dev/stdout" => "1",
+        "/dev/stderr" => "2",
+        _ => match path.strip_prefix("/dev/fd/") {
+            Some(number) => number,
+            None => {
+                let (whose, what) = path.strip_prefix("/proc/")?.split_once('/')?;
+                let own = ["self", "thread-self"].contains(&whose);
+                if !own && whose != process.to_string() {
+                    return None;
+                }
+                match what {
+                    "exe" => return Some(Special::Program),
+                    what => what.strip_prefix("fd/")?,
+                }
+            }
+        },
+    };
+    number.parse().ok().map(Special::Descriptor)
+}
+
+/// Opens the program's own file: the one that the host executes is another.
+fn program(cx: &Cx<'_>, how: How) -> Answer {
+    if how.creates() && how.has(O_EXCL) {
+        return Err(Errno::EXIST.into());
+    }
+    if how.has(O_NOFOLLOW) && !how.is_place() {
+        return Err(Errno::LOOP.into());
+    }
+    if how.writes() {
+        return Err(Errno::TXTBSY.into());
+    }
+    let at = i64::from(AT_FDCWD) as u64;
+    let how = How {
+        resolve: 0,
+        ..how.without(O_CREAT | O_NOFOLLOW)
+    };
+    by_name(cx, at, &cx.process.image.program, &how)
+}
+
+/// Another descriptor of what one of the guest's own leads to, if that allows no more than this one: as
+/// `dup(2)`, and so nothing that the guest could not have.
+fn again(cx: &Cx<'_>, number: i32, how: &How) -> Answer {
+    let descriptor = cx.process.descriptors().check(number as u64)?;
+    let has = pass_on(
+        cx,
+        SYS_fcntl,
+        false,
+        &[descriptor, F_GETFL as u64, 0, 0, 0, 0],
+    )? as i32;
+    // What lies in the root can be asked for by its own name, and has answered.
+    // SAFETY: looked at only; a number that is not open gives an error.
+    let held = fstat(unsafe { BorrowedFd::borrow_raw(number) })?;
+    let path = object::real_path(number)?;
+    let place = rustix::fs::statat(rustix::fs::CWD, path.as_slice(), AtFlags::SYMLINK_NOFOLLOW);
+    if place.is_ok_and(|place| (place.st_dev, place.st_ino) == (held.st_dev, held.st_ino)) {
+        return Err(Errno::ACCESS.into());
+    }
+    let (wanted, given) = (how.flags as i32 & O_ACCMODE, has & O_ACCMODE);
+    let same_end = how.flags as i32 & O_APPEND == has & O_APPEND;
+    let fits = given == O_RDWR || given == wanted;
+    if !fits || !same_end || has & O_PATH != 0 || how.is_place() || how.has(O_DIRECTORY) {
+        return Err(Errno::ACCESS.into());
+    }
+    if how.creates() && how.has(O_EXCL) {
+        return Err(Errno::EXIST.into());
+    }
+    if how.has(O_TRUNC) {
+        pass_on(cx, SYS_ftruncate, false, &[descriptor, 0, 0, 0, 0, 0])?;
+    }
+    let command = match how.has(O_CLOEXEC) {
+        true => F_DUPFD_CLOEXEC,
+        false => F_DUPFD,
+    };
+    pass_on(
+        cx,
+        SYS_fcntl,
+        false,
+        &[descriptor, command as u64, 0, 0, 0, 0],
+    )
+}
+
+fn by_path(cx: &Cx<'_>, at: u64, path: u64, how: How, number: i64) -> Answer {
     let paths = &cx.process.host.paths;
     let at = cx.process.descriptors().folder(at);
     let changes = how.writes() || how.creates() || how.makes_nameless();
@@ -170,6 +299,11 @@ fn run(cx: &Cx<'_>, at: u64, path: u64, how: How, number: i64) -> Answer {
         }
     }
     let path = cx.memory().path(word(path))?;
+    by_name(cx, at, &path, &how)
+}
+
+/// Opens what is at a path that was read once, held and judged before it is opened.
+fn by_name(cx: &Cx<'_>, at: u64, path: &[u8], how: &How) -> Answer {
     if path.is_empty() {
         return Err(Errno::NOENT.into());
     }
@@ -178,14 +312,12 @@ fn run(cx: &Cx<'_>, at: u64, path: u64, how: How, number: i64) -> Answer {
     }
     for _ in 0..ROUNDS {
         let follow = !(how.has(O_NOFOLLOW) || how.creates() && how.has(O_EXCL));
-        match held(cx, at as i32, &path, &how, follow) {
-            Ok(held) => return open_held(cx, &held, &how),
-            Err(Errno::NOENT) if how.creates() => {
-                match create(cx, at as i32, &path, &how, follow) {
-                    Err(Stop::Errno(Errno::EXIST)) if !how.has(O_EXCL) => {}
-                    created => return created,
-                }
-            }
+        match held(cx, at as i32, path, how, follow) {
+            Ok(held) => return open_held(cx, &held, how),
+            Err(Errno::NOENT) if how.creates() => match create(cx, at as i32, path, how, follow) {
+                Err(Stop::Errno(Errno::EXIST)) if !how.has(O_EXCL) => {}
+                created => return created,
+            },
             Err(error) => return Err(error.into()),
         }
     }
@@ -363,6 +495,9 @@ fn judge(cx: &Cx<'_>, file: BorrowedFd<'_>, stat: &Stat) -> Result<(), Errno> {
     objects.judge(cx, OPERATION, file, stat, true)?;
     judge_own(cx, number, stat)?;
     if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+        if stat.st_mode & 0o111 != 0 && cx.process.host.programs.is_running(stat) {
+            return Err(Errno::TXTBSY);
+        }
         let paths = &cx.process.host.paths;
         paths.judge_object(cx, OPERATION, number, stat, Act::Change)?;
     }
@@ -467,5 +602,28 @@ fn close(descriptor: i64) {
     // SAFETY: the caller has opened it.
     unsafe {
         libc::close(descriptor as i32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_has_is_known_by_its_name() {
+        for (path, expected) in [
+            ("/proc/self/exe", Some(Special::Program)),
+            ("/proc/17/exe", Some(Special::Program)),
+            ("/proc/18/exe", None),
+            ("/proc/thread-self/fd/3", Some(Special::Descriptor(3))),
+            ("/dev/stdin", Some(Special::Descriptor(0))),
+            ("/dev/fd/12", Some(Special::Descriptor(12))),
+            ("/dev/fd/x", None),
+            ("/dev/full", None),
+            ("/proc/self/fd", None),
+            ("/proc/self/maps", None),
+        ] {
+            assert_eq!(special_name(path.as_bytes(), 17), expected, "{path}");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Processes: the host's own, with its ids, groups, sessions and waiting.
 #![allow(unsafe_code)]
 
+use std::sync::atomic::Ordering;
+
 use libc::*;
 use rustix::io::Errno;
 
@@ -8,7 +10,7 @@ use super::super::{
     call::{Answer, Args, Cx, Stop, int, word},
     population::Population,
     signals,
-    table::Row,
+    table::{Row, pass_on},
 };
 
 pub(super) const ROWS: &[Row] = &[
@@ -21,13 +23,13 @@ pub(super) const ROWS: &[Row] = &[
         .partial("with the flags of fork and vfork; threads have their own call; else ENOSYS"),
     Row::call(SYS_exit_group, exit_group),
     Row::pass(SYS_wait4, "vpvp").restarts(),
-    Row::pass(SYS_waitid, "vvpvp").restarts(),
+    Row::call(SYS_waitid, waitid).restarts(),
     Row::call(SYS_getpid, |cx, _| Ok(cx.process.id().into())),
     Row::pass(SYS_getppid, ""),
     Row::pass(SYS_gettid, ""),
     Row::pass(SYS_getpgid, "v"),
     Row::pass(SYS_getpgrp, ""),
-    Row::pass(SYS_setpgid, "vv"),
+    Row::call(SYS_setpgid, setpgid).host(&[SYS_waitid, SYS_getsid]),
     Row::pass(SYS_getsid, "v"),
     Row::pass(SYS_setsid, ""),
     Row::pass(SYS_getuid, ""),
@@ -62,9 +64,61 @@ pub(super) const ROWS: &[Row] = &[
     Row::pass(SYS_sched_get_priority_max, "v"),
     Row::pass(SYS_sched_get_priority_min, "v"),
     Row::pass(SYS_sched_rr_get_interval, "vp"),
+    Row::pass(SYS_sched_getattr, "vpvv"),
+    Row::pass(SYS_sched_setattr, "vpv"),
+    Row::pass(SYS_ioprio_get, "vv"),
+    Row::pass(SYS_ioprio_set, "vvv"),
+    Row::call(SYS_personality, personality)
+        .partial("0 and ADDR_NO_RANDOMIZE, which change nothing here; else EINVAL"),
     Row::pass(SYS_getcpu, "ppp"),
     Row::pass(SYS_getrandom, "pvv").restarts(),
 ];
+
+/// What is waited for may be named by a descriptor (P_PIDFD).
+fn waitid(cx: &Cx<'_>, args: &Args) -> Answer {
+    const BY_DESCRIPTOR: i32 = P_PIDFD as i32;
+    let at = |i: usize| cx.memory().address(word(args[i]));
+    let id = match int(args[0]) {
+        BY_DESCRIPTOR if int(args[1]) >= 0 => cx.process.descriptors().check(args[1])?,
+        _ => args[1],
+    };
+    let host = [args[0], id, at(2), args[3], at(4), 0];
+    pass_on(cx, SYS_waitid, true, &host)
+}
+
+/// The host does not know which children have executed a program.
+fn setpgid(cx: &Cx<'_>, args: &Args) -> Answer {
+    let child = int(args[0]);
+    if int(args[1]) >= 0 && cx.process.host.programs.has_executed(child) && is_child(cx, child) {
+        let sessions = [0, child as u64].map(|process| {
+            pass_on(cx, SYS_getsid, false, &[process, 0, 0, 0, 0, 0]).map_err(|_| Errno::SRCH)
+        });
+        if sessions[0] == sessions[1] {
+            return Err(Errno::ACCESS.into());
+        }
+    }
+    pass_on(cx, SYS_setpgid, false, args)
+}
+
+fn is_child(cx: &Cx<'_>, process: i32) -> bool {
+    let how = (WEXITED | WNOHANG | WNOWAIT) as u64;
+    let args = [P_PID as u64, process as u64, 0, how, 0, 0];
+    pass_on(cx, SYS_waitid, false, &args).is_ok()
+}
+
+fn personality(cx: &Cx<'_>, args: &Args) -> Answer {
+    /// Only asks.
+    const ASKS: u32 = u32::MAX;
+    /// Addresses of guests are never chosen at random.
+    const HARMLESS: u32 = ADDR_NO_RANDOMIZE as u32;
+    let persona = &cx.process.host.persona;
+    let before = match word(args[0]) {
+        ASKS => persona.load(Ordering::SeqCst),
+        wanted if wanted & !HARMLESS == 0 => persona.swap(wanted, Ordering::SeqCst),
+        _ => return Err(Errno::INVAL.into()),
+    };
+    Ok(before.into())
+}
 
 fn fork(cx: &Cx<'_>, _: &Args) -> Answer {
     let (process, thread) = (cx.process, cx.thread);

@@ -25,7 +25,6 @@ pub(super) const ROWS: &[Row] = &[
     Row::refused(SYS_delete_module, CODE),
     Row::refused(SYS_kexec_load, CODE),
     Row::refused(SYS_kexec_file_load, CODE),
-    Row::refused(SYS_chroot, WORLD),
     Row::refused(SYS_pivot_root, WORLD),
     Row::refused(SYS_mount, WORLD),
     Row::refused(SYS_umount2, WORLD),

@@ -5,7 +5,8 @@ use rustix::io::Errno;
 
 use super::super::{
     call::{Answer, Args, Cx, int, word},
-    process::{Action, on_host},
+    faults,
+    process::{Action, DEFAULT, IGNORE, on_host},
     queued,
     signals::{COUNT, SYNCHRONOUS, UNBLOCKABLE, bit, is_leave},
     table::{Row, pass_on},
@@ -13,7 +14,7 @@ use super::super::{
 
 pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_rt_sigaction, action)
-        .partial("handlers of SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS are called when the signal is sent, not for faults of the program: those end it; a SIGSEGV from another thread or process is lost if it comes in the instant in which a poll of the compiled code faults"),
+        .partial("handlers of SIGSEGV, SIGBUS and SIGFPE are called for faults of the program's own instructions, but not inside memory.copy and memory.fill, and their ucontext has no registers; SIGILL, SIGTRAP and SIGSYS are handled when they are sent; in 32-bit guests of other machines none of that; a SIGSEGV from another thread or process is lost if it comes in the instant in which a poll of the compiled code faults"),
     Row::call(SYS_rt_sigprocmask, mask),
     Row::call(SYS_rt_sigpending, pending),
     Row::call(SYS_rt_sigsuspend, suspend).waits(),
@@ -50,7 +51,7 @@ fn action(cx: &Cx<'_>, args: &Args) -> Answer {
         _ if bit(signal) & UNBLOCKABLE != 0 => return Err(Errno::INVAL.into()),
         pointer => {
             let handler = match memory.u32(pointer)? {
-                IGNORE_ELSEWHERE => super::super::process::IGNORE,
+                IGNORE_ELSEWHERE => IGNORE,
                 handler => handler,
             };
             Some(Action {
@@ -66,6 +67,9 @@ fn action(cx: &Cx<'_>, args: &Args) -> Answer {
     if let Some(wanted) = wanted {
         if bit(signal) & SYNCHRONOUS == 0 {
             on_host(signal, &wanted).map_err(|_| Errno::INVAL)?;
+        } else {
+            let is = ![DEFAULT, IGNORE].contains(&wanted.handler);
+            faults::handled(signal, is);
         }
         *slot = wanted;
     }

@@ -5,6 +5,7 @@ use rustix::io::Errno;
 
 use super::super::{
     call::{Answer, Args, Cx, int, word},
+    event::HostEvent,
     table::{Row, pass_on},
     timers,
 };
@@ -95,27 +96,27 @@ fn time(cx: &Cx<'_>, args: &Args) -> Answer {
     Ok(seconds)
 }
 
-/// The guest's `sigevent` begins with a value of 4 bytes, the host's with one of 8.
 fn timer_create(cx: &Cx<'_>, args: &Args) -> Answer {
     let memory = cx.memory();
-    let mut event = [0_u8; 64];
-    let host_event = match word(args[1]) {
-        0 => 0,
-        pointer => {
-            let guest: [u8; 16] = memory.array(pointer)?;
-            let notify = i32::from_le_bytes([guest[8], guest[9], guest[10], guest[11]]);
-            if ![SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD_ID].contains(&notify) {
-                return Err(Errno::INVAL.into());
-            }
-            event[..4].copy_from_slice(&guest[..4]);
-            event[8..20].copy_from_slice(&guest[4..16]);
-            event.as_ptr() as u64
-        }
+    let event = match word(args[1]) {
+        0 => None,
+        pointer => Some(HostEvent::read(memory, pointer)?),
     };
+    let known = [SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD_ID];
+    if event
+        .as_ref()
+        .is_some_and(|event| !known.contains(&event.notify()))
+    {
+        return Err(Errno::INVAL.into());
+    }
+    let host_event = event.as_ref().map_or(0, HostEvent::address);
     let mut id = 0_i32;
     let host = [args[0], host_event, &raw mut id as u64, 0, 0, 0];
     let mut timers = cx.process.host.timers.lock();
-    pass_on(cx, SYS_timer_create, false, &host)?;
+    let made = pass_on(cx, SYS_timer_create, false, &host);
+    // The host kernel has read it.
+    drop(event);
+    made?;
     let told = memory.write(word(args[2]), &id.to_le_bytes());
     match told {
         Ok(()) => timers.push(id),

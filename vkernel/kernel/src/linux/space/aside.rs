@@ -42,6 +42,21 @@ impl Aside {
         Ok(Aside { at: at as u64, len })
     }
 
+    /// What was mapped at `at` by another call.
+    ///
+    /// # Safety
+    ///
+    /// These bytes are one mapping that was made for this value, outside of the reservation, and nobody
+    /// else knows of it.
+    pub(super) unsafe fn of(at: u64, len: u64) -> Aside {
+        Aside { at, len }
+    }
+
+    /// Its length.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
     /// What is mapped at `from`, a second time and with another length (`mremap(2)`, an old size of
     /// zero): of shared mappings only.
     pub(super) fn again(from: u64, len: u64) -> Result<Aside, Errno> {

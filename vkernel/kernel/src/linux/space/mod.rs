@@ -14,17 +14,19 @@
 #![allow(unsafe_code)]
 
 mod aside;
+mod locking;
 mod regions;
+mod segments;
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
 };
 
 use rustix::io::Errno;
 
 use self::aside::{Aside, Found};
-pub(super) use self::regions::Regions;
+pub(super) use self::{locking::Locking, regions::Regions, segments::Segment};
 use super::{guest::Memory, host};
 
 /// Size of a page of the host and of the guest.
@@ -42,6 +44,8 @@ pub struct Space {
     limit: AtomicU64,
     /// Whether something may be kept from children: then a `fork` looks.
     keeps_back: AtomicBool,
+    /// How what is mapped from now on is locked (MCL_FUTURE), a [`Locking`]; 0 if it is not.
+    locks: AtomicU8,
 }
 
 fn pages(len: u64) -> u64 {
@@ -61,6 +65,7 @@ impl Space {
             regions: Mutex::new(regions),
             limit: AtomicU64::new(limit),
             keeps_back: AtomicBool::new(false),
+            locks: AtomicU8::new(0),
         }
     }
 
@@ -91,6 +96,12 @@ impl Space {
     /// The memory.
     pub fn memory(&self) -> Memory {
         self.memory
+    }
+
+    /// Whether something is mapped at an address.
+    pub(super) fn is_mapped(&self, address: u32) -> bool {
+        let at = u64::from(address);
+        self.lock().covers(at, at + 1).is_some()
     }
 
     /// The mapped ranges, in order: starts and ends.
@@ -190,18 +201,8 @@ impl Space {
             self.move_in(&mut regions, &mut aside, start, start + len)?;
         }
         regions.insert(start, start + len, plain);
-        if flags & libc::MAP_LOCKED != 0 {
-            let args = [self.at(start), len, 0, 0, 0, 0];
-            // SAFETY: a range of guest memory, whose contents do not change.
-            if let Err(errno) = done(unsafe { host::call(libc::SYS_mlock, &args) }) {
-                self.close(start, start + len)?;
-                regions.remove(start, start + len);
-                return Err(match errno {
-                    // Of the limit mlock(2) says one, mmap(2) the other.
-                    Errno::NOMEM => Errno::AGAIN,
-                    errno => errno,
-                });
-            }
+        if let Some(locking) = self.locking(flags & libc::MAP_LOCKED != 0) {
+            self.lock_new(&mut regions, locking, start, start + len)?;
         }
         Ok(start as u32)
     }
@@ -282,6 +283,8 @@ impl Space {
 
     /// In the child of a `fork`: takes away what it is not to have.
     pub(super) fn after_fork(&self) -> Result<(), Errno> {
+        // Nothing of a child's is locked (mlockall(2)).
+        self.locks.store(0, Ordering::SeqCst);
         if !self.keeps_back.swap(false, Ordering::SeqCst) {
             return Ok(());
         }
@@ -308,6 +311,9 @@ impl Space {
         let fixed = flags & libc::MREMAP_FIXED != 0;
         let may_move = flags & libc::MREMAP_MAYMOVE != 0;
         if new == 0 || flags & !KNOWN != 0 || (fixed || stays) && !may_move {
+            return Err(Errno::INVAL);
+        }
+        if (fixed || stays) && u64::from(target) % PAGE != 0 {
             return Err(Errno::INVAL);
         }
         let (start, end) = range(address, old)?;

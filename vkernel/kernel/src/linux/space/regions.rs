@@ -14,6 +14,17 @@ pub(in super::super) struct Regions {
     total: u64,
     /// What the child of a `fork` does not get (MADV_DONTFORK): ends by starts, disjoint.
     kept_back: BTreeMap<u64, u64>,
+    /// Segments of shared memory.
+    attached: Vec<Attached>,
+}
+
+/// A segment of shared memory (`shmat(2)`).
+#[derive(Debug)]
+struct Attached {
+    /// Where it was attached.
+    base: u64,
+    /// What is left of it: starts and ends.
+    parts: Vec<(u64, u64)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +130,7 @@ impl Regions {
 
     pub(super) fn remove(&mut self, start: u64, end: u64) {
         self.keep_back(start, end, false);
+        self.cut_attached(start, end);
         let touched: Vec<(u64, Region)> = self
             .mapped
             .range(..end)
@@ -142,6 +154,33 @@ impl Regions {
                 self.mapped.insert(end, region);
             }
         }
+    }
+
+    /// Notes that a segment is attached at a range that was just inserted.
+    pub(super) fn attach(&mut self, start: u64, end: u64) {
+        self.attached.push(Attached {
+            base: start,
+            parts: vec![(start, end)],
+        });
+    }
+
+    /// Takes what is left of the segment that was attached at `base`; `None` if there is none.
+    pub(super) fn detach(&mut self, base: u64) -> Option<Vec<(u64, u64)>> {
+        let at = self.attached.iter().position(|one| one.base == base)?;
+        Some(self.attached.swap_remove(at).parts)
+    }
+
+    /// What lies in a range belongs to no segment any more.
+    fn cut_attached(&mut self, start: u64, end: u64) {
+        for one in &mut self.attached {
+            one.parts = one
+                .parts
+                .iter()
+                .flat_map(|(from, to)| [(*from, (*to).min(start)), ((*from).max(end), *to)])
+                .filter(|(from, to)| from < to)
+                .collect();
+        }
+        self.attached.retain(|one| !one.parts.is_empty());
     }
 
     /// Says whether the child of a `fork` is not to get a range.
@@ -188,6 +227,22 @@ impl Regions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_segment_what_is_mapped_over_is_no_part() {
+        let mut regions = Regions::default();
+        regions.insert(100, 200, false);
+        regions.attach(100, 200);
+        regions.insert(120, 130, true);
+        regions.remove(190, 250);
+        assert_eq!(regions.detach(120), None);
+        assert_eq!(regions.detach(100), Some(vec![(100, 120), (130, 190)]));
+        assert_eq!(regions.detach(100), None);
+        regions.insert(300, 400, false);
+        regions.attach(300, 400);
+        regions.remove(0, 1000);
+        assert_eq!(regions.detach(300), None);
+    }
 
     #[test]
     fn ranges_that_children_do_not_get() {
