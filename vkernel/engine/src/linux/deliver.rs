@@ -51,7 +51,7 @@ fn each(store: &mut StoreContextMut<'_, Guest>) -> wasmtime::Result<bool> {
             if let Some(stop) = running.process.leave() {
                 return Err(wasmtime::Error::new(stop));
             }
-            guest.thread.next_delivery(&running.process)
+            running.process.next_delivery(&guest.thread)
         };
         let Some(delivery) = next else {
             return Ok(restart);

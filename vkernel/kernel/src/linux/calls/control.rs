@@ -4,11 +4,13 @@ use libc::*;
 use rustix::io::Errno;
 
 use super::super::{
-    call::{Answer, Args, Cx, int, word},
-    table::{Row, pass_on},
+    answer::{Answer, Args, int, word},
+    context::Cx,
+    syscall::Arg,
+    table::row::Row,
 };
 
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row::call(SYS_fcntl, fcntl).restarts(),
     Row::call(SYS_ioctl, ioctl).restarts().partial(
         "of terminals, pipes, sockets and files; TIOCSTI and what is not listed give ENOTTY",
@@ -60,19 +62,17 @@ fn fcntl(cx: &Cx<'_>, args: &Args) -> Answer {
     let descriptor = cx.process.descriptors().check(args[0])?;
     let command = int(args[1]);
     let argument = if FCNTL_VALUES.contains(&command) {
-        args[2]
+        args[2].into()
     } else if FCNTL_POINTERS.contains(&command) {
-        cx.memory().address(word(args[2]))
+        cx.at(args[2])
     } else {
         return Err(Errno::INVAL.into());
     };
-    let waits = command == F_SETLKW || command == F_OFD_SETLKW;
-    pass_on(
-        cx,
-        SYS_fcntl,
-        waits,
-        &[descriptor, args[1], argument, 0, 0, 0],
-    )
+    let host = [descriptor, args[1].into(), argument];
+    match command == F_SETLKW || command == F_OFD_SETLKW {
+        true => cx.host_waiting(SYS_fcntl, host),
+        false => cx.host(SYS_fcntl, host),
+    }
 }
 
 /// The argument is a number, or none.
@@ -126,18 +126,13 @@ fn ioctl(cx: &Cx<'_>, args: &Args) -> Answer {
     let descriptor = cx.process.descriptors().check(args[0])?;
     let request = u64::from(word(args[1]));
     let argument = if IOCTL_VALUES.contains(&request) {
-        args[2]
+        args[2].into()
     } else if IOCTL_POINTERS.contains(&request) {
-        cx.memory().address(word(args[2]))
+        cx.at(args[2])
     } else {
         return Err(Errno::NOTTY.into());
     };
-    pass_on(
-        cx,
-        SYS_ioctl,
-        true,
-        &[descriptor, request, argument, 0, 0, 0],
-    )
+    cx.host_waiting(SYS_ioctl, [descriptor, request.into(), argument])
 }
 
 /// All requests, for the seccomp filter.
@@ -180,16 +175,12 @@ const PRCTL_POINTERS: &[i32] = &[
 fn prctl(cx: &Cx<'_>, args: &Args) -> Answer {
     let option = int(args[0]);
     let second = if PRCTL_VALUES.contains(&option) {
-        args[1]
+        args[1].into()
     } else if PRCTL_POINTERS.contains(&option) {
-        cx.memory().address(args[1] as u32)
+        cx.at(args[1])
     } else {
         return Err(Errno::INVAL.into());
     };
-    pass_on(
-        cx,
-        SYS_prctl,
-        false,
-        &[args[0], second, args[2], args[3], args[4], 0],
-    )
+    let [_, _, third, fourth, fifth, _] = args.map(Arg::from);
+    cx.host(SYS_prctl, [option.into(), second, third, fourth, fifth])
 }

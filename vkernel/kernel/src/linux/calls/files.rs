@@ -7,14 +7,19 @@ use std::os::fd::BorrowedFd;
 use libc::*;
 use rustix::io::Errno;
 
-use super::super::{
-    call::{Answer, Args, Cx, Stop, word},
-    paths::{
-        Reach,
-        listing::list,
-        object::{Act, is_dots, split},
+use super::{
+    super::{
+        answer::{Answer, Args, Stop, word},
+        context::Cx,
+        policy::{
+            judge::Act,
+            object::{is_dots, split},
+            paths::Reach,
+        },
+        syscall::Arg,
+        table::row::Row,
     },
-    table::{Row, pass_on},
+    listing::list,
 };
 
 /// What is not as on Linux where the guest chooses a number (`descriptors`).
@@ -29,7 +34,7 @@ const UNSHARE: &str = "CLOSE_RANGE_UNSHARE gives EINVAL in a process with severa
 const NODES: &str = "device nodes other than null, zero, full, random, urandom, tty, ptmx and terminals of \
                      devpts give EPERM";
 
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row::pass(SYS_read, "fpv").restarts(),
     Row::pass(SYS_write, "fpv").restarts(),
     Row::pass(SYS_pread64, "fpvv").restarts(),
@@ -121,53 +126,42 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 fn readlink(cx: &Cx<'_>, args: &Args) -> Answer {
-    let at = i64::from(AT_FDCWD) as u64;
-    link(cx, at, args[0], args[1], args[2])
+    link(cx, AT_FDCWD, args[0], args[1], args[2])
 }
 
 fn readlinkat(cx: &Cx<'_>, args: &Args) -> Answer {
-    link(cx, args[0], args[1], args[2], args[3])
+    let at = cx.process.descriptors().folder(args[0]);
+    link(cx, at, args[1], args[2], args[3])
 }
 
 /// The guest's program is not the file that the host executes.
-fn link(cx: &Cx<'_>, at: u64, path: u64, buffer: u64, len: u64) -> Answer {
-    let at = cx.process.descriptors().folder(at);
-    let memory = cx.memory();
-    let name = memory.path(word(path))?;
+fn link(cx: &Cx<'_>, at: i32, path: u64, buffer: u64, len: u64) -> Answer {
+    let name = cx.memory().path(word(path))?;
     if name == b"/proc/self/exe" || name == format!("/proc/{}/exe", std::process::id()).as_bytes() {
         return program(cx, buffer, len);
     }
-    let host = [
-        at,
-        memory.address(word(path)),
-        memory.address(word(buffer)),
-        len,
-        0,
-        0,
-    ];
     if name.ends_with(b"exe") && is_own_executable(at, &name) {
         return program(cx, buffer, len);
     }
-    if cx.process.host.paths.reach == Reach::Everything {
-        return link_in_view(cx, at as i32, &name, host);
+    let (to, len) = (cx.at(buffer), len.into());
+    if cx.process.sandbox.paths.reach == Reach::Everything {
+        return link_in_view(cx, at, &name, [to, len]);
     }
-    pass_on(cx, SYS_readlinkat, false, &host)
+    cx.host(SYS_readlinkat, [at.into(), cx.at(path), to, len])
 }
 
-/// Reads a link unless it is hidden.
-fn link_in_view(cx: &Cx<'_>, at: i32, name: &[u8], mut host: Args) -> Answer {
+/// Reads a link to a buffer of the guest's unless it is hidden.
+fn link_in_view(cx: &Cx<'_>, at: i32, name: &[u8], [to, len]: [Arg<'_>; 2]) -> Answer {
     const OPERATION: &str = "readlink";
-    let paths = &cx.process.host.paths;
+    let (paths, caller) = (&cx.process.sandbox.paths, cx.caller());
     // A name that cannot be a link's, or the descriptor itself.
     let follows = name.ends_with(b"/") || is_dots(name) || split(name).is_none();
     let held = match name.is_empty() {
-        true => paths.object_of(cx, at)?,
-        false => paths.object(cx, at, name, follows)?,
+        true => paths.object_of(&caller, at)?,
+        false => paths.object(&caller, at, name, follows)?,
     };
-    paths.judge(cx, OPERATION, &held, Act::Look)?;
-    host[0] = held.argument();
-    host[1] = c"".as_ptr() as u64;
-    match pass_on(cx, SYS_readlinkat, false, &host) {
+    paths.judge(&caller, OPERATION, &held, Act::Look)?;
+    match cx.host(SYS_readlinkat, [held.arg(), c"".into(), to, len]) {
         // It is no link; an empty name says so in another way (readlink(2)).
         Err(Stop::Errno(Errno::NOENT)) if !name.is_empty() => Err(Errno::INVAL.into()),
         answer => answer,
@@ -185,9 +179,9 @@ fn program(cx: &Cx<'_>, buffer: u64, len: u64) -> Answer {
 }
 
 /// Whether a path leads to `/proc/self/exe` by another way, such as from an open `/proc/self`.
-fn is_own_executable(at: u64, path: &[u8]) -> bool {
+fn is_own_executable(at: i32, path: &[u8]) -> bool {
     use rustix::fs::{AtFlags, CWD, statat};
-    let at = match at as i32 {
+    let at = match at {
         AT_FDCWD => CWD,
         // SAFETY: looked at only; a number that is not open gives an error.
         at if at >= 0 => unsafe { BorrowedFd::borrow_raw(at) },
@@ -218,7 +212,7 @@ fn close_range(cx: &Cx<'_>, args: &Args) -> Answer {
     let above = [first.max(after).into(), last.into(), flags];
     for [first, last, flags] in [below, above] {
         if first <= last {
-            pass_on(cx, SYS_close_range, false, &[first, last, flags, 0, 0, 0])?;
+            cx.host(SYS_close_range, [first, last, flags].map(Arg::from))?;
         }
     }
     Ok(0)

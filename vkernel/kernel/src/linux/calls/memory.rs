@@ -4,11 +4,13 @@ use libc::*;
 use rustix::io::Errno;
 
 use super::super::{
-    call::{Answer, Args, Cx, int, word},
-    table::Row,
+    answer::{Answer, Args, int, word},
+    context::Cx,
+    syscall::Arg,
+    table::row::Row,
 };
 
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row::call(SYS_mmap, mmap).partial(
         "PROT_EXEC is refused (EACCES) and audited; MAP_HUGETLB and MAP_GROWSDOWN give EINVAL",
     )
@@ -24,8 +26,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_munlock, |cx, args| over(cx, SYS_munlock, args)),
     Row::call(SYS_mlock2, |cx, args| over(cx, SYS_mlock2, args)),
     Row::call(SYS_mincore, |cx, args| {
-        let to = cx.memory().address(word(args[2]));
-        over(cx, SYS_mincore, &[args[0], args[1], to, 0, 0, 0])
+        over_with(cx, SYS_mincore, args, cx.at(args[2]))
     }),
     Row::call(SYS_brk, brk).partial("the break never moves: C libraries use mmap instead"),
 ];
@@ -35,7 +36,7 @@ fn refuse_execution(cx: &Cx<'_>, operation: &str, protection: i32) -> Result<(),
     if protection & PROT_EXEC == 0 {
         return Ok(());
     }
-    cx.process.host.audit.refuse(
+    cx.process.sandbox.audit.refuse(
         operation,
         &cx.process.image.program,
         "no memory becomes executable: PROT_EXEC",
@@ -49,7 +50,7 @@ fn mmap(cx: &Cx<'_>, args: &Args) -> Answer {
     refuse_execution(cx, "mmap", protection)?;
     let descriptor = match flags & MAP_ANONYMOUS != 0 {
         true => -1,
-        false => cx.process.descriptors().check(args[4])? as i32,
+        false => cx.process.descriptors().number(args[4])?,
     };
     let offset = args[5].cast_signed();
     let address = cx.process.space.map(
@@ -141,8 +142,13 @@ fn msync(cx: &Cx<'_>, args: &Args) -> Answer {
 
 /// A call on a range of memory, with at most one more argument.
 fn over(cx: &Cx<'_>, number: i64, args: &Args) -> Answer {
+    over_with(cx, number, args, args[2].into())
+}
+
+/// As [`over`], with this for the third argument.
+fn over_with(cx: &Cx<'_>, number: i64, args: &Args, third: Arg<'_>) -> Answer {
     let (address, len) = (word(args[0]), word(args[1]));
-    Ok(cx.process.space.over(address, len, number, args[2])?)
+    Ok(cx.process.space.over(address, len, number, third)?)
 }
 
 fn brk(_: &Cx<'_>, _: &Args) -> Answer {

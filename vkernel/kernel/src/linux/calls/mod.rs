@@ -5,6 +5,7 @@ mod control;
 mod exec;
 mod files;
 mod limits;
+mod listing;
 mod memory;
 mod message;
 mod open;
@@ -17,12 +18,12 @@ mod threads;
 mod time;
 mod vectors;
 
-use super::table::Row;
+use super::table::row::Row;
 
 pub(crate) use control::IOCTLS;
 
 /// All families.
-pub(super) const FAMILIES: &[&[Row]] = &[
+pub(crate) const FAMILIES: &[&[Row]] = &[
     control::ROWS,
     exec::ROWS,
     files::ROWS,

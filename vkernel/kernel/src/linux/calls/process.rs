@@ -2,16 +2,16 @@
 #![allow(unsafe_code)]
 
 use libc::*;
-use rustix::io::Errno;
 
 use super::super::{
-    call::{Answer, Args, Cx, Stop, int, word},
-    population::Population,
-    signals,
-    table::Row,
+    answer::{Answer, Args, Errno, Stop, int, word},
+    context::Cx,
+    process::population::Population,
+    signals::mask,
+    table::row::Row,
 };
 
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row::call(SYS_fork, fork).host(&[SYS_clone, SYS_kill]),
     Row::call(SYS_vfork, fork)
         .host(&[SYS_clone, SYS_kill])
@@ -68,10 +68,10 @@ pub(super) const ROWS: &[Row] = &[
 
 fn fork(cx: &Cx<'_>, _: &Args) -> Answer {
     let (process, thread) = (cx.process, cx.thread);
-    let population = process.host.population.as_ref();
+    let population = process.sandbox.population.as_ref();
     let slot = match population.map(Population::reserve).transpose() {
         Err(_) => {
-            process.host.refuse_another("fork", "processes_max");
+            process.sandbox.refuse_another("fork", "processes_max");
             return Err(Errno::AGAIN.into());
         }
         Ok(slot) => population.zip(slot),
@@ -86,13 +86,13 @@ fn fork(cx: &Cx<'_>, _: &Args) -> Answer {
         (
             process.space.lock(),
             process.actions(),
-            process.host.paths.private.settled(),
+            process.sandbox.paths.private.settled(),
         )
     });
     let threads = process.before_fork();
-    let timers = &process.host.timers;
+    let timers = &process.sandbox.timers;
     let mut timers = (!alone || timers.are_used()).then(|| timers.lock());
-    signals::set_mask(u64::MAX);
+    mask::set_mask(u64::MAX);
     // SAFETY: the child goes on in this very thread; see above for locks.
     let child = unsafe { libc::fork() };
     let error = Errno::from_io_error(&std::io::Error::last_os_error());

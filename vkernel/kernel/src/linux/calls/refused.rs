@@ -2,7 +2,7 @@
 
 use libc::*;
 
-use super::super::table::Row;
+use super::super::table::row::Row;
 
 const OTHERS: &str = "no process reaches into another one's memory";
 const CODE: &str = "it loads code into the host kernel or runs some there";
@@ -11,7 +11,7 @@ const MACHINE: &str = "it concerns the machine, not the sandbox";
 const MEMORY: &str =
     "memory whose contents could become code, or that only the host kernel controls";
 
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row::refused(SYS_ptrace, OTHERS),
     Row::refused(SYS_process_vm_readv, OTHERS),
     Row::refused(SYS_process_vm_writev, OTHERS),

@@ -4,14 +4,19 @@ use libc::*;
 use rustix::io::Errno;
 
 use super::super::{
-    call::{Answer, Args, Cx, int, word},
-    process::{Action, on_host},
-    queued,
-    signals::{COUNT, SYNCHRONOUS, UNBLOCKABLE, bit, is_leave},
-    table::{Row, pass_on},
+    answer::{Answer, Args, int, word},
+    context::Cx,
+    signals::{
+        action::{Action, IGNORE, on_host},
+        inbox::is_leave,
+        queued,
+        set::{COUNT, SYNCHRONOUS, UNBLOCKABLE, bit},
+    },
+    syscall::Arg,
+    table::row::Row,
 };
 
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row::call(SYS_rt_sigaction, action)
         .partial("handlers of SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS are called when the signal is sent, not for faults of the program: those end it; a SIGSEGV from another thread or process is lost if it comes in the instant in which a poll of the compiled code faults"),
     Row::call(SYS_rt_sigprocmask, mask),
@@ -50,7 +55,7 @@ fn action(cx: &Cx<'_>, args: &Args) -> Answer {
         _ if bit(signal) & UNBLOCKABLE != 0 => return Err(Errno::INVAL.into()),
         pointer => {
             let handler = match memory.u32(pointer)? {
-                IGNORE_ELSEWHERE => super::super::process::IGNORE,
+                IGNORE_ELSEWHERE => IGNORE,
                 handler => handler,
             };
             Some(Action {
@@ -110,8 +115,7 @@ fn suspend(cx: &Cx<'_>, args: &Args) -> Answer {
     let wanted = cx.memory().u64(word(args[0]))?;
     cx.thread.wait_under(wanted, || {
         let mask = wanted & !SYNCHRONOUS;
-        let host = [(&raw const mask) as u64, SET, 0, 0, 0, 0];
-        pass_on(cx, SYS_rt_sigsuspend, true, &host)
+        cx.host_waiting(SYS_rt_sigsuspend, [Arg::input(&mask), SET.into()])
     })
 }
 
@@ -121,9 +125,8 @@ fn pending(cx: &Cx<'_>, args: &Args) -> Answer {
         return Err(Errno::INVAL.into());
     }
     let mut set = 0_u64;
-    let host = [(&raw mut set) as u64, SET, 0, 0, 0, 0];
-    pass_on(cx, SYS_rt_sigpending, false, &host)?;
-    let set = std::hint::black_box(set) | cx.thread.held_back();
+    cx.host(SYS_rt_sigpending, [Arg::output(&mut set), SET.into()])?;
+    let set = set | cx.thread.held_back();
     let bytes = set.to_le_bytes();
     cx.memory()
         .write(word(args[0]), bytes.get(..size as usize).unwrap_or(&bytes))?;
@@ -131,7 +134,6 @@ fn pending(cx: &Cx<'_>, args: &Args) -> Answer {
 }
 
 fn timed_wait(cx: &Cx<'_>, args: &Args) -> Answer {
-    let at = |i: usize| cx.memory().address(word(args[i]));
     if args[3] == SET
         && let set = cx.memory().u64(word(args[0]))?
         && let Some(caught) = cx.thread.take_held_back(set)
@@ -141,8 +143,9 @@ fn timed_wait(cx: &Cx<'_>, args: &Args) -> Answer {
         }
         return Ok(caught.signal.into());
     }
-    let host = [at(0), at(1), at(2), args[3], 0, 0];
-    let signal = pass_on(cx, SYS_rt_sigtimedwait, true, &host)?;
+    let at = |i: usize| cx.at(args[i]);
+    let host = [at(0), at(1), at(2), args[3].into()];
+    let signal = cx.host_waiting(SYS_rt_sigtimedwait, host)?;
     if is_leave(signal) {
         cx.thread.inbox.tell_to_leave();
         return Err(Errno::INTR.into());
@@ -167,11 +170,9 @@ fn queue(cx: &Cx<'_>, number: i64, args: &Args, at: usize) -> Answer {
     if int(args[at - 1]) == rustix::thread::gettid().as_raw_nonzero().get() {
         queued::on_its_way(signal, &mut info);
     }
-    let mut host = *args;
-    host[at + 1] = info.as_ptr() as u64;
-    let answer = pass_on(cx, number, false, &host);
-    std::hint::black_box(&info);
-    answer
+    let mut host = args.map(Arg::from);
+    host[at + 1] = Arg::input(&info);
+    cx.host(number, host)
 }
 
 fn alternate_stack(cx: &Cx<'_>, args: &Args) -> Answer {

@@ -1,0 +1,444 @@
+//! Calls that the host answers, their paths judged first and replaced by what was judged.
+
+#![allow(unsafe_code)]
+#![expect(
+    non_upper_case_globals,
+    reason = "libc's names of system calls, in patterns"
+)]
+
+use std::ffi::CString;
+
+use libc::*;
+use rustix::{
+    fs::{AtFlags, CWD, statat},
+    io::Errno,
+};
+
+use super::{
+    super::{
+        answer::{Args, word},
+        syscall::{Arg, HostArgs},
+    },
+    caller::Caller,
+    held::Held,
+    judge::Act,
+    object::{is_dots, path_in, path_of, split},
+    objects::is_device,
+    paths::{Paths, Reach},
+};
+use crate::fs::path;
+
+/// What a letter of [`super::arguments`] says about a path.
+struct Asked {
+    act: Act,
+    follow: bool,
+}
+
+fn asked(letter: u8) -> Option<Asked> {
+    let (act, follow) = match letter {
+        b'l' => (Act::Look, true),
+        b'L' => (Act::Look, false),
+        b'c' => (Act::Change, true),
+        b'C' | b'k' => (Act::Change, false),
+        b'n' => (Act::Name, false),
+        b'r' => (Act::Move, false),
+        _ => return None,
+    };
+    Some(Asked { act, follow })
+}
+
+/// A host call in the making, with what its arguments lead to.
+pub(crate) struct Call<'a> {
+    /// Its number.
+    pub(crate) number: i64,
+    operation: &'static str,
+    kinds: &'a [u8],
+    letters: &'a [u8],
+    passed: [Passed<'a>; 6],
+}
+
+/// What the host is given for one argument.
+enum Passed<'a> {
+    /// What the guest gave, translated.
+    Given(Arg<'static>),
+    /// What was judged, in the place of a descriptor.
+    Object(Held<'a>),
+    /// A path of the vkernel's, and what it begins at.
+    Path {
+        path: CString,
+        _held: Option<Held<'a>>,
+    },
+}
+
+/// Judges the paths of a call: the host call that is to be made for it. `kinds` and `letters` are the
+/// row's, `args` the guest's arguments, `host` what they are for the host.
+pub(crate) fn judged<'a>(
+    paths: &'a Paths,
+    caller: &Caller<'_>,
+    (number, operation): (i64, &'static str),
+    (kinds, letters): (&'a str, &'a str),
+    args: &Args,
+    host: &HostArgs<'static>,
+) -> Result<Call<'a>, Errno> {
+    judge_node(caller, (number, operation), args)?;
+    let mut call = Call {
+        number,
+        operation,
+        kinds: kinds.as_bytes(),
+        letters: letters.as_bytes(),
+        passed: host.map(Passed::Given),
+    };
+    for (at, letter) in letters.bytes().enumerate() {
+        match letter {
+            b'g' => paths.changed(caller, &mut call, args[at] as i32)?,
+            b'h' => paths.looked_at(caller, &mut call, at, args[at] as i32)?,
+            letter => {
+                if let Some(asked) = asked(letter) {
+                    paths.argument(caller, &mut call, args, at, &asked)?;
+                }
+            }
+        }
+    }
+    Ok(call)
+}
+
+/// The call that does by path what another one does by descriptor; their arguments are the same
+/// otherwise.
+fn by_path(number: i64) -> Option<i64> {
+    Some(match number {
+        SYS_fchmod => SYS_chmod,
+        SYS_fchown => SYS_chown,
+        SYS_fsetxattr => SYS_setxattr,
+        SYS_fremovexattr => SYS_removexattr,
+        _ => return None,
+    })
+}
+
+/// The call that does to what a last link leads to what this one does to the link.
+fn following(number: i64) -> i64 {
+    match number {
+        SYS_lchown => SYS_chown,
+        SYS_lsetxattr => SYS_setxattr,
+        SYS_lremovexattr => SYS_removexattr,
+        number => number,
+    }
+}
+
+/// Refuses device nodes that guests could not open.
+fn judge_node(
+    caller: &Caller<'_>,
+    (number, operation): (i64, &str),
+    args: &Args,
+) -> Result<(), Errno> {
+    let (mode, device) = match number {
+        SYS_mknod => (args[1], args[2]),
+        SYS_mknodat => (args[2], args[3]),
+        _ => return Ok(()),
+    };
+    // The host kernel looks at 32 bits of it.
+    let (mode, device) = (mode as u32, u64::from(device as u32));
+    if ![S_IFCHR, S_IFBLK].contains(&(mode & S_IFMT)) || is_device(mode, device) {
+        return Ok(());
+    }
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let what = format!("device {major}:{minor}");
+    let reason = "device is not on the vkernel's list";
+    caller
+        .audit
+        .refuse(operation, what.as_bytes(), reason, "EPERM");
+    Err(Errno::PERM)
+}
+
+impl<'a> Call<'a> {
+    /// Its arguments.
+    pub(crate) fn args(&self) -> HostArgs<'_> {
+        self.passed.each_ref().map(|passed| match passed {
+            Passed::Given(arg) => *arg,
+            Passed::Object(held) => held.arg(),
+            Passed::Path { path, .. } => path.as_c_str().into(),
+        })
+    }
+
+    /// An argument that the guest gave, as an `int`.
+    fn given(&self, at: usize) -> i32 {
+        match &self.passed[at] {
+            Passed::Given(arg) => arg.int(),
+            Passed::Object(held) => held.number(),
+            Passed::Path { .. } => 0,
+        }
+    }
+
+    /// The folder that the path at `at` is relative to.
+    fn folder(&self, at: usize) -> i32 {
+        match at.checked_sub(1).map(|before| self.kinds[before]) {
+            Some(b'd') => self.given(at - 1),
+            _ => AT_FDCWD,
+        }
+    }
+
+    /// The flags that concern paths, whose argument's letter is `letter`.
+    fn flags(&self, letter: u8) -> i32 {
+        let at = self.letters.iter().position(|l| *l == letter);
+        at.map_or(0, |at| self.given(at))
+    }
+
+    /// Whether no path comes before the one at `at`.
+    fn is_first_path(&self, at: usize) -> bool {
+        let before = self.letters.iter().take(at);
+        before.copied().filter_map(asked).next().is_none()
+    }
+
+    /// Puts a path of ours in an argument's place, with what it begins at.
+    fn set(&mut self, at: usize, path: CString, held: Option<Held<'a>>) {
+        self.passed[at] = Passed::Path { path, _held: held };
+    }
+}
+
+impl Paths {
+    /// Judges the object of a descriptor of the guest's, the call's first argument, which the call
+    /// changes. In a process with threads, another one could put another object there meanwhile: so the
+    /// object is held as a place, and the call by path that does the same is made on what is held.
+    fn changed<'a>(
+        &'a self,
+        caller: &Caller<'_>,
+        call: &mut Call<'a>,
+        number: i32,
+    ) -> Result<(), Errno> {
+        let number = caller.descriptors.number(number as u64)?;
+        // SAFETY: looked at; a number that is not open gives an error.
+        let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+        if caller.alone() {
+            let stat = rustix::fs::fstat(file)?;
+            return self.judge_metadata(caller, call.operation, number, &stat, Act::Change);
+        }
+        self.can_be_held(call.operation)?;
+        // A place is no file that is open (open(2), O_PATH).
+        if rustix::fs::fcntl_getfl(file)?.contains(rustix::fs::OFlags::PATH) {
+            return Err(Errno::BADF);
+        }
+        let by_path = by_path(call.number).ok_or(Errno::NOSYS)?;
+        let held = self.object_of(caller, number)?;
+        self.judge(caller, call.operation, &held, Act::Change)?;
+        call.number = by_path;
+        call.set(0, path_of(&held), Some(held));
+        Ok(())
+    }
+
+    /// Without `/proc` there is no path to what is held, and so no change of it beside other threads.
+    fn can_be_held(&self, operation: &str) -> Result<(), Errno> {
+        if self.has_proc {
+            return Ok(());
+        }
+        let reason = "without /proc in the root, threads cannot change files by descriptor";
+        Err(self.guard.refuse(operation, b"", reason, Errno::PERM))
+    }
+
+    /// Judges the object of a descriptor of the guest's, which the call looks at; then the call is made on
+    /// what was judged.
+    fn looked_at<'a>(
+        &'a self,
+        caller: &Caller<'_>,
+        call: &mut Call<'a>,
+        at: usize,
+        number: i32,
+    ) -> Result<(), Errno> {
+        if self.reach < Reach::Everything {
+            return Ok(());
+        }
+        let number = caller.descriptors.number(number as u64)?;
+        if caller.alone() {
+            // SAFETY: looked at; a number that is not open gives an error.
+            let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+            let stat = rustix::fs::fstat(file)?;
+            return self.judge_metadata(caller, call.operation, number, &stat, Act::Look);
+        }
+        let held = self.object_of(caller, number)?;
+        self.judge(caller, call.operation, &held, Act::Look)?;
+        call.passed[at] = Passed::Object(held);
+        Ok(())
+    }
+
+    /// Judges the object of a descriptor that a call of a path gets without a path: utimensat(2) as
+    /// futimens(3) makes it, statx(2). The call is made on what was judged.
+    fn without_path<'a>(
+        &'a self,
+        caller: &Caller<'_>,
+        call: &mut Call<'a>,
+        at: usize,
+        number: i32,
+        act: Act,
+    ) -> Result<(), Errno> {
+        let number = caller.descriptors.number(number as u64)?;
+        // SAFETY: looked at; a number that is not open gives an error.
+        let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+        if caller.alone() || act == Act::Look && self.reach < Reach::Everything {
+            let stat = rustix::fs::fstat(file)?;
+            return self.judge_metadata(caller, call.operation, number, &stat, act);
+        }
+        self.can_be_held(call.operation)?;
+        let flags = rustix::fs::fcntl_getfl(file)?;
+        let held = self.object_of(caller, number)?;
+        self.judge(caller, call.operation, &held, act)?;
+        if act == Act::Look {
+            call.passed[at - 1] = Passed::Object(held);
+        } else if flags.contains(rustix::fs::OFlags::PATH) {
+            return Err(Errno::BADF);
+        } else {
+            call.set(at, path_of(&held), Some(held));
+        }
+        Ok(())
+    }
+
+    /// Judges the path at `at`, and replaces it by what was judged.
+    fn argument<'a>(
+        &'a self,
+        caller: &Caller<'_>,
+        call: &mut Call<'a>,
+        args: &Args,
+        at: usize,
+        asked: &Asked,
+    ) -> Result<(), Errno> {
+        let empty = call.flags(b'F') & AT_EMPTY_PATH | call.flags(b'G') & AT_EMPTY_PATH != 0;
+        let folder = call.folder(at);
+        let string = match (word(args[at]), asked.act) {
+            // The descriptor itself: utimensat(2) as futimens(3) makes it, statx(2).
+            (0, act) if call.letters.contains(&b'F') => {
+                return match folder {
+                    AT_FDCWD => Ok(()),
+                    number => self.without_path(caller, call, at, number, act),
+                };
+            }
+            (pointer, _) => caller.memory().path(pointer)?,
+        };
+        if string.is_empty() {
+            if empty && call.is_first_path(at) {
+                let held = self.object_of(caller, folder)?;
+                self.judge(caller, call.operation, &held, asked.act)?;
+                call.passed[at - 1] = Passed::Object(held);
+            }
+            call.set(at, CString::default(), None);
+            return Ok(());
+        }
+        let follow = match asked.follow {
+            true => {
+                call.flags(b'F') & AT_SYMLINK_NOFOLLOW == 0
+                    && call.flags(b'W') & IN_DONT_FOLLOW_ == 0
+            }
+            false => call.letters[at] == b'k' && call.flags(b'G') & AT_SYMLINK_FOLLOW != 0,
+        };
+        match (follow, split(&string)) {
+            // The root: no link leads there.
+            (false, None) => call.set(at, CString::new(string).map_err(|_| Errno::INVAL)?, None),
+            (false, Some((above, name))) => {
+                self.name(caller, call, at, folder, (above, name), asked)?;
+            }
+            (true, _) => self.followed(caller, call, at, folder, &string, asked)?,
+        }
+        Ok(())
+    }
+
+    /// A path whose last component is not followed: by the folder that holds it.
+    fn name<'a>(
+        &'a self,
+        caller: &Caller<'_>,
+        call: &mut Call<'a>,
+        at: usize,
+        folder: i32,
+        (above, name): (&[u8], &[u8]),
+        asked: &Asked,
+    ) -> Result<(), Errno> {
+        let changes_name = matches!(asked.act, Act::Name | Act::Move);
+        // A slash at its end makes a path lead through a link, where that is no name.
+        if !changes_name && (name.ends_with(b"/") || is_dots(name)) {
+            let whole = [if above == b"." { b"" } else { above }, name].concat();
+            let held = self.object(caller, folder, &whole, true)?;
+            self.judge(caller, call.operation, &held, asked.act)?;
+            if self.has_proc {
+                call.set(at, path_in(&held, b".")?, Some(held));
+            } else {
+                call.set(at, CString::new(whole).map_err(|_| Errno::INVAL)?, None);
+            }
+            return Ok(());
+        }
+        let is_link = call.letters[at] == b'k';
+        if asked.act == Act::Change && !is_link && self.has_proc {
+            return self.changed_in_place(caller, call, at, folder, (above, name));
+        }
+        // Names of the host kernel's own file systems are judged, where there are any.
+        let is_free = asked.act == Act::Look || !self.objects.has_host_folders();
+        let plain =
+            self.reach == Reach::Programs && self.is_plain(caller.alone(), path::trim_end(name));
+        if plain && is_free {
+            let whole = [if above == b"." { b"" } else { above }, name].concat();
+            call.set(at, CString::new(whole).map_err(|_| Errno::INVAL)?, None);
+            return Ok(());
+        }
+        let held = self.object(caller, folder, above, true)?;
+        self.judge_name(caller, call.operation, &held, name, asked.act)?;
+        if self.has_proc {
+            call.set(at, path_in(&held, name)?, Some(held));
+        } else {
+            let whole = [if above == b"." { b"" } else { above }, name].concat();
+            call.set(
+                at,
+                CString::new(whole).map_err(|_| Errno::INVAL)?,
+                Some(held),
+            );
+        }
+        Ok(())
+    }
+
+    /// A path whose last component is not followed, to something that the call changes: by the object
+    /// itself, which is held, so that the call is one that follows.
+    fn changed_in_place<'a>(
+        &'a self,
+        caller: &Caller<'_>,
+        call: &mut Call<'a>,
+        at: usize,
+        folder: i32,
+        (above, name): (&[u8], &[u8]),
+    ) -> Result<(), Errno> {
+        let whole = [if above == b"." { b"" } else { above }, name].concat();
+        let held = self.object(caller, folder, &whole, false)?;
+        self.judge(caller, call.operation, &held, Act::Change)?;
+        call.number = following(call.number);
+        if let Some(flags) = call.letters.iter().position(|l| *l == b'F') {
+            let follows = call.given(flags) & !AT_SYMLINK_NOFOLLOW;
+            call.passed[flags] = Passed::Given(follows.into());
+        }
+        call.set(at, path_of(&held), Some(held));
+        Ok(())
+    }
+
+    /// A path whose last component is followed: by the object that it leads to.
+    fn followed<'a>(
+        &'a self,
+        caller: &Caller<'_>,
+        call: &mut Call<'a>,
+        at: usize,
+        folder: i32,
+        string: &[u8],
+        asked: &Asked,
+    ) -> Result<(), Errno> {
+        if !self.has_proc {
+            // It cannot be held and then named; what it is now decides.
+            let start = match folder {
+                AT_FDCWD => CWD,
+                number if number < 0 => return Err(Errno::BADF),
+                // SAFETY: looked at only; a number that is not open gives an error.
+                number => unsafe { std::os::fd::BorrowedFd::borrow_raw(number) },
+            };
+            let stat = statat(start, string, AtFlags::empty())?;
+            self.judge_metadata(caller, call.operation, -1, &stat, asked.act)?;
+            call.set(at, CString::new(string).map_err(|_| Errno::INVAL)?, None);
+            return Ok(());
+        }
+        let held = self.object(caller, folder, string, true)?;
+        self.judge(caller, call.operation, &held, asked.act)?;
+        call.set(at, path_of(&held), Some(held));
+        Ok(())
+    }
+}
+
+/// IN_DONT_FOLLOW of inotify(7), as flags are signed here.
+const IN_DONT_FOLLOW_: i32 = IN_DONT_FOLLOW as i32;
