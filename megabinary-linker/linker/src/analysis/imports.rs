@@ -119,7 +119,7 @@ fn offered(field: &str, ty: &FuncType) -> bool {
     let words = ty.params().iter().all(|t| matches!(t, I32 | I64));
     match wali::syscall(field) {
         Some(call) => words && ty.params().len() == call.params.len() && ty.results() == [I64],
-        None => wali::STARTUP.iter().any(|f| f.name == field && same(f, ty)),
+        None => wali::startup(field).is_some_and(|known| same(known, ty)),
     }
 }
 

@@ -45,10 +45,10 @@ pub use signals::{
 pub use syscall::is_error;
 pub use table::{
     TABLE,
+    import::{AnyShape, Import, ReadOrWrite, Shape},
     page::support_page,
     row,
-    row::{Handler, Row, Support},
-    straight,
+    row::Row,
 };
 
 /// Host calls that a module can cause whose imports (`module.field`) these are.

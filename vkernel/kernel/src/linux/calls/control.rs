@@ -7,15 +7,13 @@ use super::super::{
     answer::{Answer, Args, int, word},
     context::Cx,
     syscall::Arg,
-    table::row::Row,
+    table::row::Handler,
 };
 
-pub(crate) const ROWS: &[Row] = &[
-    Row::call(SYS_fcntl, fcntl).restarts(),
-    Row::call(SYS_ioctl, ioctl).restarts().partial(
-        "of terminals, pipes, sockets and files; TIOCSTI and what is not listed give ENOTTY",
-    ),
-    Row::call(SYS_prctl, prctl).partial("what concerns names, parents and dumping; else EINVAL"),
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_fcntl, fcntl),
+    Handler::new(SYS_ioctl, ioctl),
+    Handler::new(SYS_prctl, prctl),
 ];
 
 /// The argument is a number.

@@ -18,21 +18,19 @@ use super::super::{
     context::Cx,
     policy::{judge::Act, object, paths::Reach},
     process::image::Image,
-    table::row::Row,
+    table::row::Handler,
 };
 use crate::exec::{self, ExecRequest, Files, Resolution};
 
-pub(crate) const ROWS: &[Row] = &[
-    Row::call(SYS_execve, execve)
-        .host(&[SYS_openat, SYS_getcwd, SYS_getdents64])
-        .partial(NOTE),
-    Row::call(SYS_execveat, execveat)
-        .host(&[SYS_openat, SYS_getcwd, SYS_getdents64, SYS_readlink])
-        .partial(NOTE),
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_execve, execve).host(&[SYS_openat, SYS_getcwd, SYS_getdents64]),
+    Handler::new(SYS_execveat, execveat).host(&[
+        SYS_openat,
+        SYS_getcwd,
+        SYS_getdents64,
+        SYS_readlink,
+    ]),
 ];
-
-const NOTE: &str = "programs of the image and scripts for them; ELF and WebAssembly files without a \
-                    route give EACCES";
 
 /// Most bytes of arguments and environment together: what Linux gives with a stack of 8 MiB, a
 /// quarter of it (execve(2)).

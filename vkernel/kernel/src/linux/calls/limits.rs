@@ -15,19 +15,15 @@ use super::super::{
     context::Cx,
     process::{bound::Bound, descriptors::set_limit},
     syscall::Arg,
-    table::row::Row,
+    table::row::Handler,
 };
 use crate::confine::files;
 
-pub(crate) const ROWS: &[Row] = &[
-    Row::call(SYS_getrlimit, getrlimit),
-    Row::call(SYS_setrlimit, setrlimit).partial(NOTE),
-    Row::call(SYS_prlimit64, prlimit).partial(NOTE),
-    Row::pass(SYS_getrusage, "vp"),
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_getrlimit, getrlimit),
+    Handler::new(SYS_setrlimit, setrlimit),
+    Handler::new(SYS_prlimit64, prlimit),
 ];
-
-const NOTE: &str = "of the process itself; RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_AS and RLIMIT_DATA can \
-                    be lowered, not raised; the last two both limit all that is mapped";
 
 fn getrlimit(cx: &Cx<'_>, args: &Args) -> Answer {
     let to = word(args[1]);

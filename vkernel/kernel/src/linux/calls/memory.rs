@@ -7,28 +7,23 @@ use super::super::{
     answer::{Answer, Args, int, word},
     context::Cx,
     syscall::Arg,
-    table::row::Row,
+    table::row::Handler,
 };
 
-pub(crate) const ROWS: &[Row] = &[
-    Row::call(SYS_mmap, mmap).partial(
-        "PROT_EXEC is refused (EACCES) and audited; MAP_HUGETLB and MAP_GROWSDOWN give EINVAL",
-    )
-    .host(&[SYS_mlock]),
-    Row::call(SYS_munmap, munmap),
-    Row::call(SYS_mprotect, mprotect).partial("PROT_EXEC is refused (EACCES) and audited"),
-    Row::call(SYS_mremap, mremap)
-        .partial("a private map of a file cannot grow, a shared one only by moving to a place of the host's choice; else ENOMEM"),
-    Row::call(SYS_madvise, madvise)
-        .partial("advice that concerns other processes or memory errors gives EINVAL"),
-    Row::call(SYS_msync, msync),
-    Row::call(SYS_mlock, |cx, args| over(cx, SYS_mlock, args)),
-    Row::call(SYS_munlock, |cx, args| over(cx, SYS_munlock, args)),
-    Row::call(SYS_mlock2, |cx, args| over(cx, SYS_mlock2, args)),
-    Row::call(SYS_mincore, |cx, args| {
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_mmap, mmap).host(&[SYS_mlock]),
+    Handler::new(SYS_munmap, munmap),
+    Handler::new(SYS_mprotect, mprotect),
+    Handler::new(SYS_mremap, mremap),
+    Handler::new(SYS_madvise, madvise),
+    Handler::new(SYS_msync, msync),
+    Handler::new(SYS_mlock, |cx, args| over(cx, SYS_mlock, args)),
+    Handler::new(SYS_munlock, |cx, args| over(cx, SYS_munlock, args)),
+    Handler::new(SYS_mlock2, |cx, args| over(cx, SYS_mlock2, args)),
+    Handler::new(SYS_mincore, |cx, args| {
         over_with(cx, SYS_mincore, args, cx.at(args[2]))
     }),
-    Row::call(SYS_brk, brk).partial("the break never moves: C libraries use mmap instead"),
+    Handler::new(SYS_brk, brk),
 ];
 
 /// EACCES, as for a file on a file system mounted `noexec`: of EPERM, C libraries make ENOMEM.

@@ -12,23 +12,17 @@ use super::{
         memory::guest::Memory,
         policy::{address::judged, network::Use},
         syscall::Arg,
-        table::row::Row,
+        table::row::Handler,
     },
     vectors::with_vectors,
 };
 
-pub(crate) const ROWS: &[Row] = &[
-    Row::call(SYS_sendmsg, |cx, args| one(cx, SYS_sendmsg, args))
-        .host(&[SYS_getsockopt])
-        .restarts(),
-    Row::call(SYS_recvmsg, |cx, args| one(cx, SYS_recvmsg, args)).restarts(),
-    Row::call(SYS_sendmmsg, |cx, args| many(cx, SYS_sendmsg, args))
-        .restarts()
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_sendmsg, |cx, args| one(cx, SYS_sendmsg, args)).host(&[SYS_getsockopt]),
+    Handler::new(SYS_recvmsg, |cx, args| one(cx, SYS_recvmsg, args)),
+    Handler::new(SYS_sendmmsg, |cx, args| many(cx, SYS_sendmsg, args))
         .host(&[SYS_sendmsg, SYS_getsockopt]),
-    Row::call(SYS_recvmmsg, |cx, args| many(cx, SYS_recvmsg, args))
-        .restarts()
-        .host(&[SYS_recvmsg])
-        .partial("the timeout is not looked at"),
+    Handler::new(SYS_recvmmsg, |cx, args| many(cx, SYS_recvmsg, args)).host(&[SYS_recvmsg]),
 ];
 
 /// Size of a guest's `mmsghdr`.

@@ -1,5 +1,5 @@
-//! The system calls, a file for each family: rows, and the functions of calls that the host
-//! cannot answer by itself.
+//! The functions of calls that the host cannot answer by itself, a file for each family. How a call is
+//! added is said in [`super::table`].
 
 mod control;
 mod exec;
@@ -11,32 +11,30 @@ mod message;
 mod open;
 mod poll;
 mod process;
-mod refused;
 mod signals;
 mod sockets;
 mod threads;
 mod time;
 mod vectors;
 
-use super::table::row::Row;
+use super::table::row::Handler;
 
 pub(crate) use control::IOCTLS;
 
 /// All families.
-pub(crate) const FAMILIES: &[&[Row]] = &[
-    control::ROWS,
-    exec::ROWS,
-    files::ROWS,
-    limits::ROWS,
-    memory::ROWS,
-    message::ROWS,
-    open::ROWS,
-    poll::ROWS,
-    process::ROWS,
-    refused::ROWS,
-    signals::ROWS,
-    sockets::ROWS,
-    threads::ROWS,
-    time::ROWS,
-    vectors::ROWS,
+pub(crate) const FAMILIES: &[&[Handler]] = &[
+    control::HANDLERS,
+    exec::HANDLERS,
+    files::HANDLERS,
+    limits::HANDLERS,
+    memory::HANDLERS,
+    message::HANDLERS,
+    open::HANDLERS,
+    poll::HANDLERS,
+    process::HANDLERS,
+    signals::HANDLERS,
+    sockets::HANDLERS,
+    threads::HANDLERS,
+    time::HANDLERS,
+    vectors::HANDLERS,
 ];

@@ -25,14 +25,14 @@ use super::super::{
         paths::Reach,
     },
     syscall::Arg,
-    table::row::Row,
+    table::row::Handler,
 };
 
-pub(crate) const ROWS: &[Row] = &[
-    Row::call(SYS_open, open).restarts().host(&[SYS_openat]),
-    Row::call(SYS_openat, openat).restarts(),
-    Row::call(SYS_creat, creat).restarts().host(&[SYS_openat]),
-    Row::call(SYS_openat2, openat2).restarts(),
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_open, open).host(&[SYS_openat]),
+    Handler::new(SYS_openat, openat),
+    Handler::new(SYS_creat, creat).host(&[SYS_openat]),
+    Handler::new(SYS_openat2, openat2),
 ];
 
 /// Name of the operation in refusals.

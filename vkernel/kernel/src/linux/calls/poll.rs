@@ -10,22 +10,14 @@ use super::super::{
     memory::guest::Memory,
     signals::set::SYNCHRONOUS,
     syscall::{Arg, HostArgs},
-    table::row::Row,
+    table::row::Handler,
 };
 
-pub(crate) const ROWS: &[Row] = &[
-    Row::pass(SYS_poll, "pvv").waits(),
-    Row::call(SYS_ppoll, ppoll).waits(),
-    Row::pass(SYS_select, "vpppp").waits(),
-    Row::call(SYS_pselect6, pselect).waits(),
-    Row::pass(SYS_epoll_create, "v"),
-    Row::pass(SYS_epoll_create1, "v"),
-    Row::pass(SYS_epoll_ctl, "fvfp"),
-    Row::pass(SYS_epoll_wait, "fpvv").waits(),
-    Row::call(SYS_epoll_pwait, epoll_pwait).waits(),
-    Row::call(SYS_epoll_pwait2, epoll_pwait2).waits(),
-    Row::pass(SYS_eventfd, "v"),
-    Row::pass(SYS_eventfd2, "vv"),
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_ppoll, ppoll),
+    Handler::new(SYS_pselect6, pselect),
+    Handler::new(SYS_epoll_pwait, epoll_pwait),
+    Handler::new(SYS_epoll_pwait2, epoll_pwait2),
 ];
 
 /// A signal mask of the guest's for the time of a wait. The host must let in what the vkernel needs

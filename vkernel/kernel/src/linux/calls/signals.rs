@@ -13,29 +13,22 @@ use super::super::{
         set::{COUNT, SYNCHRONOUS, UNBLOCKABLE, bit},
     },
     syscall::Arg,
-    table::row::Row,
+    table::row::Handler,
 };
 
-pub(crate) const ROWS: &[Row] = &[
-    Row::call(SYS_rt_sigaction, action)
-        .partial("handlers of SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS are called when the signal is sent, not for faults of the program: those end it; a SIGSEGV from another thread or process is lost if it comes in the instant in which a poll of the compiled code faults"),
-    Row::call(SYS_rt_sigprocmask, mask),
-    Row::call(SYS_rt_sigpending, pending),
-    Row::call(SYS_rt_sigsuspend, suspend).waits(),
-    Row::call(SYS_rt_sigtimedwait, timed_wait).waits(),
-    Row::pass(SYS_pause, "").waits(),
-    Row::call(SYS_sigaltstack, alternate_stack).about_stacks(),
-    Row::pass(SYS_kill, "vv"),
-    Row::pass(SYS_tkill, "vv"),
-    Row::pass(SYS_tgkill, "vvv"),
-    Row::call(SYS_rt_sigqueueinfo, |cx, args| {
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_rt_sigaction, action),
+    Handler::new(SYS_rt_sigprocmask, mask),
+    Handler::new(SYS_rt_sigpending, pending),
+    Handler::new(SYS_rt_sigsuspend, suspend),
+    Handler::new(SYS_rt_sigtimedwait, timed_wait),
+    Handler::new(SYS_sigaltstack, alternate_stack).about_stacks(),
+    Handler::new(SYS_rt_sigqueueinfo, |cx, args| {
         queue(cx, SYS_rt_sigqueueinfo, args, 1)
     }),
-    Row::call(SYS_rt_tgsigqueueinfo, |cx, args| {
+    Handler::new(SYS_rt_tgsigqueueinfo, |cx, args| {
         queue(cx, SYS_rt_tgsigqueueinfo, args, 2)
     }),
-    Row::pass(SYS_signalfd, "opv"),
-    Row::pass(SYS_signalfd4, "opvv"),
 ];
 
 /// Size of the kernel's signal set.

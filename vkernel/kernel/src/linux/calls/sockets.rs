@@ -8,40 +8,28 @@ use super::super::{
     context::Cx,
     policy::{address::judged, network::Use},
     syscall::{Arg, HostArgs},
-    table::row::Row,
+    table::row::Handler,
 };
 
-pub(crate) const ROWS: &[Row] = &[
-    Row::call(SYS_socket, socket)
-        .partial("TCP, UDP and ICMP's datagrams of AF_INET and AF_INET6, and AF_UNIX; other families give EAFNOSUPPORT, other protocols EPROTONOSUPPORT, raw sockets EPERM"),
-    Row::call(SYS_socketpair, socket_pair).partial("AF_UNIX; others give EAFNOSUPPORT or, as natively, EOPNOTSUPP"),
-    Row::call(SYS_bind, |cx, args| {
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_socket, socket),
+    Handler::new(SYS_socketpair, socket_pair),
+    Handler::new(SYS_bind, |cx, args| {
         addressed(cx, "bind", SYS_bind, args, 1)
     })
     .host(&[SYS_getsockopt]),
-    Row::call(SYS_listen, listen).host(&[SYS_getsockname, SYS_getsockopt, SYS_shutdown]),
-    Row::call(SYS_connect, |cx, args| {
+    Handler::new(SYS_listen, listen).host(&[SYS_getsockname, SYS_getsockopt, SYS_shutdown]),
+    Handler::new(SYS_connect, |cx, args| {
         addressed(cx, "connect", SYS_connect, args, 1)
     })
-    .host(&[SYS_getsockopt])
-    .restarts(),
-    Row::pass(SYS_accept, "fpp").restarts(),
-    Row::pass(SYS_accept4, "fppv").restarts(),
-    Row::pass(SYS_shutdown, "fv"),
-    Row::pass(SYS_getsockname, "fpp"),
-    Row::pass(SYS_getpeername, "fpp"),
-    Row::call(SYS_sendto, |cx, args| {
+    .host(&[SYS_getsockopt]),
+    Handler::new(SYS_sendto, |cx, args| {
         addressed(cx, "sendto", SYS_sendto, args, 4)
     })
-    .host(&[SYS_getsockopt])
-    .restarts(),
-    Row::pass(SYS_recvfrom, "fpvvpp").restarts(),
-    Row::call(SYS_setsockopt, setsockopt).partial(OPTIONS),
-    Row::call(SYS_getsockopt, getsockopt).partial(OPTIONS),
+    .host(&[SYS_getsockopt]),
+    Handler::new(SYS_setsockopt, setsockopt),
+    Handler::new(SYS_getsockopt, getsockopt),
 ];
-
-const OPTIONS: &str = "options that attach filter programs give EPERM, and so do those whose values have addresses \
-                       in them: TCP_ZEROCOPY_RECEIVE, and the tables of netfilter";
 
 /// Options whose values hold addresses, which the host kernel would take for its own process's: level, first
 /// and last option (`linux/tcp.h`, `linux/netfilter*/`). Most of them are for administrators only; the first

@@ -7,19 +7,16 @@ use super::super::{
     answer::{Answer, Args, Stop, int, word},
     context::Cx,
     syscall::Arg,
-    table::row::Row,
+    table::row::Handler,
 };
 
-pub(crate) const ROWS: &[Row] = &[
-    Row::call(SYS_exit, exit),
-    Row::call(SYS_set_tid_address, set_tid_address),
-    Row::call(SYS_futex, futex).restarts(),
-    Row::call(SYS_set_robust_list, set_robust_list).partial(
-        "the list is walked when a thread or its process ends by itself or calls execve, not when a signal ends it",
-    ),
-    Row::call(SYS_get_robust_list, get_robust_list)
-        .partial("of the calling thread; others give EPERM"),
-    Row::call(SYS_membarrier, membarrier),
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_exit, exit),
+    Handler::new(SYS_set_tid_address, set_tid_address),
+    Handler::new(SYS_futex, futex),
+    Handler::new(SYS_set_robust_list, set_robust_list),
+    Handler::new(SYS_get_robust_list, get_robust_list),
+    Handler::new(SYS_membarrier, membarrier),
 ];
 
 fn exit(cx: &Cx<'_>, args: &Args) -> Answer {

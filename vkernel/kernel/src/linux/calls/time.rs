@@ -8,37 +8,25 @@ use super::super::{
     context::Cx,
     process::timers,
     syscall::{Arg, HostArgs},
-    table::row::Row,
+    table::row::Handler,
 };
 
-pub(crate) const ROWS: &[Row] = &[
-    Row::call(SYS_clock_gettime, clock_gettime),
-    Row::pass(SYS_clock_getres, "vp"),
-    Row::pass(SYS_clock_nanosleep, "vvpp").waits(),
-    Row::pass(SYS_nanosleep, "pp").waits(),
-    Row::call(SYS_gettimeofday, gettimeofday).host(&[SYS_clock_gettime]),
-    Row::call(SYS_time, time).host(&[SYS_clock_gettime]),
-    Row::pass(SYS_times, "p"),
-    Row::pass(SYS_alarm, "v"),
-    Row::pass(SYS_getitimer, "vp"),
-    Row::pass(SYS_setitimer, "vpp"),
-    Row::call(SYS_timer_create, timer_create).host(&[SYS_timer_delete]).partial(
-        "SIGEV_THREAD_ID and SIGEV_SIGNAL and SIGEV_NONE; the C library makes SIGEV_THREAD of them",
-    ),
-    Row::call(SYS_timer_settime, |cx, args| {
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_clock_gettime, clock_gettime),
+    Handler::new(SYS_gettimeofday, gettimeofday).host(&[SYS_clock_gettime]),
+    Handler::new(SYS_time, time).host(&[SYS_clock_gettime]),
+    Handler::new(SYS_timer_create, timer_create).host(&[SYS_timer_delete]),
+    Handler::new(SYS_timer_settime, |cx, args| {
         let (flags, new, old) = (args[1].into(), cx.at(args[2]), cx.at(args[3]));
         timer(cx, SYS_timer_settime, args[0], [flags, new, old])
     }),
-    Row::call(SYS_timer_gettime, |cx, args| {
+    Handler::new(SYS_timer_gettime, |cx, args| {
         timer(cx, SYS_timer_gettime, args[0], [cx.at(args[1])])
     }),
-    Row::call(SYS_timer_getoverrun, |cx, args| {
+    Handler::new(SYS_timer_getoverrun, |cx, args| {
         timer(cx, SYS_timer_getoverrun, args[0], [])
     }),
-    Row::call(SYS_timer_delete, timer_delete),
-    Row::pass(SYS_timerfd_create, "vv"),
-    Row::pass(SYS_timerfd_settime, "fvpp"),
-    Row::pass(SYS_timerfd_gettime, "fp"),
+    Handler::new(SYS_timer_delete, timer_delete),
 ];
 
 /// A clock's time, by the host's C library, which reads most clocks without entering the host kernel

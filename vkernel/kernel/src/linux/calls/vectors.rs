@@ -8,17 +8,17 @@ use super::super::{
     context::Cx,
     memory::guest::Memory,
     syscall::Arg,
-    table::row::Row,
+    table::row::Handler,
 };
 
-pub(crate) const ROWS: &[Row] = &[
-    Row::call(SYS_readv, |cx, args| vectored(cx, SYS_readv, args)).restarts(),
-    Row::call(SYS_writev, |cx, args| vectored(cx, SYS_writev, args)).restarts(),
-    Row::call(SYS_preadv, |cx, args| vectored(cx, SYS_preadv, args)).restarts(),
-    Row::call(SYS_pwritev, |cx, args| vectored(cx, SYS_pwritev, args)).restarts(),
-    Row::call(SYS_preadv2, |cx, args| vectored(cx, SYS_preadv2, args)).restarts(),
-    Row::call(SYS_pwritev2, |cx, args| vectored(cx, SYS_pwritev2, args)).restarts(),
-    Row::call(SYS_vmsplice, |cx, args| vectored(cx, SYS_vmsplice, args)).restarts(),
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_readv, |cx, args| vectored(cx, SYS_readv, args)),
+    Handler::new(SYS_writev, |cx, args| vectored(cx, SYS_writev, args)),
+    Handler::new(SYS_preadv, |cx, args| vectored(cx, SYS_preadv, args)),
+    Handler::new(SYS_pwritev, |cx, args| vectored(cx, SYS_pwritev, args)),
+    Handler::new(SYS_preadv2, |cx, args| vectored(cx, SYS_preadv2, args)),
+    Handler::new(SYS_pwritev2, |cx, args| vectored(cx, SYS_pwritev2, args)),
+    Handler::new(SYS_vmsplice, |cx, args| vectored(cx, SYS_vmsplice, args)),
 ];
 
 /// The host's `iovec`: address and length.

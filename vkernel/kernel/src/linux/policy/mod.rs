@@ -2,7 +2,6 @@
 //! addresses ([`address`], [`network`]), and objects that are no plain files ([`objects`]).
 
 pub(crate) mod address;
-pub(crate) mod arguments;
 pub(crate) mod caller;
 mod copies;
 pub(crate) mod held;

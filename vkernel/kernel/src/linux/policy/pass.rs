@@ -13,6 +13,7 @@ use rustix::{
     fs::{AtFlags, CWD, statat},
     io::Errno,
 };
+use vkernel_abi::wali::{Param, PathUse, Syscall};
 
 use super::{
     super::{
@@ -28,21 +29,25 @@ use super::{
 };
 use crate::fs::path;
 
-/// What a letter of [`super::arguments`] says about a path.
+/// What is asked about a path.
 struct Asked {
     act: Act,
     follow: bool,
 }
 
-fn asked(letter: u8) -> Option<Asked> {
-    let (act, follow) = match letter {
-        b'l' => (Act::Look, true),
-        b'L' => (Act::Look, false),
-        b'c' => (Act::Change, true),
-        b'C' | b'k' => (Act::Change, false),
-        b'n' => (Act::Name, false),
-        b'r' => (Act::Move, false),
-        _ => return None,
+fn asked(param: Param) -> Option<Asked> {
+    let Param::Path(of) = param else {
+        return None;
+    };
+    let (act, follow) = match of {
+        PathUse::Look => (Act::Look, true),
+        PathUse::LookAtLink => (Act::Look, false),
+        PathUse::Change => (Act::Change, true),
+        PathUse::ChangeLink | PathUse::Link => (Act::Change, false),
+        PathUse::Name => (Act::Name, false),
+        PathUse::Rename => (Act::Move, false),
+        // A function of the vkernel's judges it.
+        PathUse::Open => return None,
     };
     Some(Asked { act, follow })
 }
@@ -52,8 +57,7 @@ pub(crate) struct Call<'a> {
     /// Its number.
     pub(crate) number: i64,
     operation: &'static str,
-    kinds: &'a [u8],
-    letters: &'a [u8],
+    params: &'static [Param],
     passed: [Passed<'a>; 6],
 }
 
@@ -70,36 +74,42 @@ enum Passed<'a> {
     },
 }
 
-/// Judges the paths of a call: the host call that is to be made for it. `kinds` and `letters` are the
-/// row's, `args` the guest's arguments, `host` what they are for the host.
+/// Judges the arguments of a call: the host call that is to be made for it. `args` are the guest's
+/// arguments, `host` what they are for the host.
 pub(crate) fn judged<'a>(
     paths: &'a Paths,
     caller: &Caller<'_>,
-    (number, operation): (i64, &'static str),
-    (kinds, letters): (&'a str, &'a str),
+    of: &'static Syscall,
     args: &Args,
     host: &HostArgs<'static>,
 ) -> Result<Call<'a>, Errno> {
-    judge_node(caller, (number, operation), args)?;
     let mut call = Call {
-        number,
-        operation,
-        kinds: kinds.as_bytes(),
-        letters: letters.as_bytes(),
+        number: of.number.into(),
+        operation: of.name,
+        params: of.params,
         passed: host.map(Passed::Given),
     };
-    for (at, letter) in letters.bytes().enumerate() {
-        match letter {
-            b'g' => paths.changed(caller, &mut call, args[at] as i32)?,
-            b'h' => paths.looked_at(caller, &mut call, at, args[at] as i32)?,
-            letter => {
-                if let Some(asked) = asked(letter) {
+    judge_node(caller, &call, args)?;
+    for (at, param) in of.params.iter().enumerate() {
+        match param {
+            Param::FdChange => paths.changed(caller, &mut call, at, args[at] as i32)?,
+            Param::FdLook => paths.looked_at(caller, &mut call, at, args[at] as i32)?,
+            param => {
+                if let Some(asked) = asked(*param) {
                     paths.argument(caller, &mut call, args, at, &asked)?;
                 }
             }
         }
     }
     Ok(call)
+}
+
+/// The call that may be made instead of one, on what was judged.
+pub(crate) fn instead(number: i64) -> Option<i64> {
+    by_path(number).or_else(|| match following(number) {
+        same if same == number => None,
+        other => Some(other),
+    })
 }
 
 /// The call that does by path what another one does by descriptor; their arguments are the same
@@ -125,12 +135,8 @@ fn following(number: i64) -> i64 {
 }
 
 /// Refuses device nodes that guests could not open.
-fn judge_node(
-    caller: &Caller<'_>,
-    (number, operation): (i64, &str),
-    args: &Args,
-) -> Result<(), Errno> {
-    let (mode, device) = match number {
+fn judge_node(caller: &Caller<'_>, call: &Call<'_>, args: &Args) -> Result<(), Errno> {
+    let (mode, device) = match call.number {
         SYS_mknod => (args[1], args[2]),
         SYS_mknodat => (args[2], args[3]),
         _ => return Ok(()),
@@ -145,7 +151,7 @@ fn judge_node(
     let reason = "device is not on the vkernel's list";
     caller
         .audit
-        .refuse(operation, what.as_bytes(), reason, "EPERM");
+        .refuse(call.operation, what.as_bytes(), reason, "EPERM");
     Err(Errno::PERM)
 }
 
@@ -170,21 +176,21 @@ impl<'a> Call<'a> {
 
     /// The folder that the path at `at` is relative to.
     fn folder(&self, at: usize) -> i32 {
-        match at.checked_sub(1).map(|before| self.kinds[before]) {
-            Some(b'd') => self.given(at - 1),
+        match at.checked_sub(1).map(|before| self.params[before]) {
+            Some(Param::Folder) => self.given(at - 1),
             _ => AT_FDCWD,
         }
     }
 
-    /// The flags that concern paths, whose argument's letter is `letter`.
-    fn flags(&self, letter: u8) -> i32 {
-        let at = self.letters.iter().position(|l| *l == letter);
+    /// The flags of a kind that concern paths, 0 if the call has none.
+    fn flags(&self, kind: Param) -> i32 {
+        let at = self.params.iter().position(|param| *param == kind);
         at.map_or(0, |at| self.given(at))
     }
 
     /// Whether no path comes before the one at `at`.
     fn is_first_path(&self, at: usize) -> bool {
-        let before = self.letters.iter().take(at);
+        let before = self.params.iter().take(at);
         before.copied().filter_map(asked).next().is_none()
     }
 
@@ -195,13 +201,14 @@ impl<'a> Call<'a> {
 }
 
 impl Paths {
-    /// Judges the object of a descriptor of the guest's, the call's first argument, which the call
+    /// Judges the object of a descriptor of the guest's, which the call
     /// changes. In a process with threads, another one could put another object there meanwhile: so the
     /// object is held as a place, and the call by path that does the same is made on what is held.
     fn changed<'a>(
         &'a self,
         caller: &Caller<'_>,
         call: &mut Call<'a>,
+        at: usize,
         number: i32,
     ) -> Result<(), Errno> {
         let number = caller.descriptors.number(number as u64)?;
@@ -220,7 +227,7 @@ impl Paths {
         let held = self.object_of(caller, number)?;
         self.judge(caller, call.operation, &held, Act::Change)?;
         call.number = by_path;
-        call.set(0, path_of(&held), Some(held));
+        call.set(at, path_of(&held), Some(held));
         Ok(())
     }
 
@@ -298,11 +305,13 @@ impl Paths {
         at: usize,
         asked: &Asked,
     ) -> Result<(), Errno> {
-        let empty = call.flags(b'F') & AT_EMPTY_PATH | call.flags(b'G') & AT_EMPTY_PATH != 0;
+        let empty = call.flags(Param::AtFlags) & AT_EMPTY_PATH
+            | call.flags(Param::LinkFlags) & AT_EMPTY_PATH
+            != 0;
         let folder = call.folder(at);
         let string = match (word(args[at]), asked.act) {
             // The descriptor itself: utimensat(2) as futimens(3) makes it, statx(2).
-            (0, act) if call.letters.contains(&b'F') => {
+            (0, act) if call.params.contains(&Param::AtFlags) => {
                 return match folder {
                     AT_FDCWD => Ok(()),
                     number => self.without_path(caller, call, at, number, act),
@@ -321,10 +330,13 @@ impl Paths {
         }
         let follow = match asked.follow {
             true => {
-                call.flags(b'F') & AT_SYMLINK_NOFOLLOW == 0
-                    && call.flags(b'W') & IN_DONT_FOLLOW_ == 0
+                call.flags(Param::AtFlags) & AT_SYMLINK_NOFOLLOW == 0
+                    && call.flags(Param::WatchFlags) & IN_DONT_FOLLOW_ == 0
             }
-            false => call.letters[at] == b'k' && call.flags(b'G') & AT_SYMLINK_FOLLOW != 0,
+            false => {
+                call.params[at] == Param::Path(PathUse::Link)
+                    && call.flags(Param::LinkFlags) & AT_SYMLINK_FOLLOW != 0
+            }
         };
         match (follow, split(&string)) {
             // The root: no link leads there.
@@ -360,7 +372,7 @@ impl Paths {
             }
             return Ok(());
         }
-        let is_link = call.letters[at] == b'k';
+        let is_link = call.params[at] == Param::Path(PathUse::Link);
         if asked.act == Act::Change && !is_link && self.has_proc {
             return self.changed_in_place(caller, call, at, folder, (above, name));
         }
@@ -402,7 +414,11 @@ impl Paths {
         let held = self.object(caller, folder, &whole, false)?;
         self.judge(caller, call.operation, &held, Act::Change)?;
         call.number = following(call.number);
-        if let Some(flags) = call.letters.iter().position(|l| *l == b'F') {
+        if let Some(flags) = call
+            .params
+            .iter()
+            .position(|param| *param == Param::AtFlags)
+        {
             let follows = call.given(flags) & !AT_SYMLINK_NOFOLLOW;
             call.passed[flags] = Passed::Given(follows.into());
         }
@@ -442,3 +458,31 @@ impl Paths {
 
 /// IN_DONT_FOLLOW of inotify(7), as flags are signed here.
 const IN_DONT_FOLLOW_: i32 = IN_DONT_FOLLOW as i32;
+
+#[cfg(test)]
+mod tests {
+    use vkernel_abi::wali::{By, Judged, SYSCALLS};
+
+    /// The guest that tries every call on what a policy guards.
+    const POLICY_CASES: &str = include_str!("../../../../../tests/e2e/guests/linux/policy.c");
+
+    #[test]
+    fn every_call_that_is_judged_has_its_policy_case() {
+        for call in SYSCALLS {
+            let is_answered = matches!(call.by, By::Host | By::Vkernel);
+            if call.judged() == Judged::Nothing || !is_answered {
+                continue;
+            }
+            // Descriptors are opened first, and then looked at in what the case prints.
+            let (by_call, by_name) = (format!("T({},", call.name), format!("TRY({}(", call.name));
+            let by_number = format!("SYS_{},", call.name);
+            assert!(
+                [by_call, by_name, by_number]
+                    .iter()
+                    .any(|c| POLICY_CASES.contains(c.as_str())),
+                "tests/e2e/guests/linux/policy.c does not try {}",
+                call.name
+            );
+        }
+    }
+}

@@ -4,7 +4,7 @@
 //! is that object, held as an `O_PATH` descriptor, by its real path and its identity, and the call
 //! is then made on what was judged, through `/proc/thread-self/fd`. The guest's string is copied
 //! once and never resolved a second time, so links that are swapped meanwhile change nothing. What
-//! is judged how is said for each argument in [`super::arguments`]; the questions are those of the WASI
+//! is judged how is said for each parameter (`vkernel_abi::wali::Param`); the questions are those of the WASI
 //! personality ([`crate::fs::guard`]).
 //!
 //! Not judged, because it costs nothing then: what only looks, unless something is hidden; a name

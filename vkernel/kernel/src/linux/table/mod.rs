@@ -1,20 +1,43 @@
-//! One row for each system call that is supported, by number: how it is handled, what may happen
-//! to it, and what of it is missing. Numbers without a row answer ENOSYS and are recorded.
+//! The system calls of the Linux personality: what each is, and what is done for it.
 //!
-//! The generated support table (`docs/syscalls.md`) and the host calls of a module come from here.
+//! **How a call is added.** Its description is a row of `vkernel_abi::wali::SYSCALLS`
+//! (`polyfills/abi/src/wali/calls.rs`), which has every call of x86-64 already: name, number, and what each
+//! parameter is. There:
+//!
+//! 1. Say who answers it. `.host()` if the host's own call does, with arguments translated and judged as
+//!    the parameters say: descriptors are checked, addresses become the host's, paths are judged. That is
+//!    all. `.vkernel()` if it needs a function, `.refused(WHY)` if no guest may have it.
+//! 2. Say whether it waits: `.waits()` or `.restarts()` (signal(7)). Say what is missing: `.partial(NOTE)`.
+//! 3. For `.vkernel()` put `Handler::new(SYS_name, function)` into `HANDLERS` of a file of `linux/calls`, and
+//!    a new file into `calls::FAMILIES`. `.host(&[SYS_other])` names host calls that it makes under
+//!    other numbers, or the filter ends the process.
+//! 4. Write a case in `tests/linux/cases` that makes it natively and in the vkernel, and name the call at its
+//!    head. If it has paths, try it in `tests/e2e/guests/linux/policy.c`.
+//! 5. `VKERNEL_BLESS=1 cargo test -p vkernel-kernel --test docs` writes `docs/syscalls.md`.
+//!
+//! A handler gets its arguments widened ([`Args`]). It makes host calls by [`Cx::host`], or [`Cx::host_waiting`]
+//! if they may wait; `cx.at(args[1])` is an address of the guest's for the host, `descriptors().check(args[0])`
+//! a descriptor. What a call judges it holds, and uses what it holds (`linux::policy`).
+//!
+//! [`Args`]: super::Args
+//! [`Cx::host`]: super::Cx
+//! [`Cx::host_waiting`]: super::Cx
 
+pub(crate) mod arguments;
+pub(crate) mod import;
 pub(crate) mod page;
 mod proofs;
 pub(crate) mod row;
-pub mod straight;
 
-use self::row::Row;
-use super::{calls::FAMILIES, policy::arguments};
+use vkernel_abi::wali::{By, SYSCALLS};
+
+use self::row::{Handler, Row};
+use super::calls::FAMILIES;
 
 /// Numbers end below this.
 const NUMBERS: usize = 512;
 
-/// All rows, by number.
+/// All rows, by number. A number without one answers ENOSYS, and its use is recorded.
 pub static TABLE: [Option<Row>; NUMBERS] = table();
 
 /// The row of a number.
@@ -22,49 +45,43 @@ pub fn row(number: u16) -> Option<&'static Row> {
     TABLE.get(usize::from(number))?.as_ref()
 }
 
+/// Joins descriptions and handlers.
 const fn table() -> [Option<Row>; NUMBERS] {
+    let handlers = handlers();
     let mut table = [None; NUMBERS];
-    let mut family = 0;
-    while family < FAMILIES.len() {
-        let rows = FAMILIES[family];
-        let mut at = 0;
-        while at < rows.len() {
-            let number = rows[at].number as usize;
-            assert!(table[number].is_none(), "two rows for one number");
-            let mut row = rows[at];
-            row.name = name(row.number);
-            row.paths = arguments::letters(row.number);
-            row.only_looks = arguments::only_look(row.paths);
-            table[number] = Some(row);
-            at += 1;
+    let mut at = 0;
+    while at < SYSCALLS.len() {
+        let call = &SYSCALLS[at];
+        let handler = handlers[call.number as usize];
+        if !matches!(call.by, By::Nobody) || handler.is_some() {
+            table[call.number as usize] = Some(Row::new(call, handler));
         }
-        family += 1;
+        at += 1;
     }
     table
 }
 
-/// The name of a call of the interface.
-const fn name(number: i64) -> &'static str {
-    let calls = vkernel_abi::wali::SYSCALLS;
-    let mut at = 0;
-    while at < calls.len() {
-        if calls[at].number as i64 == number {
-            return calls[at].name;
+/// All handlers, by number.
+const fn handlers() -> [Option<Handler>; NUMBERS] {
+    let mut handlers = [None; NUMBERS];
+    let mut family = 0;
+    while family < FAMILIES.len() {
+        let mut at = 0;
+        while at < FAMILIES[family].len() {
+            let handler = FAMILIES[family][at];
+            let place = &mut handlers[handler.number as usize];
+            assert!(place.is_none(), "two handlers for one number");
+            *place = Some(handler);
+            at += 1;
         }
-        at += 1;
+        family += 1;
     }
-    // Another test says that there is none.
-    ""
+    handlers
 }
 
 #[cfg(test)]
 mod tests {
-    use vkernel_abi::wali;
-
-    use super::{
-        row::{Handler, Support},
-        *,
-    };
+    use super::*;
 
     #[test]
     fn a_filter_can_be_made_of_all_rows() {
@@ -80,35 +97,28 @@ mod tests {
             (libc::SYS_creat, libc::SYS_openat),
             (libc::SYS_sendmmsg, libc::SYS_sendmsg),
             (libc::SYS_recvmmsg, libc::SYS_recvmsg),
+            (libc::SYS_fchmod, libc::SYS_chmod),
+            (libc::SYS_lchown, libc::SYS_chown),
+            (libc::SYS_fremovexattr, libc::SYS_removexattr),
         ] {
             let row = row(number as u16).unwrap();
-            assert!(row.host_calls().any(|call| call == made), "{}", row.number);
+            let name = row.call.name;
+            assert!(row.host_calls().any(|call| call == made), "{name}");
         }
     }
 
     #[test]
-    fn rows_fit_the_interface() {
-        for row in TABLE.iter().flatten() {
-            let call = wali::SYSCALLS
-                .iter()
-                .find(|c| i64::from(c.number) == row.number)
-                .unwrap_or_else(|| panic!("{} is no call of the interface", row.number));
-            if let Handler::Pass(kinds) = row.handler {
-                assert_eq!(kinds.len(), call.params.len(), "{}", call.name);
-                for (kind, param) in kinds.bytes().zip(call.params.bytes()) {
-                    let fits = match kind {
-                        b'p' => param == b'p',
-                        b'f' | b'd' | b'o' => param == b'i',
-                        _ => param != b'p',
-                    };
-                    assert!(fits, "{}: {kinds} for {}", call.name, call.params);
-                }
-            }
-            assert_eq!(
-                row.note.is_empty(),
-                row.support == Support::Full,
-                "{}: a note says what is missing",
-                call.name
+    fn what_is_refused_causes_no_host_call() {
+        for row in TABLE
+            .iter()
+            .flatten()
+            .filter(|row| row.call.by == By::Refused)
+        {
+            let own = i64::from(row.call.number);
+            assert!(
+                row.host_calls().all(|call| call != own),
+                "{}",
+                row.call.name
             );
         }
     }

@@ -2,12 +2,9 @@
 
 use std::fmt::Write as _;
 
-use vkernel_abi::wali::{SYSCALLS, Syscall};
+use vkernel_abi::wali::{By, SYSCALLS, Syscall};
 
-use super::{
-    proofs, row,
-    row::{Handler, Support},
-};
+use super::proofs;
 
 /// Numbers that x86-64 has and Linux no longer answers (syscalls(2)): the interface has no imports
 /// for them.
@@ -31,12 +28,8 @@ const GONE: &[(u16, &str)] = &[
 
 /// The page. A test compares it with the file.
 pub fn support_page() -> String {
-    let count = |wanted: Option<Support>| {
-        SYSCALLS
-            .iter()
-            .filter(|call| row(call.number).map(|row| row.support) == wanted)
-            .count()
-    };
+    let count = |wanted: &dyn Fn(&Syscall) -> bool| SYSCALLS.iter().filter(|c| wanted(c)).count();
+    let is_answered = |call: &Syscall| matches!(call.by, By::Host | By::Vkernel);
     let mut page = format!(
         "# System calls of the Linux personality\n\n\
          Generated from the vkernel's table; `VKERNEL_BLESS=1 cargo test -p vkernel-kernel` writes \
@@ -51,10 +44,10 @@ pub fn support_page() -> String {
          and in the vkernel, where it must say the same (`cargo test -p polybuild-e2e --test linux`).\n\n\
          | number | call | support | answered by | test | notes |\n|---|---|---|---|---|---|\n",
         SYSCALLS.len(),
-        count(Some(Support::Full)),
-        count(Some(Support::Partial)),
-        count(Some(Support::Refused)),
-        count(None),
+        count(&|call| is_answered(call) && call.note.is_empty()),
+        count(&|call| is_answered(call) && !call.note.is_empty()),
+        count(&|call| call.by == By::Refused),
+        count(&|call| call.by == By::Nobody),
     );
     let mut lines: Vec<(u16, String)> = SYSCALLS
         .iter()
@@ -73,21 +66,18 @@ pub fn support_page() -> String {
 }
 
 fn line(call: &Syscall) -> String {
-    let (support, by, note) = match row(call.number) {
-        None => ("no (ENOSYS)", "", ""),
-        Some(row) => (
-            match row.support {
-                Support::Full => "yes",
-                Support::Partial => "with exceptions",
-                Support::Refused => "refused (EPERM)",
-            },
-            match row.handler {
-                Handler::Pass(_) => "host",
-                Handler::Call(_) | Handler::Refuse => "vkernel",
-            },
-            row.note,
-        ),
+    let support = match (call.by, call.note) {
+        (By::Nobody, _) => "no (ENOSYS)",
+        (By::Refused, _) => "refused (EPERM)",
+        (_, "") => "yes",
+        _ => "with exceptions",
     };
+    let by = match call.by {
+        By::Nobody => "",
+        By::Host => "host",
+        By::Vkernel | By::Refused => "vkernel",
+    };
+    let note = call.note;
     let test = proofs::case(call.name)
         .map(|case| format!("[{case}](../tests/linux/cases/{case}.c)"))
         .unwrap_or_default();
