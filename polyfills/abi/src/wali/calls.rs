@@ -41,7 +41,7 @@ const PROGRAMS: &str = "programs of the image and scripts for them; ELF and WebA
 const RECVMMSG: &str = "the timeout is not looked at";
 const RT_SIGACTION: &str = "handlers of SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS are called when the signal \
      is sent, not for faults of the program: those end it; a SIGSEGV from another thread or \
-     process is lost if it comes in the instant in which a poll of the compiled code faults";
+     process is lost if it comes in the instant in which a safepoint of the compiled code faults";
 const SET_ROBUST_LIST: &str = "the list is walked when a thread or its process ends by itself or calls execve, not when a \
      signal ends it";
 const SOCKET: &str = "TCP, UDP and ICMP's datagrams of AF_INET and AF_INET6, and AF_UNIX; other families give \

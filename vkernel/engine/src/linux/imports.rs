@@ -46,14 +46,14 @@ fn system_call(
     }
     let import = Import::new(call, ty.params().map(|ty| matches!(ty, ValType::I64)));
     let name = (from, field);
-    match import.is_passed() {
+    match import.is_direct() {
         false => link(linker, name, ty, move |caller, values| {
             make(&import, caller, values, None)
         }),
         true if import.has::<ReadOrWrite>() => {
-            link(linker, name, ty, passing::<ReadOrWrite>(import))
+            link(linker, name, ty, direct::<ReadOrWrite>(import))
         }
-        true => link(linker, name, ty, passing::<AnyShape>(import)),
+        true => link(linker, name, ty, direct::<AnyShape>(import)),
     }
 }
 
@@ -69,11 +69,11 @@ fn link(
 }
 
 /// The function of a call that the host answers and nobody judges.
-fn passing<S: Shape>(
+fn direct<S: Shape>(
     import: Import,
 ) -> impl Fn(Caller<'_, Guest>, &mut Values) -> wasmtime::Result<()> + Send + Sync + 'static {
     move |caller, values| {
-        let (result, is_all) = pass::<S>(&caller, &import, values)?;
+        let (result, is_all) = call_host::<S>(&caller, &import, values)?;
         match is_all {
             true => {
                 answer_with(values, result);
@@ -86,7 +86,7 @@ fn passing<S: Shape>(
 
 /// Makes the host's call; whether that is all, because it did not fail and no signal came.
 #[inline(always)]
-fn pass<S: Shape>(
+fn call_host<S: Shape>(
     caller: &Caller<'_, Guest>,
     import: &Import,
     values: &Values,
@@ -97,15 +97,15 @@ fn pass<S: Shape>(
         thread: &guest.thread,
     };
     guest.thread.inbox.will_look(true);
-    let result = import.pass::<S, _>(&cx, values, low, whole);
+    let result = import.call::<S, _>(&cx, values, low, whole);
     guest.thread.inbox.will_look(false);
     Ok((result, !is_error(result) && !guest.thread.has_signals()))
 }
 
 /// The lower half of an argument.
 fn low(value: &MaybeUninit<ValRaw>) -> u32 {
-    // SAFETY: wasmtime initialises as many values as the type has parameters, and no shape has
-    // letters for more.
+    // SAFETY: wasmtime initialises as many values as the type has parameters, and of more none
+    // is read (`Import::new`).
     unsafe { value.assume_init_ref() }.get_u32()
 }
 
@@ -121,28 +121,28 @@ fn answer_with(values: &mut Values, result: i64) {
     }
 }
 
-/// Makes a call, with all that may come of it. `passed` is the host's result where it has been called
+/// Makes a call, with all that may come of it. `made` is the host's result where it has been called
 /// already.
 #[inline(never)]
 fn make(
     import: &Import,
     caller: Caller<'_, Guest>,
     values: &mut Values,
-    passed: Option<i64>,
+    made: Option<i64>,
 ) -> wasmtime::Result<()> {
     let args = import.args(values, low, whole);
-    let result = run(caller, import, &args, passed)?;
+    let result = run(caller, import, &args, made)?;
     answer_with(values, result);
     Ok(())
 }
 
 /// One system call: made, begun again if a signal ended it and its handler wants that, and the
-/// handlers of what came meanwhile called. `passed` is the host's result where it has been made.
+/// handlers of what came meanwhile called. `made` is the host's result where it has been made.
 fn run(
     mut caller: Caller<'_, Guest>,
     import: &Import,
     args: &Args,
-    mut passed: Option<i64>,
+    mut made: Option<i64>,
 ) -> wasmtime::Result<i64> {
     loop {
         if import.is_about_stacks() {
@@ -155,7 +155,7 @@ fn run(
             thread: &guest.thread,
         };
         guest.thread.inbox.will_look(true);
-        let answered = import.run(&cx, args, passed.take());
+        let answered = import.run(&cx, args, made.take());
         guest.thread.inbox.will_look(false);
         let mail = guest.thread.has_signals();
         let value = match answered {
@@ -240,7 +240,7 @@ fn startup(linker: &mut Linker<Guest>, from: &str, field: &str) -> wasmtime::Res
                 },
             )?;
         }
-        // Compiled code polls instead (`polls`), unless it calls through a table.
+        // Compiled code has safepoints instead (`safepoints`), unless it calls through a table.
         wali::CHECKPOINT => {
             linker.func_wrap(from, field, |mut caller: Caller<'_, Guest>| {
                 deliver::all(&mut caller.as_context_mut()).map(drop)

@@ -2,14 +2,14 @@
 //! signal handlers, and its next program when it calls `execve`.
 //!
 //! What system calls mean is the kernel crate's; here they are linked to imports ([`imports`]),
-//! signals reach compiled code ([`polls`], [`deliver`]), threads get instances ([`threads`]).
+//! signals reach compiled code ([`safepoints`], [`deliver`]), threads get instances ([`threads`]).
 //!
 //! Invariant: the linear memory is 4 GiB for compiled code from the start and never moves; which
 //! of its pages are there is the kernel crate's business.
 
 mod deliver;
 mod imports;
-pub(crate) mod polls;
+pub(crate) mod safepoints;
 #[cfg(feature = "testing")]
 mod testing;
 mod threads;
@@ -292,7 +292,7 @@ fn enter(
     running: &Arc<Running>,
 ) -> Result<(), EngineError> {
     let entry = &running.process.image.entry;
-    let poll = polls::connect(store, instance, &running.module, entry)?;
+    let safepoint = safepoints::connect(store, instance, &running.module, entry)?;
     let handlers = deliver::Handlers::of(instance, store);
     let guest = store.data_mut();
     guest.handlers = handlers;
@@ -301,7 +301,7 @@ fn enter(
     // the box before they give the store up.
     #[allow(unsafe_code)]
     unsafe {
-        guest.thread.inbox.enter(poll)
+        guest.thread.inbox.enter(safepoint)
     };
     Ok(())
 }

@@ -40,7 +40,7 @@ pub use signals::{
     faults::{end_at_faults_in, install as install_fault_handlers},
     inbox::Inbox,
     mask::restore_mask,
-    polls,
+    safepoints,
 };
 pub use syscall::is_error;
 pub use table::{

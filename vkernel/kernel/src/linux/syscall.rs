@@ -29,7 +29,7 @@ pub(crate) use rustix::io::Errno;
 #[repr(transparent)]
 pub(crate) struct Arg<'a> {
     register: u64,
-    leads_to: PhantomData<&'a ()>,
+    of: PhantomData<&'a ()>,
 }
 
 /// All arguments of a host call; those that it does not have are [`Arg::NONE`].
@@ -42,7 +42,7 @@ impl<'a> Arg<'a> {
     const fn word(register: u64) -> Arg<'a> {
         Arg {
             register,
-            leads_to: PhantomData,
+            of: PhantomData,
         }
     }
 

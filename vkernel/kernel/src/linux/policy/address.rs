@@ -31,7 +31,7 @@ pub(crate) struct Address<'a> {
     bytes: [u8; MOST],
     len: usize,
     /// The guest's own, where nothing is judged.
-    passed: Option<[Arg<'static>; 2]>,
+    given: Option<[Arg<'static>; 2]>,
     /// What the path in `bytes` leads to.
     _held: Option<Held<'a>>,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Address<'a> {
 impl Address<'_> {
     /// Address and length for the host.
     pub(crate) fn args(&self) -> [Arg<'_>; 2] {
-        self.passed
+        self.given
             .unwrap_or([Arg::input(&self.bytes), self.len.into()])
     }
 }
@@ -57,7 +57,7 @@ pub(crate) fn judged<'a>(
     let mut address = Address {
         bytes: [0; MOST],
         len: 0,
-        passed: Some([caller.memory().arg(pointer), len.into()]),
+        given: Some([caller.memory().arg(pointer), len.into()]),
         _held: None,
     };
     let size = match usize::try_from(size) {
@@ -68,7 +68,7 @@ pub(crate) fn judged<'a>(
         return Ok(address);
     }
     caller.memory().read(pointer, &mut address.bytes[..size])?;
-    address.passed = None;
+    address.given = None;
     address.len = size;
     network.judge(caller, operation, &address.bytes[..size], wanted)?;
     let family = u16::from_le_bytes([address.bytes[0], address.bytes[1]]);

@@ -1,7 +1,8 @@
-//! What the policy says about calls: paths and what they lead to ([`paths`], [`judge`], [`pass`]), socket
+//! What the policy says about calls: paths and what they lead to ([`paths`], [`judge`], [`arguments`]), socket
 //! addresses ([`address`], [`network`]), and objects that are no plain files ([`objects`]).
 
 pub(crate) mod address;
+pub(crate) mod arguments;
 pub(crate) mod caller;
 mod copies;
 pub(crate) mod held;
@@ -9,5 +10,4 @@ pub(crate) mod judge;
 pub(crate) mod network;
 pub(crate) mod object;
 pub(crate) mod objects;
-pub(crate) mod pass;
 pub(crate) mod paths;

@@ -1,5 +1,5 @@
-//! The host's handler of faults: those of copies from and to guest memory ([`copy`]), of the polls of
-//! compiled code ([`super::polls`]), and of compiled code itself, which are the engine's.
+//! The host's handler of faults: those of copies from and to guest memory ([`copy`]), of the safepoints of
+//! compiled code ([`super::safepoints`]), and of compiled code itself, which are the engine's.
 //!
 //! [`copy`]: crate::linux::memory::copy
 #![allow(unsafe_code)]
@@ -87,7 +87,7 @@ extern "C" fn on_fault(
         return;
     }
     // SAFETY: the kernel's own context.
-    if signal == libc::SIGSEGV && unsafe { inbox::at_poll(ucontext) } {
+    if signal == libc::SIGSEGV && unsafe { inbox::at_safepoint(ucontext) } {
         return;
     }
     let base = SHARED.load(Ordering::Relaxed);

@@ -3,10 +3,10 @@
 //! The host kernel decides which thread gets a signal and when, by masks and actions that are the
 //! guest's own. The host handler only puts the signal into the thread's box and blocks all others
 //! until the guest's handler has been called: at the return of the system call that it
-//! interrupted, or, in a computation, at the next poll of the compiled code ([`super::polls`]).
+//! interrupted, or, in a computation, at the next safepoint of the compiled code ([`super::safepoints`]).
 //!
 //! Invariants: the host handler is async-signal-safe and touches nothing but its thread's
-//! [`Inbox`] and what that thread's polls look at; a signal that the host delivered is not lost: a
+//! [`Inbox`] and what that thread's safepoints look at; a signal that the host delivered is not lost: a
 //! second one comes in before the box was emptied only if it was on its way while the mask was being
 //! opened, and there is room for more.
 #![allow(unsafe_code)]
@@ -19,8 +19,8 @@ use std::{
 
 use super::{
     super::syscall,
-    polls::Poll,
     queued,
+    safepoints::Safepoint,
     set::{SYNCHRONOUS, bit, set_words},
 };
 
@@ -77,11 +77,11 @@ pub struct Inbox {
     /// Whether the thread looks into the box before it computes again.
     will_look: AtomicBool,
     /// What the thread's computations look at; none before they begin.
-    poll: UnsafeCell<Option<Poll>>,
+    safepoint: UnsafeCell<Option<Safepoint>>,
 }
 
 // SAFETY: `slots` is written by the owning thread's signal handler and read by that thread with
-// all signals blocked; `poll` is written by that thread before its handlers look at it; the rest is
+// all signals blocked; `safepoint` is written by that thread before its handlers look at it; the rest is
 // atomic.
 unsafe impl Sync for Inbox {}
 // SAFETY: as above.
@@ -104,33 +104,33 @@ impl Default for Inbox {
             count: AtomicU32::new(0),
             slots: UnsafeCell::new([EMPTY; SLOTS]),
             will_look: AtomicBool::new(false),
-            poll: UnsafeCell::new(None),
+            safepoint: UnsafeCell::new(None),
         }
     }
 }
 
 impl Inbox {
-    /// Makes this the calling thread's box, and `poll` what its computations look at.
+    /// Makes this the calling thread's box, and `safepoint` what its computations look at.
     ///
     /// # Safety
     ///
     /// This is called once, and the box stays where it is until [`Inbox::leave`].
-    pub unsafe fn enter(&self, poll: Poll) {
+    pub unsafe fn enter(&self, safepoint: Safepoint) {
         // SAFETY: nothing looks at it before the next line.
-        unsafe { *self.poll.get() = Some(poll) };
+        unsafe { *self.safepoint.get() = Some(safepoint) };
         CURRENT.set(self);
     }
 
     /// What the owning thread's computations look at.
-    fn poll(&self) -> Option<&Poll> {
+    fn safepoint(&self) -> Option<&Safepoint> {
         // SAFETY: written before this box became the thread's, and never again.
-        unsafe { (*self.poll.get()).as_ref() }
+        unsafe { (*self.safepoint.get()).as_ref() }
     }
 
-    /// Makes the thread's computation look here at its next poll.
-    pub fn call_at_poll(&self) {
-        if let Some(poll) = self.poll() {
-            poll.close();
+    /// Makes the thread's computation look here at its next safepoint.
+    pub fn call_at_safepoint(&self) {
+        if let Some(safepoint) = self.safepoint() {
+            safepoint.close();
         }
     }
 
@@ -143,9 +143,9 @@ impl Inbox {
     }
 
     /// Makes it look no more. Who calls this looks himself, afterwards.
-    pub fn pass_polls(&self) {
-        if let Some(poll) = self.poll() {
-            poll.open();
+    pub fn pass_safepoints(&self) {
+        if let Some(safepoint) = self.safepoint() {
+            safepoint.open();
         }
     }
 
@@ -242,7 +242,7 @@ impl Inbox {
     /// Something has come into the box.
     fn came(&self) {
         if !self.will_look.load(Ordering::Relaxed) {
-            self.call_at_poll();
+            self.call_at_safepoint();
         }
     }
 
@@ -288,17 +288,17 @@ pub(crate) extern "C" fn on_signal(
     }
 }
 
-/// Sees to a fault, in its handler: whether it was a poll of the calling thread's.
+/// Sees to a fault, in its handler: whether it was a safepoint of the calling thread's.
 ///
 /// # Safety
 ///
 /// `context` is what the kernel gave the handler.
-pub(crate) unsafe fn at_poll(context: &mut libc::ucontext_t) -> bool {
-    // SAFETY: the box is there while it is the thread's; its poll is what the thread's computations
+pub(crate) unsafe fn at_safepoint(context: &mut libc::ucontext_t) -> bool {
+    // SAFETY: the box is there while it is the thread's; its safepoint is what the thread's computations
     // look at.
     unsafe {
-        let poll = CURRENT.get().as_ref().and_then(Inbox::poll);
-        poll.is_some_and(|poll| poll.fault(context))
+        let safepoint = CURRENT.get().as_ref().and_then(Inbox::safepoint);
+        safepoint.is_some_and(|safepoint| safepoint.fault(context))
     }
 }
 
@@ -316,12 +316,12 @@ mod tests {
 
     #[test]
     fn a_signal_waits_in_the_box_and_others_wait_outside() {
-        let poll = Arc::new(AtomicU32::new(0));
-        let own = Arc::clone(&poll);
+        let safepoint = Arc::new(AtomicU32::new(0));
+        let own = Arc::clone(&safepoint);
         std::thread::spawn(move || {
             let inbox = Inbox::default();
             // SAFETY: the word and the box are there until the end of this function.
-            unsafe { inbox.enter(Poll::new(NonNull::from(own.as_ref()), None)) };
+            unsafe { inbox.enter(Safepoint::new(NonNull::from(own.as_ref()), None)) };
             for signal in [libc::SIGUSR1, libc::SIGUSR2] {
                 set_action(signal, HostAction::Catch(0)).unwrap();
             }
@@ -343,6 +343,6 @@ mod tests {
         })
         .join()
         .unwrap();
-        assert_eq!(poll.load(Ordering::Relaxed), 1);
+        assert_eq!(safepoint.load(Ordering::Relaxed), 1);
     }
 }

@@ -1,8 +1,8 @@
-//! The one kind of instruction that polls are: a load of a byte (`MOVZX r, r/m8`; Intel SDM 2, "MOVZX",
+//! The one kind of instruction that safepoints are: a load of a byte (`MOVZX r, r/m8`; Intel SDM 2, "MOVZX",
 //! and 2.1 on the bytes behind an opcode).
 //!
-//! For: telling a real fault at a poll from a signal that only claims to be one. Not a disassembler:
-//! what it does not know is no poll. Called in a handler of signals; it allocates nothing.
+//! For: telling a real fault at a safepoint from a signal that only claims to be one. Not a disassembler:
+//! what it does not know is no safepoint. Called in a handler of signals; it allocates nothing.
 
 /// Registers in `gregs` of a `ucontext_t` (`NGREG`).
 pub(crate) const GENERAL: usize = 23;

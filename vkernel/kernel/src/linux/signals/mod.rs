@@ -1,5 +1,5 @@
 //! How signals reach a guest: what the host does with each ([`action`], [`mask`]), what it has delivered
-//! ([`inbox`]), and how a computation is interrupted ([`polls`]). Faults of compiled code are signals, too
+//! ([`inbox`]), and how a computation is interrupted ([`safepoints`]). Faults of compiled code are signals, too
 //! ([`faults`]).
 
 pub(crate) mod action;
@@ -7,6 +7,6 @@ pub(crate) mod faults;
 pub(crate) mod inbox;
 mod instruction;
 pub(crate) mod mask;
-pub mod polls;
 pub(crate) mod queued;
+pub mod safepoints;
 pub(crate) mod set;

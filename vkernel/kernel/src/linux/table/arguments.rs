@@ -39,17 +39,16 @@ pub(crate) enum Slot {
 /// What is done with each argument.
 pub(crate) type Slots = [Slot; 6];
 
-/// The arguments as the guest gives them; `wide` says which are of 64 bits.
-pub(crate) const fn given(params: &[Param], wide: [bool; 6]) -> Slots {
+/// The arguments as the guest gives them; `wide` says which there are, and which of them are of 64 bits.
+pub(crate) const fn given(params: &[Param], wide: [Option<bool>; 6]) -> Slots {
     let mut slots = [Slot::Absent; 6];
     let mut at = 0;
     while at < params.len() && at < slots.len() {
-        slots[at] = if wide[at] {
-            Slot::Wide
-        } else if params[at].is_signed() {
-            Slot::Signed
-        } else {
-            Slot::Unsigned
+        slots[at] = match wide[at] {
+            None => Slot::Absent,
+            Some(true) => Slot::Wide,
+            Some(false) if params[at].is_signed() => Slot::Signed,
+            Some(false) => Slot::Unsigned,
         };
         at += 1;
     }
@@ -62,6 +61,7 @@ pub(crate) const fn for_host(params: &[Param], given: Slots) -> Slots {
     let mut at = 0;
     while at < params.len() && at < slots.len() {
         slots[at] = match params[at] {
+            _ if matches!(slots[at], Slot::Absent) => Slot::Absent,
             Param::Folder => Slot::Folder,
             Param::FdOrNone => Slot::DescriptorOrNone,
             param if param.is_descriptor() => Slot::Descriptor,
@@ -154,7 +154,7 @@ mod tests {
     fn arguments_are_widened_as_the_interface_says() {
         let values = [u64::MAX; 3];
         let read = |name: &str, wide| {
-            let slots = given(call(name).params, [wide; 6]);
+            let slots = given(call(name).params, [Some(wide); 6]);
             widened(&slots, &values, |v| *v as u32, |v| *v)
         };
         let narrow = u64::from(u32::MAX);
@@ -167,7 +167,7 @@ mod tests {
         use Slot::*;
         let slots = |name: &str, wide| {
             let params = call(name).params;
-            let slots = for_host(params, given(params, [wide; 6]));
+            let slots = for_host(params, given(params, [Some(wide); 6]));
             slots[..params.len()].to_vec()
         };
         assert_eq!(slots("read", false), [Descriptor, Address, Unsigned]);

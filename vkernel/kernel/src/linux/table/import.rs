@@ -1,7 +1,7 @@
 //! A system call as a module imports it: the one way from the guest's values to an answer.
 //!
 //! All that there is to know about a call is known when its import is linked. Then there are two doors,
-//! and one way behind them: [`Import::pass`] makes the host's call of what the host answers and nobody
+//! and one way behind them: [`Import::call`] makes the host's call of what the host answers and nobody
 //! judges, which is what programs do most, and leaves its result a number in a register;
 //! [`Import::run`] makes every call, with all that may come of it. Both translate arguments in
 //! [`super::arguments`] and enter the host in [`Cx::raw`].
@@ -64,9 +64,9 @@ impl Import {
     /// The import of a call; `wide` says which of its arguments it gives as 64 bits: toolchains differ
     /// in that for words.
     pub fn new(call: &'static Syscall, wide: impl IntoIterator<Item = bool>) -> Import {
-        let mut are_wide = [false; 6];
+        let mut are_wide = [None; 6];
         for (to, wide) in are_wide.iter_mut().zip(wide) {
-            *to = wide;
+            *to = Some(wide);
         }
         let given = arguments::given(call.params, are_wide);
         Import {
@@ -77,8 +77,8 @@ impl Import {
         }
     }
 
-    /// Whether the host answers it and nobody judges its arguments: then [`Import::pass`] makes it.
-    pub fn is_passed(&self) -> bool {
+    /// Whether the host answers it and nobody judges its arguments: then [`Import::call`] makes it.
+    pub fn is_direct(&self) -> bool {
         self.call.by == By::Host && self.call.judged() == Judged::Nothing
     }
 
@@ -87,11 +87,11 @@ impl Import {
         S::SLOTS.is_none_or(|Fixed(slots)| slots == self.host)
     }
 
-    /// Makes the host's call of an import that [`Import::is_passed`] and that [`Import::has`] the shape: its
+    /// Makes the host's call of an import that [`Import::is_direct`] and that [`Import::has`] the shape: its
     /// result, or the number of an error, negative. `low` reads a value's lower 32 bits, `whole` all 64
     /// where it has so many.
     #[inline(always)]
-    pub fn pass<S: Shape, V>(
+    pub fn call<S: Shape, V>(
         &self,
         cx: &Cx<'_>,
         values: &[V],
@@ -108,7 +108,7 @@ impl Import {
         }
     }
 
-    /// The guest's arguments; `low` and `whole` as for [`Import::pass`].
+    /// The guest's arguments; `low` and `whole` as for [`Import::call`].
     pub fn args<V>(
         &self,
         values: &[V],
@@ -118,9 +118,9 @@ impl Import {
         arguments::widened(&self.given, values, low, whole)
     }
 
-    /// Makes the call. `passed` is the host's result where [`Import::pass`] has made it.
-    pub fn run(&self, cx: &Cx<'_>, args: &Args, passed: Option<i64>) -> Answer {
-        match (self.row, passed) {
+    /// Makes the call. `result` is the host's result where [`Import::call`] has made it.
+    pub fn run(&self, cx: &Cx<'_>, args: &Args, result: Option<i64>) -> Answer {
+        match (self.row, result) {
             (Some(row), None) => row.run(cx, args),
             (Some(row), Some(result)) => row.finish(cx, args, result),
             (None, _) => {
@@ -152,6 +152,17 @@ mod tests {
     }
 
     #[test]
+    fn what_an_import_does_not_give_is_not_read() {
+        let few = Import::new(syscall("SYS_read").unwrap(), [false]);
+        assert!(!few.has::<ReadOrWrite>());
+        assert_eq!(few.host[1..], [Slot::Absent; 5]);
+        assert_eq!(
+            few.args(&[7_u64, 8], |v| *v as u32, |v| *v),
+            [7, 0, 0, 0, 0, 0]
+        );
+    }
+
+    #[test]
     fn code_is_made_for_reads_and_writes() {
         for field in ["SYS_read", "SYS_write"] {
             assert!(import(field, false).has::<ReadOrWrite>());
@@ -162,8 +173,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_judged_or_the_vkernels_is_not_passed() {
-        assert!(import("SYS_read", false).is_passed());
+    fn what_is_judged_or_the_vkernels_is_not_direct() {
+        assert!(import("SYS_read", false).is_direct());
         for name in [
             "openat",
             "unlinkat",
@@ -172,7 +183,7 @@ mod tests {
             "ptrace",
             "acct",
         ] {
-            assert!(!import(&format!("SYS_{name}"), false).is_passed(), "{name}");
+            assert!(!import(&format!("SYS_{name}"), false).is_direct(), "{name}");
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::linux::{
     answer::{Answer, Args, Stop},
     context::Cx,
     policy::{
-        pass::{self, judged},
+        arguments::{instead, judged},
         paths::{self, Reach},
     },
     syscall::{self, Arg, Errno, understood},
@@ -66,7 +66,8 @@ pub struct Row {
 impl Row {
     /// The row of a call, with its handler if it has one.
     pub(crate) const fn new(call: &'static Syscall, handler: Option<Handler>) -> Row {
-        let slots = arguments::for_host(call.params, arguments::given(call.params, [true; 6]));
+        let slots =
+            arguments::for_host(call.params, arguments::given(call.params, [Some(true); 6]));
         let (function, about_stacks, host): (_, _, &[i64]) = match handler {
             Some(handler) => (Some(handler.function), handler.about_stacks, handler.host),
             None => (None, false, &[]),
@@ -104,7 +105,7 @@ impl Row {
             Judged::Nothing => &[][..],
             Judged::Looks | Judged::Changes => paths::HOST_CALLS,
         };
-        let instead = made.then(|| pass::instead(self.number())).flatten();
+        let instead = made.then(|| instead(self.number())).flatten();
         own.into_iter()
             .chain(instead)
             .chain(self.host.iter().copied())

@@ -1,14 +1,14 @@
-//! Where polls go: into every loop, and to the beginning of so many functions that no cycle of calls
+//! Where safepoints go: into every loop, and to the beginning of so many functions that no cycle of calls
 //! is without one and no chain of calls takes long.
 //!
-//! A loop that goes back in one place has its poll there, for many loops run once and never go back;
+//! A loop that goes back in one place has its safepoint there, for many loops run once and never go back;
 //! one that does so in several has it at its head.
 //!
-//! A cycle with an indirect call enters the function that makes it: such functions have a poll, and
+//! A cycle with an indirect call enters the function that makes it: such functions have a safepoint, and
 //! are the only ones whose cycles cannot be seen. What is left is a graph of direct calls, whose
 //! cycles a depth-first search cuts where it comes back to a function that it is in. Without cycles,
-//! what a call may run before it comes to a poll can be counted; where it is more than
-//! [`LONGEST`] operators, the function has a poll too.
+//! what a call may run before it comes to a safepoint can be counted; where it is more than
+//! [`LONGEST`] operators, the function has a safepoint too.
 //!
 //! Most functions are small and called by others: they cost nothing then.
 
@@ -16,18 +16,18 @@ use std::{collections::BTreeSet, ops::Range};
 
 use wasmparser::{Catch, FunctionBody, Operator};
 
-/// Operators that a call may run without a poll: some microseconds.
+/// Operators that a call may run without a safepoint: some microseconds.
 const LONGEST: u64 = 10_000;
 
-/// Where polls go in one function, and what they take the place of: ranges of bytes in the module,
+/// Where safepoints go in one function, and what they take the place of: ranges of bytes in the module,
 /// in order.
 pub(super) type Places = Vec<Range<usize>>;
 
-/// What a function does that bears on its polls.
+/// What a function does that bears on its safepoints.
 struct Sketch {
     beginning: usize,
     loops: Places,
-    /// Calls that polls take the place of; the C compiler has put one at the function's beginning.
+    /// Calls that safepoints take the place of; the C compiler has put one at the function's beginning.
     checked: Places,
     /// The functions of the module that it calls by their names, counted from the first that is not
     /// imported.
@@ -48,11 +48,11 @@ pub(super) fn all(
         .iter()
         .map(|body| Sketch::of(body, &functions, checkpoints))
         .collect::<wasmtime::Result<Vec<_>>>()?;
-    let polled = beginnings(&sketches);
+    let safepointed = beginnings(&sketches);
     Ok(sketches
         .into_iter()
-        .zip(polled)
-        .map(|(sketch, polled)| sketch.places(polled))
+        .zip(safepointed)
+        .map(|(sketch, safepointed)| sketch.places(safepointed))
         .collect())
 }
 
@@ -66,7 +66,7 @@ enum Label {
 
 /// What goes back to the head of a loop.
 enum Back {
-    /// A branch, before which a poll may be: it leaves the operands of the branch as they are.
+    /// A branch, before which a safepoint may be: it leaves the operands of the branch as they are.
     At(usize),
     /// One of several branches of an operator.
     Otherwise,
@@ -159,16 +159,16 @@ impl Sketch {
                 _ => {}
             }
         }
-        // Loops end in another order than they have their polls in.
+        // Loops end in another order than they have their safepoints in.
         sketch.loops.sort_unstable_by_key(|place| place.start);
         Ok(sketch)
     }
 
-    fn places(self, polled: bool) -> Places {
+    fn places(self, safepointed: bool) -> Places {
         if !self.checked.is_empty() {
             return self.checked;
         }
-        let beginning = polled.then_some(self.beginning..self.beginning);
+        let beginning = safepointed.then_some(self.beginning..self.beginning);
         beginning.into_iter().chain(self.loops).collect()
     }
 }
@@ -182,14 +182,14 @@ enum Seen {
     Done,
 }
 
-/// Which functions have a poll at their beginning.
+/// Which functions have a safepoint at their beginning.
 fn beginnings(sketches: &[Sketch]) -> Vec<bool> {
-    let mut polled: Vec<bool> = sketches
+    let mut safepointed: Vec<bool> = sketches
         .iter()
         .map(|sketch| sketch.calls_indirectly || !sketch.checked.is_empty())
         .collect();
     let mut seen = vec![Seen::Not; sketches.len()];
-    // What a call runs until it comes to a poll or ends, at most.
+    // What a call runs until it comes to a safepoint or ends, at most.
     let mut longest = vec![0u64; sketches.len()];
     for root in 0..sketches.len() {
         if seen.get(root) != Some(&Seen::Not) {
@@ -203,14 +203,14 @@ fn beginnings(sketches: &[Sketch]) -> Vec<bool> {
             let (function, callee) = (*function, sketches[*function].callees.get(*next).copied());
             *next += 1;
             match callee {
-                // A cycle with a function that polls is none.
-                Some(callee) if polled[callee] => {}
+                // A cycle with a function that has one is none.
+                Some(callee) if safepointed[callee] => {}
                 Some(callee) => match seen[callee] {
                     Seen::Not => {
                         seen[callee] = Seen::Inside;
                         path.push((callee, 0));
                     }
-                    Seen::Inside => polled[callee] = true,
+                    Seen::Inside => safepointed[callee] = true,
                     Seen::Done => {}
                 },
                 None => {
@@ -218,18 +218,18 @@ fn beginnings(sketches: &[Sketch]) -> Vec<bool> {
                     longest[function] = sketch
                         .callees
                         .iter()
-                        .filter(|callee| !polled[**callee])
+                        .filter(|callee| !safepointed[**callee])
                         .fold(sketch.operators, |sum, callee| {
                             sum.saturating_add(longest[*callee])
                         });
-                    polled[function] |= longest[function] > LONGEST;
+                    safepointed[function] |= longest[function] > LONGEST;
                     seen[function] = Seen::Done;
                     path.pop();
                 }
             }
         }
     }
-    polled
+    safepointed
 }
 
 #[cfg(test)]
@@ -238,8 +238,8 @@ mod tests {
 
     use super::*;
 
-    /// Which functions have a poll at their beginning, by their names.
-    fn polled(text: &str) -> Vec<bool> {
+    /// Which functions have a safepoint at their beginning, by their names.
+    fn safepointed(text: &str) -> Vec<bool> {
         let wasm = wat::parse_str(text).unwrap();
         let bodies: Vec<_> = Parser::new(0)
             .parse_all(&wasm)
@@ -252,7 +252,7 @@ mod tests {
         places.iter().map(|places| !places.is_empty()).collect()
     }
 
-    /// The operators before which a function's polls are.
+    /// The operators before which a function's safepoints are.
     fn before(function: &str) -> Vec<String> {
         let wasm = wat::parse_str(format!("(module {function})")).unwrap();
         let payloads = Parser::new(0).parse_all(&wasm).map(Result::unwrap);
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_has_its_poll_where_it_goes_back() {
+    fn a_loop_has_its_safepoint_where_it_goes_back() {
         let once = "(func (param i32)
             (loop $a (nop) (br_if $a (local.get 0)))
             (block $b (loop $c (br_if $b (local.get 0)) (if (i32.const 1) (then (br $c))))))";
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_that_goes_back_in_several_places_has_its_poll_at_its_head() {
+    fn a_loop_that_goes_back_in_several_places_has_its_safepoint_at_its_head() {
         let twice = "(func (loop $a (br_if $a (i32.const 1)) (nop) (br $a)))";
         assert_eq!(before(twice), ["I32Const { value: 1 }"]);
         let table = "(func (loop $a (block $b (br_table $b $a (i32.const 0)))))";
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_chain_has_none_and_a_cycle_has_one() {
-        let found = polled(
+        let found = safepointed(
             r#"(module (import "wali" "SYS_getpid" (func $getpid (result i64)))
                 (func $a (call $b) (call $c))
                 (func $b (call $c) (drop (call $getpid)))
@@ -321,7 +321,7 @@ mod tests {
     /// Two cycles through one function, and one that a search from the first function meets last.
     #[test]
     fn every_cycle_has_one() {
-        let found = polled(
+        let found = safepointed(
             r#"(module (import "wali" "SYS_getpid" (func $getpid (result i64)))
                 (func $a (call $b))
                 (func $b (call $c) (call $d))
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn what_calls_indirectly_has_one() {
-        let found = polled(
+        let found = safepointed(
             r#"(module (import "wali" "SYS_getpid" (func $getpid (result i64)))
                 (table 1 funcref) (type $t (func))
                 (func $a (call $b))
@@ -345,7 +345,7 @@ mod tests {
         assert_eq!(found, [false, true, true]);
     }
 
-    /// Each function calls the next one twice: without polls the first would run for years.
+    /// Each function calls the next one twice: without safepoints the first would run for years.
     #[test]
     fn what_takes_long_has_one() {
         let mut text =
@@ -354,12 +354,12 @@ mod tests {
             text.push_str(&format!("(func $f{n} (call $f{0}) (call $f{0}))", n + 1));
         }
         text.push_str("(func $f64))");
-        let found = polled(&text);
+        let found = safepointed(&text);
         assert_eq!(found.len(), 65);
-        let first = found.iter().rposition(|polled| *polled).unwrap();
+        let first = found.iter().rposition(|safepointed| *safepointed).unwrap();
         // 3 * 2^n operators are more than 10,000 from n = 12.
         assert_eq!(64 - first, 12);
-        assert!((5..=6).contains(&found.iter().filter(|polled| **polled).count()));
+        assert!((5..=6).contains(&found.iter().filter(|safepointed| **safepointed).count()));
     }
 
     #[test]
@@ -370,7 +370,7 @@ mod tests {
             text.push_str(&format!("(func $f{n} (call $f{}))", n + 1));
         }
         text.push_str("(func $f50000 (call $f0)))");
-        let found = polled(&text);
+        let found = safepointed(&text);
         assert!(found[0]);
     }
 }

@@ -1,22 +1,22 @@
-//! Polls: how a signal gets hold of a thread that computes.
+//! Safepoints: how a signal gets hold of a thread that computes.
 //!
-//! Compiled code has polls in its loops (the engine puts them there), of two kinds. Some load a
+//! Compiled code has safepoints in its loops (the engine puts them there), of two kinds. Some load a
 //! *word* and call the engine if it is not zero. Others, of which there are more, load a byte of a
 //! *page* and do nothing with it: a signal's host handler makes that page inaccessible, and the next
-//! poll faults. The handler of that fault makes it look as if the code had called a function of its
+//! safepoint faults. The handler of that fault makes it look as if the code had called a function of its
 //! own module, the *stop*, at that very instruction. The stack then, from higher addresses to lower:
 //!
 //! ```text
 //! the interrupted function's frame
 //! its registers                        [`Kept`]
-//! the address of the poll              where the stop would return to
+//! the address of the safepoint              where the stop would return to
 //! the interrupted frame pointer        what the stop's frame pointer points to
 //! the stop's frame
 //! ```
 //!
 //! The stop calls the engine, which opens the page and calls the guest's handlers. Then it loads a
 //! byte of the page behind, which is never accessible: the handler of that fault puts the registers
-//! back, and the poll is made again. Who walks the stack, frame pointer by frame pointer, sees a call
+//! back, and the safepoint is made again. Who walks the stack, frame pointer by frame pointer, sees a call
 //! like any other; a handler that jumps out leaves these frames behind as it does the rest.
 //!
 //! **A fault is believed for what the thread was doing, not for what `siginfo` says.** A guest can
@@ -26,9 +26,9 @@
 //! back only from a frame that [`Frames`] has, which no guest can reach.
 //!
 //! Invariants: what is kept lies where the guest cannot write; handlers of signals run on stacks of
-//! their own, for below the interrupted frame the handler writes; polls on a page are only where
+//! their own, for below the interrupted frame the handler writes; safepoints on a page are only where
 //! frames are complete and no register has what a garbage collector would have to find (the engine
-//! sees to all this: `engine/polls`, `engine/alternate_stack`).
+//! sees to all this: `engine/safepoints`, `engine/alternate_stack`).
 #![allow(unsafe_code)]
 
 use std::{
@@ -47,12 +47,12 @@ use super::{
 };
 
 /// What the computations of one thread look at.
-pub struct Poll {
+pub struct Safepoint {
     word: NonNull<AtomicU32>,
     page: Option<Page>,
 }
 
-/// A page that polls load from, and what happens where one of them faults.
+/// A page that safepoints load from, and what happens where one of them faults.
 pub struct Page {
     /// The page, and one behind it that is never accessible.
     at: NonNull<u8>,
@@ -62,13 +62,13 @@ pub struct Page {
     stop: usize,
     /// Its first two arguments: the context of the module's instance, twice.
     context: usize,
-    /// The compiled code that has polls on this page.
+    /// The compiled code that has safepoints on this page.
     text: Range<usize>,
     /// Where the registers of interrupted code are.
     frames: Frames,
 }
 
-/// How many handlers may interrupt each other at polls that fault. A signal that comes deeper inside is
+/// How many handlers may interrupt each other at safepoints that fault. A signal that comes deeper inside is
 /// taken at the next system call.
 const DEEPEST: usize = 256;
 
@@ -134,14 +134,14 @@ const EXTENDED: (usize, u32) = (464, 0x4650_5853);
 const STATES: (usize, u64) = (512, 0b11);
 
 impl Page {
-    /// At `at` are two pages: the one that polls load from, which is readable, and one that is never
+    /// At `at` are two pages: the one that safepoints load from, which is readable, and one that is never
     /// accessible.
     ///
     /// # Safety
     ///
     /// Both pages stay as long as the [`super::inbox::Inbox`] that this goes into is a thread's, and
     /// the first one is a mapping of its own whatever its protection. Only compiled code loads the
-    /// first bytes of the two: polls, and the stop at its end; all of it lies in `text`, which is
+    /// first bytes of the two: safepoints, and the stop at its end; all of it lies in `text`, which is
     /// readable as long. `stop` is the code of a compiled function without parameters that takes
     /// `context` in `rdi` and `rsi`, has a frame pointer, and does what is said above.
     pub unsafe fn new(at: NonNull<u8>, stop: usize, context: usize, text: Range<usize>) -> Page {
@@ -175,11 +175,11 @@ impl Page {
     fn protect(&self, protection: i32) {
         let at = Arg::address(self.at.as_ptr() as u64);
         let args = [at, PAGE.into(), protection.into()];
-        // SAFETY: the page is polls' alone (`new`). It cannot fail: no mapping is split.
+        // SAFETY: the page is safepoints' alone (`new`). It cannot fail: no mapping is split.
         let _ = unsafe { syscall::call(libc::SYS_mprotect, args) };
     }
 
-    /// Makes polls fault.
+    /// Makes safepoints fault.
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.protect(libc::PROT_NONE);
@@ -194,17 +194,17 @@ impl Page {
     }
 }
 
-impl Poll {
-    /// Polls look at `word`, and those that do not at `page`.
+impl Safepoint {
+    /// Safepoints look at `word`, and those that do not at `page`.
     ///
     /// # Safety
     ///
     /// The word stays as long as the [`super::inbox::Inbox`] that this goes into is a thread's.
-    pub unsafe fn new(word: NonNull<AtomicU32>, page: Option<Page>) -> Poll {
-        Poll { word, page }
+    pub unsafe fn new(word: NonNull<AtomicU32>, page: Option<Page>) -> Safepoint {
+        Safepoint { word, page }
     }
 
-    /// Makes polls call the engine.
+    /// Makes safepoints call the engine.
     pub(crate) fn close(&self) {
         // SAFETY: it is there (`new`), and only ever used as an atomic.
         unsafe { self.word.as_ref() }.store(1, Ordering::Relaxed);
@@ -222,7 +222,7 @@ impl Poll {
         }
     }
 
-    /// Sees to a fault, in the handler of the signal; whether it was a poll's.
+    /// Sees to a fault, in the handler of the signal; whether it was a safepoint's.
     ///
     /// # Safety
     ///
@@ -236,7 +236,7 @@ impl Poll {
         let Some(address) = page.loads_from(context) else {
             return false;
         };
-        // SAFETY: only polls load the first byte of the one page, and only the stop that of the
+        // SAFETY: only safepoints load the first byte of the one page, and only the stop that of the
         // other (`Page::new`); both were seen to be just there.
         unsafe {
             if address == first && page.closed.load(Ordering::Relaxed) {
@@ -258,7 +258,7 @@ fn register(context: &mut libc::ucontext_t, which: i32) -> &mut i64 {
 ///
 /// # Safety
 ///
-/// It is at a poll: its stack pointer is where its frame ends, and there is room below.
+/// It is at a safepoint: its stack pointer is where its frame ends, and there is room below.
 unsafe fn call(context: &mut libc::ucontext_t, page: &Page) -> bool {
     let vectors = context.uc_mcontext.fpregs.cast::<u8>();
     if vectors.is_null() {
@@ -331,13 +331,13 @@ mod tests {
 
     use super::{super::inbox::Inbox, *};
 
-    // What compiled code does, with all registers in use. vkernel_test_poll(page, out): fills the registers,
-    // polls, and writes them to `out`. vkernel_test_stop: what the engine puts into a module, but it spoils
+    // What compiled code does, with all registers in use. vkernel_test_safepoint(page, out): fills the registers,
+    // comes to its safepoint, and writes them to `out`. vkernel_test_stop: what the engine puts into a module, but it spoils
     // all registers.
     global_asm!(
-        ".pushsection .text.vkernel_test_poll,\"ax\",@progbits",
-        ".globl vkernel_test_poll",
-        "vkernel_test_poll:",
+        ".pushsection .text.vkernel_test_safepoint,\"ax\",@progbits",
+        ".globl vkernel_test_safepoint",
+        "vkernel_test_safepoint:",
         "push rbp",
         "mov rbp, rsp",
         "push rbx",
@@ -410,7 +410,7 @@ mod tests {
     );
 
     unsafe extern "C" {
-        fn vkernel_test_poll(page: *const u8, out: *mut [u64; 46]);
+        fn vkernel_test_safepoint(page: *const u8, out: *mut [u64; 46]);
         fn vkernel_test_stop();
         static vkernel_test_end: u8;
     }
@@ -428,16 +428,16 @@ mod tests {
         HERE.set((inbox, page, count + 1));
         assert_eq!((context, same), (7, 7));
         // SAFETY: the test's, which waits for this.
-        unsafe { (*inbox).pass_polls() };
+        unsafe { (*inbox).pass_safepoints() };
         page + PAGE as usize
     }
 
     #[test]
-    fn a_poll_that_faults_is_a_call_that_leaves_all_registers() {
+    fn a_safepoint_that_faults_is_a_call_that_leaves_all_registers() {
         std::thread::spawn(|| {
             crate::linux::install_fault_handlers().unwrap();
             let (inbox, mut word) = (Inbox::default(), AtomicU32::new(0));
-            // SAFETY: a stack for handlers, two pages of the test's own, and what polls look at: all
+            // SAFETY: a stack for handlers, two pages of the test's own, and what safepoints look at: all
             // stay until the thread ends. The functions are written for each other.
             unsafe {
                 let (private, all) = (MapFlags::PRIVATE, ProtFlags::READ | ProtFlags::WRITE);
@@ -451,17 +451,17 @@ mod tests {
                 let at = mmap_anonymous(ptr::null_mut(), 8192, none, private).unwrap();
                 mprotect(at, 4096, MprotectFlags::READ).unwrap();
                 let at = NonNull::new(at.cast::<u8>()).unwrap();
-                let begin = vkernel_test_poll as *const () as usize;
+                let begin = vkernel_test_safepoint as *const () as usize;
                 let text = begin..(&raw const vkernel_test_end) as usize;
                 let page = Page::new(at, vkernel_test_stop as *const () as usize, 7, text);
-                inbox.enter(Poll::new(NonNull::from(&mut word), Some(page)));
+                inbox.enter(Safepoint::new(NonNull::from(&mut word), Some(page)));
                 HERE.set((&raw const inbox, at.as_ptr() as usize, 0));
                 for (closed, stops) in [(false, 0), (true, 1), (false, 1), (true, 2)] {
                     if closed {
-                        inbox.call_at_poll();
+                        inbox.call_at_safepoint();
                     }
                     let mut out = [0; 46];
-                    vkernel_test_poll(at.as_ptr(), &raw mut out);
+                    vkernel_test_safepoint(at.as_ptr(), &raw mut out);
                     let mut expected = [0; 46];
                     for n in 0..16 {
                         expected[2 * n] = 100 + n as u64;
@@ -486,7 +486,7 @@ mod tests {
 
     #[test]
     fn what_only_claims_to_be_a_fault_changes_nothing() {
-        let begin = vkernel_test_poll as *const () as usize;
+        let begin = vkernel_test_safepoint as *const () as usize;
         let end = (&raw const vkernel_test_end) as usize;
         // SAFETY: read as bytes; it is this test's code.
         let code = unsafe { std::slice::from_raw_parts(begin as *const u8, end - begin) };
@@ -496,7 +496,9 @@ mod tests {
             .filter(|(_, bytes)| *bytes == [0x0f, 0xb6, 0x00])
             .map(|(at, _)| begin + at)
             .collect();
-        let [poll, last] = loads[..] else { panic!() };
+        let [safepoint, last] = loads[..] else {
+            panic!()
+        };
         let (at, mut word) = (0x1000_0000_usize, AtomicU32::new(0));
         let make = |text| {
             // SAFETY: nothing is done with the page but to compare its address.
@@ -505,30 +507,31 @@ mod tests {
             page
         };
         // SAFETY: as above; the word stays.
-        let mut poll_of = |page: Page| unsafe { Poll::new(NonNull::from(&mut word), Some(page)) };
-        let ours = poll_of(make(begin..end));
-        let others = poll_of(make(1..2));
+        let mut safepoint_of =
+            |page: Page| unsafe { Safepoint::new(NonNull::from(&mut word), Some(page)) };
+        let ours = safepoint_of(make(begin..end));
+        let others = safepoint_of(make(1..2));
         let open = make(begin..end);
         open.closed.store(false, Ordering::Relaxed);
-        let open = poll_of(open);
+        let open = safepoint_of(open);
         let mut stack = [0_u64; 512];
         let middle = stack[256..].as_mut_ptr() as i64;
         let (first, second) = (at as i64, at as i64 + PAGE as i64);
-        // Which poll looks, where the thread is, what it loads from, and whether that is a fault of a
-        // poll's. At the stop's end it is one only if there is a frame.
-        for (poll, place, from, expected) in [
-            (&others, poll, first, false),
+        // Which safepoint looks, where the thread is, what it loads from, and whether that is a fault of a
+        // safepoint's. At the stop's end it is one only if there is a frame.
+        for (safepoint, place, from, expected) in [
+            (&others, safepoint, first, false),
             (&others, last, second, false),
-            (&open, poll, first, false),
-            (&ours, poll + 1, first, false),
+            (&open, safepoint, first, false),
+            (&ours, safepoint + 1, first, false),
             (&ours, begin, first, false),
             (&ours, end, first, false),
             (&ours, 0, first, false),
-            (&ours, poll, first + 1, false),
-            (&ours, poll, 0, false),
+            (&ours, safepoint, first + 1, false),
+            (&ours, safepoint, 0, false),
             (&ours, last, second, false),
-            (&ours, poll, second, false),
-            (&ours, poll, first, true),
+            (&ours, safepoint, second, false),
+            (&ours, safepoint, first, true),
             (&ours, last, second + 1, false),
         ] {
             // SAFETY: a plain C structure for which zeroes are valid.
@@ -542,7 +545,7 @@ mod tests {
             *register(&mut context, libc::REG_RBP) = middle;
             let before = context.uc_mcontext.gregs;
             // SAFETY: the stack is the test's.
-            assert_eq!(unsafe { poll.fault(&mut context) }, expected);
+            assert_eq!(unsafe { safepoint.fault(&mut context) }, expected);
             assert_eq!(context.uc_mcontext.gregs == before, !expected);
         }
         // With a frame, but another place than the one that is given.

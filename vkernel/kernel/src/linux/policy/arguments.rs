@@ -58,11 +58,11 @@ pub(crate) struct Call<'a> {
     pub(crate) number: i64,
     operation: &'static str,
     params: &'static [Param],
-    passed: [Passed<'a>; 6],
+    args: [Argument<'a>; 6],
 }
 
 /// What the host is given for one argument.
-enum Passed<'a> {
+enum Argument<'a> {
     /// What the guest gave, translated.
     Given(Arg<'static>),
     /// What was judged, in the place of a descriptor.
@@ -87,7 +87,7 @@ pub(crate) fn judged<'a>(
         number: of.number.into(),
         operation: of.name,
         params: of.params,
-        passed: host.map(Passed::Given),
+        args: host.map(Argument::Given),
     };
     judge_node(caller, &call, args)?;
     for (at, param) in of.params.iter().enumerate() {
@@ -158,19 +158,19 @@ fn judge_node(caller: &Caller<'_>, call: &Call<'_>, args: &Args) -> Result<(), E
 impl<'a> Call<'a> {
     /// Its arguments.
     pub(crate) fn args(&self) -> HostArgs<'_> {
-        self.passed.each_ref().map(|passed| match passed {
-            Passed::Given(arg) => *arg,
-            Passed::Object(held) => held.arg(),
-            Passed::Path { path, .. } => path.as_c_str().into(),
+        self.args.each_ref().map(|argument| match argument {
+            Argument::Given(arg) => *arg,
+            Argument::Object(held) => held.arg(),
+            Argument::Path { path, .. } => path.as_c_str().into(),
         })
     }
 
     /// An argument that the guest gave, as an `int`.
     fn given(&self, at: usize) -> i32 {
-        match &self.passed[at] {
-            Passed::Given(arg) => arg.int(),
-            Passed::Object(held) => held.number(),
-            Passed::Path { .. } => 0,
+        match &self.args[at] {
+            Argument::Given(arg) => arg.int(),
+            Argument::Object(held) => held.number(),
+            Argument::Path { .. } => 0,
         }
     }
 
@@ -196,7 +196,7 @@ impl<'a> Call<'a> {
 
     /// Puts a path of ours in an argument's place, with what it begins at.
     fn set(&mut self, at: usize, path: CString, held: Option<Held<'a>>) {
-        self.passed[at] = Passed::Path { path, _held: held };
+        self.args[at] = Argument::Path { path, _held: held };
     }
 }
 
@@ -261,7 +261,7 @@ impl Paths {
         }
         let held = self.object_of(caller, number)?;
         self.judge(caller, call.operation, &held, Act::Look)?;
-        call.passed[at] = Passed::Object(held);
+        call.args[at] = Argument::Object(held);
         Ok(())
     }
 
@@ -287,7 +287,7 @@ impl Paths {
         let held = self.object_of(caller, number)?;
         self.judge(caller, call.operation, &held, act)?;
         if act == Act::Look {
-            call.passed[at - 1] = Passed::Object(held);
+            call.args[at - 1] = Argument::Object(held);
         } else if flags.contains(rustix::fs::OFlags::PATH) {
             return Err(Errno::BADF);
         } else {
@@ -323,7 +323,7 @@ impl Paths {
             if empty && call.is_first_path(at) {
                 let held = self.object_of(caller, folder)?;
                 self.judge(caller, call.operation, &held, asked.act)?;
-                call.passed[at - 1] = Passed::Object(held);
+                call.args[at - 1] = Argument::Object(held);
             }
             call.set(at, CString::default(), None);
             return Ok(());
@@ -420,7 +420,7 @@ impl Paths {
             .position(|param| *param == Param::AtFlags)
         {
             let follows = call.given(flags) & !AT_SYMLINK_NOFOLLOW;
-            call.passed[flags] = Passed::Given(follows.into());
+            call.args[flags] = Argument::Given(follows.into());
         }
         call.set(at, path_of(&held), Some(held));
         Ok(())

@@ -1,7 +1,7 @@
-//! Puts *polls* into a module: places where a computation looks whether there is a signal whose
+//! Puts *safepoints* into a module: places where a computation looks whether there is a signal whose
 //! handler is to be called.
 //!
-//! A poll is a load from a memory that this thread alone has and the guest cannot name. There are two
+//! A safepoint is a load from a memory that this thread alone has and the guest cannot name. There are two
 //! kinds:
 //!
 //! ```wat
@@ -20,19 +20,19 @@
 //! ```
 //!
 //! The first kind costs next to nothing: where it faults, the kernel makes it a call of `$stop`, which
-//! comes to the engine too and puts all registers back (`vkernel_kernel::linux::polls`). It is atomic
+//! comes to the engine too and puts all registers back (`vkernel_kernel::linux::safepoints`). It is atomic
 //! so that the compiler neither leaves it out nor keeps in registers what a handler may change. The
 //! second kind is a call that the compiler knows of: for functions that may catch what a handler
 //! throws or have something for the garbage collector to find ([`references`]), and for interpreters.
 //!
-//! Polls are in every loop, and at the beginning of some functions ([`places`]): what has neither ends
-//! soon. Where a function calls `__signal_checkpoint`, by itself or by a function that does, polls
+//! Safepoints are in every loop, and at the beginning of some functions ([`places`]): what has neither ends
+//! soon. Where a function calls `__signal_checkpoint`, by itself or by a function that does, safepoints
 //! stand in place of those calls and nowhere else: they are the places where the C compiler expects
 //! that something is thrown (`polyfills/sysroot/port/src/setjmp/wasm32/checkpoint.c`).
 //!
 //! wasmtime's epochs do the same by 64-bit counters and deadlines, which cost two registers in every
-//! loop and a value that flows through all of them; and since a poll is code like any other, what a
-//! handler throws is caught where the poll is (`longjmp`).
+//! loop and a value that flows through all of them; and since a safepoint is code like any other, what a
+//! handler throws is caught where the safepoint is (`longjmp`).
 //!
 //! Invariant: no index of any index space changes; what is added comes last.
 
@@ -47,7 +47,7 @@ use wasmparser::{BinaryReader, FunctionBody, MemoryType, Operator, Parser, Paylo
 use vkernel_abi::wali::CHECKPOINT;
 
 use self::references::References;
-use crate::linux::polls::{CALL, NEVER, PAGE, PAGE_SIZE, STOP, WORD, WORD_SIZE};
+use crate::linux::safepoints::{CALL, NEVER, PAGE, PAGE_SIZE, STOP, WORD, WORD_SIZE};
 
 /// Sections in the order that a module has them in (core spec 5.5.2).
 const ORDER: &[SectionId] = &[
@@ -74,14 +74,14 @@ struct Counts {
     functions: u32,
     memories: u32,
     globals: u32,
-    /// The import that polls take the place of.
+    /// The import that safepoints take the place of.
     checkpoint: Option<u32>,
     references: References,
-    /// Whether polls may fault.
+    /// Whether safepoints may fault.
     faults: bool,
 }
 
-/// The module with polls. It must be valid. `faults` says whether polls may be loads that fault.
+/// The module with safepoints. It must be valid. `faults` says whether safepoints may be loads that fault.
 pub(crate) fn insert(wasm: &[u8], faults: bool) -> wasmtime::Result<Vec<u8>> {
     let mut counts = Counts {
         faults,
@@ -177,7 +177,7 @@ impl Counts {
         Ok(())
     }
 
-    /// Only the memories of polls may have pages of another size: the engine knows them by that.
+    /// Only the memories of safepoints may have pages of another size: the engine knows them by that.
     fn add_memory(&mut self, memory: MemoryType) -> wasmtime::Result<()> {
         if memory.page_size_log2.is_some() {
             wasmtime::bail!("a memory with pages of another size than 64 KiB");
@@ -241,7 +241,7 @@ impl Counts {
         self.memories + 1
     }
 
-    /// The bodies with polls in them, and hints that these are not taken.
+    /// The bodies with safepoints in them, and hints that these are not taken.
     fn code(
         &self,
         wasm: &[u8],
@@ -249,14 +249,14 @@ impl Counts {
     ) -> wasmtime::Result<(wasm_encoder::CodeSection, BranchHints)> {
         let mut code = wasm_encoder::CodeSection::new();
         let mut hints = BranchHints::new();
-        let (calls, loads) = (self.calling_poll(), self.loading_poll(0));
+        let (calls, loads) = (self.calling_safepoint(), self.loading_safepoint(0));
         let checkpoints = self.checkpoints(bodies)?;
         let places = places::all(bodies, self.functions, &checkpoints)?;
         for (function, (body, places)) in (self.functions..).zip(bodies.iter().zip(places)) {
             let (mut from, end) = (body.range().start, body.range().end);
             let mut bytes = Vec::with_capacity(end - from + places.len() * calls.bytes.len());
             let mut unlikely = Vec::new();
-            // Where polls take the place of a call, something may be thrown to this function.
+            // Where safepoints take the place of a call, something may be thrown to this function.
             let loading = self.faults
                 && places.iter().all(Range::is_empty)
                 && !self.references.bear_on(function, body)?;
@@ -285,7 +285,7 @@ impl Counts {
         Ok((code, hints))
     }
 
-    /// The functions whose calls polls take the place of.
+    /// The functions whose calls safepoints take the place of.
     fn checkpoints(&self, bodies: &[FunctionBody<'_>]) -> wasmtime::Result<BTreeSet<u32>> {
         let mut checkpoints = BTreeSet::new();
         let Some(import) = self.checkpoint else {
@@ -305,29 +305,31 @@ impl Counts {
         Ok(checkpoints)
     }
 
-    fn calling_poll(&self) -> CallingPoll {
-        let mut poll = Function::new([]);
-        let start = poll.byte_len();
-        poll.instructions().i32_const(0).i32_load(MemArg {
+    fn calling_safepoint(&self) -> CallingSafepoint {
+        let mut safepoint = Function::new([]);
+        let start = safepoint.byte_len();
+        safepoint.instructions().i32_const(0).i32_load(MemArg {
             offset: 0,
             align: 2,
             memory_index: self.memories,
         });
-        let branch = poll.byte_len() - start;
-        poll.instructions()
+        let branch = safepoint.byte_len() - start;
+        safepoint
+            .instructions()
             .if_(wasm_encoder::BlockType::Empty)
             .global_get(self.globals)
             .call_ref(self.types)
             .end();
-        let bytes = poll.into_raw_body().split_off(start);
-        CallingPoll { bytes, branch }
+        let bytes = safepoint.into_raw_body().split_off(start);
+        CallingSafepoint { bytes, branch }
     }
 
     /// A load from the memory with the page.
-    fn loading_poll(&self, at: usize) -> Vec<u8> {
-        let mut poll = Function::new([]);
-        let start = poll.byte_len();
-        poll.instructions()
+    fn loading_safepoint(&self, at: usize) -> Vec<u8> {
+        let mut safepoint = Function::new([]);
+        let start = safepoint.byte_len();
+        safepoint
+            .instructions()
             .i32_const(at as i32)
             .i32_atomic_load8_u(MemArg {
                 offset: 0,
@@ -335,24 +337,24 @@ impl Counts {
                 memory_index: self.page(),
             })
             .drop();
-        poll.into_raw_body().split_off(start)
+        safepoint.into_raw_body().split_off(start)
     }
 
-    /// What is called where the load of a poll faults.
+    /// What is called where the load of a safepoint faults.
     fn stop(&self) -> Function {
         let mut stop = Function::new([]);
         stop.instructions()
             .global_get(self.globals)
             .call_ref(self.types);
         // This faults too, and does not come back.
-        stop.raw(self.loading_poll(NEVER));
+        stop.raw(self.loading_safepoint(NEVER));
         stop.instructions().unreachable().end();
         stop
     }
 }
 
-/// The instructions of a poll that calls, and where among them the branch is.
-struct CallingPoll {
+/// The instructions of a safepoint that calls, and where among them the branch is.
+struct CallingSafepoint {
     bytes: Vec<u8>,
     branch: usize,
 }
@@ -377,10 +379,10 @@ mod tests {
 
     use super::*;
 
-    /// A function's polls that call, those that load, and its calls.
+    /// A function's safepoints that call, those that load, and its calls.
     type Found = (usize, usize, usize);
 
-    /// The functions of a module with polls.
+    /// The functions of a module with safepoints.
     fn functions(text: &str, faults: bool) -> Vec<Found> {
         let wasm = wat::parse_str(text).unwrap();
         let out = insert(&wasm, faults).unwrap();
@@ -408,9 +410,9 @@ mod tests {
         found
     }
 
-    /// The functions of a module with polls, each with its number of polls and of calls. Polls that
+    /// The functions of a module with safepoints, each with its number of safepoints and of calls. Safepoints that
     /// may fault are loads, unless they take the place of something.
-    fn polled(text: &str) -> Vec<(usize, usize)> {
+    fn safepointed(text: &str) -> Vec<(usize, usize)> {
         let plain = functions(text, false);
         let mut faulting = functions(text, true);
         assert_eq!(faulting.pop(), Some((1, 1, 0)), "the stop");
@@ -422,8 +424,8 @@ mod tests {
     }
 
     #[test]
-    fn loops_and_cycles_of_calls_have_polls() {
-        let found = polled(
+    fn loops_and_cycles_of_calls_have_safepoints() {
+        let found = safepointed(
             r#"(module (import "wali" "SYS_getpid" (func $getpid (result i64)))
                 (import "env" "memory" (memory 1 10 shared))
                 (global $g (mut i32) (i32.const 0))
@@ -437,11 +439,11 @@ mod tests {
         let loads = functions("(module (func $f (loop (br 0)) (call $f)))", true);
         assert_eq!(loads, [(0, 2, 1), (1, 1, 0)]);
         // Without any section that something is added to, and without any function.
-        assert_eq!(polled("(module (func))"), [(0, 0)]);
-        assert_eq!(polled("(module)"), []);
+        assert_eq!(safepointed("(module (func))"), [(0, 0)]);
+        assert_eq!(safepointed("(module)"), []);
     }
 
-    /// The engine would take such a memory for the one of polls, and reserve nothing behind it.
+    /// The engine would take such a memory for the one of safepoints, and reserve nothing behind it.
     #[test]
     fn memories_with_other_pages_are_refused() {
         for memory in [
@@ -455,19 +457,19 @@ mod tests {
     }
 
     #[test]
-    fn polls_take_the_place_of_checkpoints() {
+    fn safepoints_take_the_place_of_checkpoints() {
         let text = r#"(module (import "wali" "__signal_checkpoint" (func $import))
                 (memory 1)
                 (func $checkpoint (call $import))
                 (func $other)
                 (func $jumps (call $checkpoint) (loop (call $other) (call $checkpoint))))"#;
-        assert_eq!(polled(text), [(1, 0), (0, 0), (2, 1)]);
+        assert_eq!(safepointed(text), [(1, 0), (0, 0), (2, 1)]);
         // Something may be thrown there: calls.
         assert_eq!(functions(text, true)[2], (2, 0, 1));
     }
 
     #[test]
-    fn hints_name_the_branches_of_polls() {
+    fn hints_name_the_branches_of_safepoints() {
         let wasm = wat::parse_str("(module (func $f (loop) (loop) (call $f)))").unwrap();
         let out = insert(&wasm, false).unwrap();
         let (mut hints, mut branches) = (Vec::new(), Vec::new());
@@ -502,11 +504,11 @@ mod tests {
     }
 
     #[test]
-    fn what_catches_has_polls_that_call() {
+    fn what_catches_has_safepoints_that_call() {
         let text = r#"(module (tag $t)
             (func (loop $a (block $b (try_table (catch $t $b) (nop)) (br $a))))
             (func (loop (br 0))))"#;
         assert_eq!(functions(text, true)[..2], [(1, 0, 0), (0, 1, 0)]);
-        assert_eq!(polled(text), [(1, 0), (1, 0)]);
+        assert_eq!(safepointed(text), [(1, 0), (1, 0)]);
     }
 }

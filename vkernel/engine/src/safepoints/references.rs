@@ -1,5 +1,5 @@
-//! Which functions may have something alive, where a poll is, that the garbage collector must find,
-//! or a handler of exceptions: their polls are calls that the compiler knows of.
+//! Which functions may have something alive, where a safepoint is, that the garbage collector must find,
+//! or a handler of exceptions: their safepoints are calls that the compiler knows of.
 //!
 //! Compiled code tells the collector where references are by maps that it has for calls, and where
 //! exceptions go by tables that it has for calls; it has neither for a load. References to functions
@@ -87,7 +87,7 @@ impl References {
         ty.is_none_or(|ty| self.in_type(*ty))
     }
 
-    /// Whether polls in this function must be calls.
+    /// Whether safepoints in this function must be calls.
     pub(super) fn bear_on(&self, function: u32, body: &FunctionBody<'_>) -> wasmtime::Result<bool> {
         if self.elsewhere || self.in_signature(function) {
             return Ok(true);
@@ -124,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether polls must be calls, of each function of a module; `imported` are not its own.
+    /// Whether safepoints must be calls, of each function of a module; `imported` are not its own.
     fn bear(imported: u32, text: &str) -> Vec<bool> {
         let wasm = wat::parse_str(text).unwrap();
         let (mut references, mut found) = (References::default(), Vec::new());

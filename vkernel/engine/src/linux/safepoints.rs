@@ -1,9 +1,9 @@
-//! What the polls of compiled code look at and call (`crate::polls` puts them there).
+//! What the safepoints of compiled code look at and call (`crate::safepoints` puts them there).
 //!
 //! The word and the page are in memories that every instance, and so every thread, has for itself
-//! and that the guest's own code cannot name. A signal's host handler changes them; the next poll
+//! and that the guest's own code cannot name. A signal's host handler changes them; the next safepoint
 //! comes to the engine, which calls the guest's handlers and puts them back
-//! (`vkernel_kernel::linux::polls`).
+//! (`vkernel_kernel::linux::safepoints`).
 //!
 //! These memories have [`WORD_SIZE`] and [`PAGE_SIZE`] pages of one byte, and are the only ones with
 //! such pages: for so little no address space is reserved.
@@ -14,7 +14,7 @@ use std::{cell::UnsafeCell, ffi::c_void, ptr, ptr::NonNull, sync::atomic::Atomic
 use rustix::mm::{
     Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap_anonymous, mprotect, munmap,
 };
-use vkernel_kernel::linux::polls::{Page, Poll};
+use vkernel_kernel::linux::safepoints::{Page, Safepoint};
 use wasmtime::{
     AsContextMut, Caller, Func, Instance, LinearMemory, MemoryType, Module, Store, Val,
 };
@@ -22,17 +22,17 @@ use wasmtime::{
 use super::{Guest, deliver};
 use crate::{EngineError, memory::HOST_PAGE};
 
-/// Export: the memory whose first word is not zero when a poll is to call.
-pub(crate) const WORD: &str = "vkernel.poll.word";
+/// Export: the memory whose first word is not zero when a safepoint is to call.
+pub(crate) const WORD: &str = "vkernel.safepoint.word";
 
 /// Export: the global with the function that it calls.
-pub(crate) const CALL: &str = "vkernel.poll.call";
+pub(crate) const CALL: &str = "vkernel.safepoint.call";
 
-/// Export: the memory that polls load a byte from. Only of native code.
-pub(crate) const PAGE: &str = "vkernel.poll.page";
+/// Export: the memory that safepoints load a byte from. Only of native code.
+pub(crate) const PAGE: &str = "vkernel.safepoint.page";
 
 /// Export: the function that is called where such a load faults.
-pub(crate) const STOP: &str = "vkernel.poll.stop";
+pub(crate) const STOP: &str = "vkernel.safepoint.stop";
 
 /// The size of the memory with the word, in bytes.
 pub(crate) const WORD_SIZE: usize = size_of::<AtomicU32>();
@@ -43,7 +43,7 @@ pub(crate) const PAGE_SIZE: usize = 2 * HOST_PAGE;
 /// Where the page begins that is never accessible.
 pub(crate) const NEVER: usize = HOST_PAGE;
 
-/// The memory of this type, if it is one of polls'.
+/// The memory of this type, if it is one of safepoints'.
 pub(crate) fn memory(ty: &MemoryType) -> Option<Result<Box<dyn LinearMemory>, String>> {
     if ty.page_size() != 1 {
         return None;
@@ -52,7 +52,7 @@ pub(crate) fn memory(ty: &MemoryType) -> Option<Result<Box<dyn LinearMemory>, St
         Some(WORD_SIZE) => Some(Ok(Box::new(Word(Box::default())))),
         Some(PAGE_SIZE) => Some(match Pages::map() {
             Ok(pages) => Ok(Box::new(pages)),
-            Err(errno) => Err(format!("mapping the page of polls: {errno}")),
+            Err(errno) => Err(format!("mapping the page of safepoints: {errno}")),
         }),
         _ => None,
     }
@@ -66,7 +66,7 @@ unsafe impl Sync for Word {}
 
 // SAFETY: the base never moves, `WORD_SIZE` bytes from it are accessible, and it never grows. There is no
 // reservation and no guard after it, which compiled code relies on for an index that it does not
-// know: polls are its only users, and their index is the constant 0.
+// know: safepoints are its only users, and their index is the constant 0.
 unsafe impl LinearMemory for Word {
     fn byte_size(&self) -> usize {
         WORD_SIZE
@@ -77,7 +77,9 @@ unsafe impl LinearMemory for Word {
     }
 
     fn grow_to(&mut self, _: usize) -> wasmtime::Result<()> {
-        Err(wasmtime::format_err!("the memory of polls does not grow"))
+        Err(wasmtime::format_err!(
+            "the memory of safepoints does not grow"
+        ))
     }
 
     fn as_ptr(&self) -> *mut u8 {
@@ -118,7 +120,7 @@ impl Drop for Pages {
 }
 
 // SAFETY: the base never moves and it never grows. Its bytes are not all accessible, which compiled
-// code does not rely on: polls are its only users, and for them the kernel's fault handler sees to
+// code does not rely on: safepoints are its only users, and for them the kernel's fault handler sees to
 // it. As for a guard, see `Word`: their indices are the constants 0 and `NEVER`.
 unsafe impl LinearMemory for Pages {
     fn byte_size(&self) -> usize {
@@ -130,7 +132,9 @@ unsafe impl LinearMemory for Pages {
     }
 
     fn grow_to(&mut self, _: usize) -> wasmtime::Result<()> {
-        Err(wasmtime::format_err!("the memory of polls does not grow"))
+        Err(wasmtime::format_err!(
+            "the memory of safepoints does not grow"
+        ))
     }
 
     fn as_ptr(&self) -> *mut u8 {
@@ -138,14 +142,14 @@ unsafe impl LinearMemory for Pages {
     }
 }
 
-/// Gives the polls of an instance the function that they call; gives what they look at, which lives
+/// Gives the safepoints of an instance the function that they call; gives what they look at, which lives
 /// as long as the store.
 pub(super) fn connect(
     store: &mut Store<Guest>,
     instance: &Instance,
     module: &Module,
     name: &str,
-) -> Result<Poll, EngineError> {
+) -> Result<Safepoint, EngineError> {
     let word = instance
         .get_memory(&mut *store, WORD)
         .and_then(|memory| NonNull::new(memory.data_ptr(&*store)))
@@ -157,7 +161,7 @@ pub(super) fn connect(
         deliver::all(&mut caller.as_context_mut()).map(drop)
     });
     call.set(&mut *store, Val::FuncRef(Some(function)))
-        .map_err(EngineError::wasmtime("connecting the polls"))?;
+        .map_err(EngineError::wasmtime("connecting the safepoints"))?;
     let page = match instance.get_memory(&mut *store, PAGE) {
         Some(memory) => Some(
             NonNull::new(memory.data_ptr(&*store))
@@ -167,7 +171,7 @@ pub(super) fn connect(
         None => None,
     };
     // SAFETY: the word is in the store.
-    Ok(unsafe { Poll::new(word.cast(), page) })
+    Ok(unsafe { Safepoint::new(word.cast(), page) })
 }
 
 /// What wasmtime has of a function of an instance (`VMFuncRef` of its runtime), as far as it matters
@@ -205,7 +209,7 @@ fn page(
         (code && stop.context.as_ref()? == MAGIC).then_some(stop)?
     };
     let text = text.start as usize..text.end as usize;
-    // SAFETY: the memory is `Pages`; the stop is the function that `crate::polls` has made for this. Polls
+    // SAFETY: the memory is `Pages`; the stop is the function that `crate::safepoints` has made for this. Safepoints
     // are in the module's text, which stays as long as the module.
     Some(unsafe { Page::new(at, stop.wasm_call, stop.context as usize, text) })
 }
