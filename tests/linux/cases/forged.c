@@ -86,7 +86,7 @@ int main(void)
 	TRY(syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, SIGSEGV, info));
 	fill(0, 0x1000);
 	TRY(syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, SIGSEGV, info));
-	/* Not SIGSEGV: the one that is sent is lost if it comes in the instant in which a poll faults, since the host keeps one
+	/* Not SIGSEGV: the one that is sent is lost if it comes in the instant in which a safepoint faults, since the host keeps one
 	   of them at a time. */
 	for (int i = 0; i < 3000; i++) {
 		fill(-1 - 2 * (i % 2), 0x5000 + 4096ull * i);

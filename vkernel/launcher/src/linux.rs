@@ -11,7 +11,7 @@ use vkernel_kernel::{
     audit::LaunchEvent,
     confine::{self, Directories, Surface},
     exec::Printable,
-    linux::{self, Host, Image, Title},
+    linux::{self, Image, Sandbox, Title},
     signals,
 };
 
@@ -49,7 +49,7 @@ pub(crate) fn run(
     let accepted = Rc::clone(&guest.accepted);
     // Its descriptor of the root is not for the program.
     drop(guest);
-    let host = Host::new(
+    let host = Sandbox::new(
         Arc::clone(&payload.index),
         settings.audit.clone(),
         title,
@@ -85,7 +85,7 @@ pub(crate) fn run(
 struct Programs {
     payload: &'static Payload,
     settings: &'static Settings,
-    host: Arc<Host>,
+    host: Arc<Sandbox>,
     file: Arc<OwnedFd>,
     machines: LinuxMachines,
 }
@@ -255,7 +255,7 @@ fn wasi(
 ) -> Result<i32, Failure> {
     signals::install().map_err(Failure::host("taking over signals"))?;
     if let Some(mask) = image.mask {
-        linux::signals::restore_mask(mask);
+        linux::restore_mask(mask);
     }
     let cwd = rustix::process::getcwd(Vec::new())
         .map_err(|errno| Failure::host("finding the working directory")(errno.into()))?

@@ -119,11 +119,10 @@ fn offered(field: &str, ty: &FuncType) -> bool {
     let words = ty.params().iter().all(|t| matches!(t, I32 | I64));
     match wali::syscall(field) {
         Some(call) => {
-            let results: Vec<_> = ty.results().iter().map(word).collect();
-            let results: Option<Vec<_>> = results.into_iter().collect();
+            let results: Option<Vec<_>> = ty.results().iter().map(word).collect();
             words && results.is_some_and(|results| call.takes(ty.params().len(), &results))
         }
-        None => wali::STARTUP.iter().any(|f| f.name == field && same(f, ty)),
+        None => wali::startup(field).is_some_and(|known| same(known, ty)),
     }
 }
 

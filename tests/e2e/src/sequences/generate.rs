@@ -54,8 +54,8 @@ impl Random {
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Place {
-    PollPage,
-    AfterPollPage,
+    SafepointPage,
+    AfterSafepointPage,
     Memory,
     Code,
     Launcher,
@@ -936,8 +936,8 @@ fn siginfo(random: &mut Random, signal: i64) -> Block {
     ]);
     bytes[8..12].copy_from_slice(&code.to_le_bytes());
     let address = match random.below(8) {
-        0..=2 => Value::Host(Place::PollPage),
-        3 => Value::Host(Place::AfterPollPage),
+        0..=2 => Value::Host(Place::SafepointPage),
+        3 => Value::Host(Place::AfterSafepointPage),
         4 => Value::Host(Place::Memory),
         5 => Value::Host(random.one(&[Place::Code, Place::Launcher])),
         _ => Value::Number(random.one(&[0, 4096, -1, 0x1234])),

@@ -4,16 +4,16 @@ use libc::*;
 use rustix::io::Errno;
 
 use super::super::{
-    call::{Answer, Args, Cx, int, word},
-    table::{Row, pass_on},
+    answer::{Answer, Args, int, word},
+    context::Cx,
+    syscall::Arg,
+    table::row::Handler,
 };
 
-pub(super) const ROWS: &[Row] = &[
-    Row::call(SYS_fcntl, fcntl).restarts(),
-    Row::call(SYS_ioctl, ioctl).restarts().partial(
-        "of terminals, pipes, sockets, interfaces and files; TIOCSTI and what is not listed give ENOTTY",
-    ),
-    Row::call(SYS_prctl, prctl).partial("what concerns names, parents and dumping; else EINVAL"),
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_fcntl, fcntl),
+    Handler::new(SYS_ioctl, ioctl),
+    Handler::new(SYS_prctl, prctl),
 ];
 
 /// The argument is a number.
@@ -75,21 +75,19 @@ fn fcntl(cx: &Cx<'_>, args: &Args) -> Answer {
     let descriptor = cx.process.descriptors().check(args[0])?;
     let command = int(args[1]);
     let argument = if FCNTL_VALUES.contains(&command) {
-        args[2]
+        args[2].into()
     } else if FCNTL_POINTERS.contains(&command) {
-        cx.memory().address(word(args[2]))
+        cx.at(args[2])
     } else if command == F_DUPFD_QUERY {
         cx.process.descriptors().check(args[2])?
     } else {
         return Err(Errno::INVAL.into());
     };
-    let waits = command == F_SETLKW || command == F_OFD_SETLKW;
-    pass_on(
-        cx,
-        SYS_fcntl,
-        waits,
-        &[descriptor, args[1], argument, 0, 0, 0],
-    )
+    let host = [descriptor, args[1].into(), argument];
+    match command == F_SETLKW || command == F_OFD_SETLKW {
+        true => cx.host_waiting(SYS_fcntl, host),
+        false => cx.host(SYS_fcntl, host),
+    }
 }
 
 /// The argument is a number, or none.
@@ -149,58 +147,47 @@ fn ioctl(cx: &Cx<'_>, args: &Args) -> Answer {
     let descriptor = cx.process.descriptors().check(args[0])?;
     let request = u64::from(word(args[1]));
     let argument = if IOCTL_VALUES.contains(&request) {
-        args[2]
+        args[2].into()
     } else if IOCTL_POINTERS.contains(&request) {
-        cx.memory().address(word(args[2]))
+        cx.at(args[2])
     } else if request == FICLONE {
         cx.process.descriptors().check(args[2])?
     } else if request == SIOCGIFCONF {
         return interfaces(cx, descriptor, word(args[2]));
     } else {
         // What is no open file says so first.
-        let flags = pass_on(
-            cx,
-            SYS_fcntl,
-            false,
-            &[descriptor, F_GETFL as u64, 0, 0, 0, 0],
-        )?;
+        let flags = cx.host(SYS_fcntl, [descriptor, F_GETFL.into()])?;
         return Err(match flags & i64::from(O_PATH) {
             0 => Errno::NOTTY.into(),
             _ => Errno::BADF.into(),
         });
     };
-    pass_on(
-        cx,
-        SYS_ioctl,
-        true,
-        &[descriptor, request, argument, 0, 0, 0],
-    )
+    cx.host_waiting(SYS_ioctl, [descriptor, request.into(), argument])
 }
 
 /// SIOCGIFCONF (netdevice(7)). The guest's `ifconf` is a length and an address of 4 bytes each; what is at
 /// the address has the host's layout.
-fn interfaces(cx: &Cx<'_>, descriptor: u64, pointer: u32) -> Answer {
+fn interfaces(cx: &Cx<'_>, descriptor: Arg<'_>, pointer: u32) -> Answer {
     /// The host's `ifconf`.
     #[repr(C)]
     struct Interfaces {
         len: i32,
         _pad: u32,
-        to: u64,
+        to: Arg<'static>,
     }
     let memory = cx.memory();
     let (len, to) = (memory.u32(pointer)?, pointer.checked_add(4));
     let to = memory.u32(to.ok_or(Errno::FAULT)?)?;
     // Not beyond the end of the guest's memory.
-    let room = u32::MAX - to;
+    let room = i32::try_from(u32::MAX - to).unwrap_or(i32::MAX);
     let mut host = Interfaces {
-        len: int(len.into()).min(i32::try_from(room).unwrap_or(i32::MAX)),
+        len: len.cast_signed().min(room),
         _pad: 0,
-        to: memory.address(to),
+        to: memory.arg(to),
     };
-    let passed = [descriptor, SIOCGIFCONF, (&raw mut host) as u64, 0, 0, 0];
-    let answer = pass_on(cx, SYS_ioctl, true, &passed)?;
-    let len = std::hint::black_box(&host).len;
-    memory.write(pointer, &len.to_le_bytes())?;
+    let args = [descriptor, SIOCGIFCONF.into(), Arg::output(&mut host)];
+    let answer = cx.host_waiting(SYS_ioctl, args)?;
+    memory.write(pointer, &host.len.to_le_bytes())?;
     Ok(answer)
 }
 
@@ -248,16 +235,12 @@ const PRCTL_POINTERS: &[i32] = &[
 fn prctl(cx: &Cx<'_>, args: &Args) -> Answer {
     let option = int(args[0]);
     let second = if PRCTL_VALUES.contains(&option) {
-        args[1]
+        args[1].into()
     } else if PRCTL_POINTERS.contains(&option) {
-        cx.memory().address(args[1] as u32)
+        cx.at(args[1])
     } else {
         return Err(Errno::INVAL.into());
     };
-    pass_on(
-        cx,
-        SYS_prctl,
-        false,
-        &[args[0], second, args[2], args[3], args[4], 0],
-    )
+    let [_, _, third, fourth, fifth, _] = args.map(Arg::from);
+    cx.host(SYS_prctl, [option.into(), second, third, fourth, fifth])
 }

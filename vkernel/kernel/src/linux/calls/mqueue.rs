@@ -1,49 +1,52 @@
-//! POSIX message queues (`mq_overview(7)`): the host's own, in the sandbox's IPC namespace, as System V's
-//! objects are (`sysv`). Their names are no paths of the file system.
+//! POSIX message queues (`mq_overview(7)`): the host's own ([`super::ipc`]). Their names are no paths of the
+//! file system.
 
 use libc::*;
-use rustix::io::Errno;
 
-use super::super::{
-    call::{Answer, Args, Cx, word},
-    event::HostEvent,
-    ipc::{NAMESPACE, call},
-    table::Row,
+use super::{
+    super::{
+        answer::{Answer, Args, Errno, word},
+        context::Cx,
+        signals::event::HostEvent,
+        syscall::Arg,
+        table::row::Handler,
+    },
+    ipc::{call, waiting},
 };
 
-pub(super) const ROWS: &[Row] = &[
-    Row::call(SYS_mq_open, |cx, args| {
-        let at = |i: usize| cx.memory().address(word(args[i]));
-        call(cx, SYS_mq_open, false, &[at(0), args[1], args[2], at(3), 0, 0])
-    })
-    .partial(NAMESPACE),
-    Row::call(SYS_mq_unlink, |cx, args| {
-        let name = cx.memory().address(word(args[0]));
-        call(cx, SYS_mq_unlink, false, &[name, 0, 0, 0, 0, 0])
-    })
-    .partial(NAMESPACE),
-    Row::call(SYS_mq_timedsend, |cx, args| {
-        let at = |i: usize| cx.memory().address(word(args[i]));
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_mq_open, |cx, args| {
+        let [_, flags, mode, ..] = args.map(Arg::from);
+        call(
+            cx,
+            SYS_mq_open,
+            [cx.at(args[0]), flags, mode, cx.at(args[3])],
+        )
+    }),
+    Handler::new(SYS_mq_unlink, |cx, args| {
+        call(cx, SYS_mq_unlink, [cx.at(args[0])])
+    }),
+    Handler::new(SYS_mq_timedsend, |cx, args| {
         let queue = cx.process.descriptors().check(args[0])?;
-        call(cx, SYS_mq_timedsend, true, &[queue, at(1), args[2], args[3], at(4), 0])
-    })
-    .restarts()
-    .partial(NAMESPACE),
-    Row::call(SYS_mq_timedreceive, |cx, args| {
-        let at = |i: usize| cx.memory().address(word(args[i]));
+        let [_, _, size, priority, ..] = args.map(Arg::from);
+        let (from, until) = (cx.at(args[1]), cx.at(args[4]));
+        waiting(cx, SYS_mq_timedsend, [queue, from, size, priority, until])
+    }),
+    Handler::new(SYS_mq_timedreceive, |cx, args| {
         let queue = cx.process.descriptors().check(args[0])?;
-        call(cx, SYS_mq_timedreceive, true, &[queue, at(1), args[2], at(3), at(4), 0])
-    })
-    .restarts()
-    .partial(NAMESPACE),
-    Row::call(SYS_mq_notify, notify)
-        .partial("SIGEV_SIGNAL and SIGEV_NONE; SIGEV_THREAD gives EINVAL; ENOSYS in the machine's own IPC namespace"),
-    Row::call(SYS_mq_getsetattr, |cx, args| {
-        let at = |i: usize| cx.memory().address(word(args[i]));
+        let (to, priority, until) = (cx.at(args[1]), cx.at(args[3]), cx.at(args[4]));
+        let size = args[2].into();
+        waiting(cx, SYS_mq_timedreceive, [queue, to, size, priority, until])
+    }),
+    Handler::new(SYS_mq_notify, notify),
+    Handler::new(SYS_mq_getsetattr, |cx, args| {
         let queue = cx.process.descriptors().check(args[0])?;
-        call(cx, SYS_mq_getsetattr, false, &[queue, at(1), at(2), 0, 0, 0])
-    })
-    .partial(NAMESPACE),
+        call(
+            cx,
+            SYS_mq_getsetattr,
+            [queue, cx.at(args[1]), cx.at(args[2])],
+        )
+    }),
 ];
 
 fn notify(cx: &Cx<'_>, args: &Args) -> Answer {
@@ -52,15 +55,13 @@ fn notify(cx: &Cx<'_>, args: &Args) -> Answer {
         0 => None,
         pointer => Some(HostEvent::read(cx.memory(), pointer)?),
     };
+    let known = [SIGEV_SIGNAL, SIGEV_NONE];
     if event
         .as_ref()
-        .is_some_and(|event| ![SIGEV_SIGNAL, SIGEV_NONE].contains(&event.notify()))
+        .is_some_and(|event| !known.contains(&event.notify()))
     {
         return Err(Errno::INVAL.into());
     }
-    let pointer = event.as_ref().map_or(0, HostEvent::address);
-    let answer = call(cx, SYS_mq_notify, false, &[queue, pointer, 0, 0, 0, 0]);
-    // The host kernel has read it.
-    drop(event);
-    answer
+    let event = event.as_ref().map_or(Arg::NONE, HostEvent::arg);
+    call(cx, SYS_mq_notify, [queue, event])
 }

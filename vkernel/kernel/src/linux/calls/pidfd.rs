@@ -4,39 +4,50 @@
 //! another process's descriptors (`pidfd_getfd`), memory (`process_madvise`) and namespaces (`setns`).
 
 use libc::*;
-use rustix::io::Errno;
 
 use super::super::{
-    call::{Answer, Args, Cx, int, word},
-    queued,
-    table::{Row, pass_on},
+    answer::{Answer, Args, Errno, int, word},
+    context::Cx,
+    signals::queued,
+    syscall::Arg,
+    table::row::Handler,
 };
 
-pub(super) const ROWS: &[Row] = &[
-    Row::pass(SYS_pidfd_open, "vv"),
-    Row::call(SYS_pidfd_send_signal, send_signal)
-        .partial("a siginfo that looks like one of a fault gives EPERM, also to oneself"),
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_pidfd_send_signal, send_signal),
+    Handler::new(SYS_waitid, waitid),
 ];
 
 fn send_signal(cx: &Cx<'_>, args: &Args) -> Answer {
     let descriptor = cx.process.descriptors().check(args[0])?;
-    let (signal, pointer) = (args[1], word(args[2]));
+    let pointer = word(args[2]);
     let mut info = [0_u8; 128];
-    let host_info = match pointer {
-        0 => 0,
-        pointer => {
-            let memory = cx.memory();
-            memory.read(pointer, &mut info[..queued::KERNEL_SIZE])?;
-            // The host takes it from a thread for itself, and then it would look like a fault.
-            if queued::claims_a_fault(int(signal), &info) {
-                return Err(Errno::PERM.into());
-            }
-            info.as_ptr() as u64
+    if pointer != 0 {
+        cx.memory()
+            .read(pointer, &mut info[..queued::KERNEL_SIZE])?;
+        // The host takes it from a thread for itself, and then it would look like a fault.
+        if queued::claims_a_fault(int(args[1]), &info) {
+            return Err(Errno::PERM.into());
         }
+    }
+    let info = match pointer {
+        0 => Arg::NONE,
+        _ => Arg::input(&info),
     };
-    let host = [descriptor, signal, host_info, args[3], 0, 0];
-    let answer = pass_on(cx, SYS_pidfd_send_signal, false, &host);
-    // The host kernel has read it.
-    std::hint::black_box(&info);
-    answer
+    let (signal, flags) = (args[1].into(), args[3].into());
+    cx.host(SYS_pidfd_send_signal, [descriptor, signal, info, flags])
+}
+
+/// What is waited for may be named by a descriptor (P_PIDFD).
+fn waitid(cx: &Cx<'_>, args: &Args) -> Answer {
+    const BY_DESCRIPTOR: i32 = P_PIDFD as i32;
+    let id = match int(args[0]) {
+        BY_DESCRIPTOR if int(args[1]) >= 0 => cx.process.descriptors().check(args[1])?,
+        _ => args[1].into(),
+    };
+    let [kind, _, _, options, ..] = args.map(Arg::from);
+    cx.host_waiting(
+        SYS_waitid,
+        [kind, id, cx.at(args[2]), options, cx.at(args[4])],
+    )
 }
