@@ -52,10 +52,11 @@ const PRCTL: &str = "what concerns names, parents and dumping; else EINVAL";
 const PROGRAMS: &str = "programs of the image and scripts for them, also while they are open for writing; ELF and WebAssembly files without a route give \
      EACCES";
 const RECVMMSG: &str = "the timeout is not looked at";
-const RT_SIGACTION: &str = "handlers of SIGSEGV, SIGBUS and SIGFPE are called for faults of the program's own instructions \
-     where code is compiled for the processor, but not inside memory.copy and memory.fill, and their ucontext has no \
-     registers; SIGILL, SIGTRAP and SIGSYS are handled when they are sent; a SIGSEGV from another thread or process is \
-     lost if it comes in the instant in which a safepoint of the compiled code faults";
+const RT_SIGACTION: &str = "handlers of SIGSEGV and SIGBUS are called for faults of the program's own instructions where \
+     code is compiled for the processor, but not inside memory.copy and memory.fill, and their ucontext has no registers; \
+     a jump out of one is caught in the function that called sigsetjmp if what faulted is in a function that it called; \
+     SIGFPE, SIGILL, SIGTRAP and SIGSYS are handled when they are sent; a SIGSEGV from another thread or process is lost \
+     if it comes in the instant in which a safepoint of the compiled code faults";
 const SET_ROBUST_LIST: &str = "the list is walked when a thread or its process ends by itself or calls execve, not when a \
      signal ends it";
 const SOCKET: &str = "TCP, UDP and ICMP's datagrams of AF_INET and AF_INET6, and AF_UNIX; other families give \

@@ -18,7 +18,7 @@ const SPACE: u64 = 1 << 32;
 const GUARD: u64 = 32 << 20;
 
 /// The vkernel's own descriptors.
-const OWN: std::ops::Range<i32> = 960..1024;
+const OWN: std::ops::Range<i32> = 1024..1088;
 
 /// One line of `/proc/PID/maps`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -443,15 +443,15 @@ mod tests {
 
     #[test]
     fn descriptors_that_change_are_seen() {
-        let before: BTreeMap<i32, String> = [(960, "a".to_owned()), (961, "b".to_owned())].into();
+        let before: BTreeMap<i32, String> = [(1024, "a".to_owned()), (1025, "b".to_owned())].into();
         assert_eq!(descriptors_differ(&before, &before), None);
         let mut filled = before.clone();
-        filled.insert(970, "a".to_owned());
+        filled.insert(1030, "a".to_owned());
         assert_eq!(descriptors_differ(&before, &filled), None);
-        filled.insert(971, "c".to_owned());
+        filled.insert(1031, "c".to_owned());
         assert!(descriptors_differ(&before, &filled).is_some());
         let mut lost = before.clone();
-        lost.remove(&961);
+        lost.remove(&1025);
         assert!(descriptors_differ(&before, &lost).is_some());
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A handler for a fault may leave by a jump (`siglongjmp(3)`), which the function catches that called
 //! `setjmp`. Compiled code knows where to go on from its calls alone, and an access to memory is none. So
-//! in the functions that call `setjmp`, and only there, each access to memory and each division becomes a
-//! call of a function that does just that:
+//! in the functions that call `setjmp`, and only there, each access to memory becomes a call of a
+//! function that does just that:
 //!
 //! ```wat
 //! (func $load (param i32) (result i32) local.get 0 i32.load offset=8)
@@ -31,8 +31,6 @@ const SIGNATURES: &[Signature] = &[
     (&[I32, F32], None),
     (&[I32, F64], None),
     (&[I32, V128], None),
-    (&[I32, I32], Some(I32)),
-    (&[I64, I64], Some(I64)),
 ];
 
 /// The functions, by the bytes of their instructions.
@@ -142,8 +140,6 @@ fn signature(operator: &Operator<'_>) -> Option<Signature> {
         O::F32Store { .. } => (&[I32, F32], None),
         O::F64Store { .. } => (&[I32, F64], None),
         O::V128Store { .. } => (&[I32, V128], None),
-        O::I32DivS | O::I32DivU | O::I32RemS | O::I32RemU => (&[I32, I32], Some(I32)),
-        O::I64DivS | O::I64DivU | O::I64RemS | O::I64RemU => (&[I64, I64], Some(I64)),
         _ => return None,
     })
 }

@@ -75,16 +75,10 @@ fn guest_address(address: usize) -> Option<u32> {
     u32::try_from(address.checked_sub(base)?).ok()
 }
 
-/// What a fault is to the guest, if it has a handler for it: the address, and for a division none.
+/// What a fault is to the guest, if it has a handler for it: the address.
 fn of_guest(signal: libc::c_int, address: usize) -> Option<u32> {
-    if !handles_fault(signal) {
-        return None;
-    }
-    match signal {
-        libc::SIGSEGV | libc::SIGBUS => guest_address(address),
-        libc::SIGFPE => Some(0),
-        _ => None,
-    }
+    let of_memory = [libc::SIGSEGV, libc::SIGBUS].contains(&signal);
+    (of_memory && handles_fault(signal)).then(|| guest_address(address))?
 }
 
 extern "C" fn on_fault(
