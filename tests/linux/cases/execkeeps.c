@@ -1,4 +1,4 @@
-/* What exec keeps of a process and what it begins anew; what others may do with a process that has
+/* about: What exec keeps of a process and what it begins anew; what others may do with a process that has
  * executed a program, and with the program's file. */
 #include "../check.h"
 static void handler(int s) { (void)s; }

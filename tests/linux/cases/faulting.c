@@ -1,5 +1,5 @@
+/* about: Handlers for faults of the program itself: what they are told, how they end it, mend it, or jump out. */
 /* flags: -pthread */
-/* Handlers for faults of the program itself: what they are told, how they end it, mend it, or jump out. */
 #include "../check.h"
 static sigjmp_buf out;
 static char *page;

@@ -1,6 +1,6 @@
 /* flags: -pthread */
-/* Signals of faults that a process queues for itself with contents of its own making: handlers see what was sent, whatever
-   the thread does meanwhile, and nothing else comes of it. */
+/* about: Signals of faults that a process queues for itself with contents of its own making: handlers see
+ * what was sent, whatever the thread does meanwhile, and nothing else comes of it. */
 #include "../check.h"
 static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS };
 static const int codes[] = { 1, 2, 3, 0x80, 0, -1, -22091, 1000 };

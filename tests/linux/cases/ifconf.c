@@ -1,4 +1,4 @@
-/* What lists network interfaces. */
+/* about: What lists network interfaces. */
 #include "../check.h"
 #include <net/if.h>
 static int has(struct ifconf *c, const char *name)

@@ -1,5 +1,5 @@
 /* flags: -pthread */
-/* Handlers in the middle of computations: all that lives in registers is there afterwards, also of
+/* about: Handlers in the middle of computations: all that lives in registers is there afterwards, also of
  * functions whose handlers jump away, on small stacks, in threads, and in handlers themselves. */
 #include "../check.h"
 #include <pthread.h>

@@ -1,4 +1,5 @@
-/* Limits: getrlimit, setrlimit, prlimit; their effect. */
+/* about: Limits: getrlimit, setrlimit, prlimit; their effect. */
+/* calls: getrlimit prlimit64 setrlimit */
 #include "../check.h"
 static struct rlimit lim(long c, long m) { return (struct rlimit){c, m}; }
 static void file_size(void)

@@ -1,4 +1,5 @@
-/* All memory locked: mlockall, munlockall, what comes afterwards, and children. */
+/* about: All memory locked: mlockall, munlockall, what comes afterwards, and children. */
+/* calls: mlockall munlockall */
 #include "../check.h"
 static int is_locked(void)
 {

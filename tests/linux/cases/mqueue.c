@@ -1,4 +1,5 @@
-/* POSIX message queues: order, limits, waiting, being told, and what a child has of them. */
+/* about: POSIX message queues: order, limits, waiting, being told, and what a child has of them. */
+/* calls: mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend mq_unlink */
 #include "../check.h"
 #include <mqueue.h>
 static volatile int told;

@@ -1,4 +1,5 @@
-/* Small calls and small errors, each as the host has it. */
+/* about: Small calls and small errors, each as the host has it. */
+/* calls: chroot ioprio_get ioprio_set personality sched_getattr sched_setattr */
 #include "../check.h"
 #define S(n, ...) ({ errno = 0; long r_ = syscall(SYS_##n, __VA_ARGS__); int e_ = errno; \
 	tried(#n "(" #__VA_ARGS__ ")", r_, e_); r_; })

@@ -1,4 +1,4 @@
-/* Lengths that overflow, counts that are huge, numbers that are no descriptors, hostile structures,
+/* about: Lengths that overflow, counts that are huge, numbers that are no descriptors, hostile structures,
  * long paths. */
 #include "../check.h"
 #define S(n, ...)                                                                                  \

@@ -1,4 +1,5 @@
-/* Descriptors of processes: waiting for one, sending signals to it, and what is no process. */
+/* about: Descriptors of processes: waiting for one, sending signals to it, and what is no process. */
+/* calls: pidfd_open pidfd_send_signal */
 #include "../check.h"
 #ifndef P_PIDFD
 #define P_PIDFD 3

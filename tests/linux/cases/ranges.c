@@ -1,5 +1,5 @@
-/* Ranges of memory at their edges: not at a page, empty, with holes, beyond the end; flags of mmap and
- * mremap; lengths of iovec. */
+/* about: Ranges of memory at their edges: not at a page, empty, with holes, beyond the end; flags of mmap
+ * and mremap; lengths of iovec. */
 #include "../check.h"
 #include <sys/uio.h>
 

@@ -1,4 +1,4 @@
-/* Opening what a process has by its name: its standard input, its own descriptors, its program. */
+/* about: Opening what a process has by its name: its standard input, its own descriptors, its program. */
 #include "../check.h"
 static void shown(const char *what, int f)
 {

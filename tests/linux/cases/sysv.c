@@ -1,5 +1,6 @@
-/* System V shared memory, semaphores and messages: attachments of all kinds, across fork, with threads of
+/* about: System V shared memory, semaphores and messages: attachments of all kinds, across fork, with threads of
  * control that wait, and what is left of a segment that was mapped over. */
+/* calls: msgctl msgget msgrcv msgsnd semctl semget semop semtimedop shmat shmctl shmdt shmget */
 #include "../check.h"
 #include <sys/ipc.h>
 #include <sys/msg.h>

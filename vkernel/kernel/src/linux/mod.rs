@@ -46,7 +46,6 @@ pub use syscall::is_error;
 pub use table::{
     TABLE,
     import::{AnyShape, Import, ReadOrWrite, Shape},
-    page::support_page,
     row,
     row::Row,
 };

@@ -12,8 +12,8 @@
 //!    a new file into `calls::FAMILIES`. `.host(&[SYS_other])` names host calls that it makes under
 //!    other numbers, or the filter ends the process.
 //! 4. Write a case in `tests/linux/cases` that makes it natively and in the vkernel, and name the call at its
-//!    head. If it has paths, try it in `tests/e2e/guests/linux/policy.c`.
-//! 5. `VKERNEL_BLESS=1 cargo test -p vkernel-kernel --test docs` writes `docs/syscalls.md`.
+//!    head (`/* calls: ... */`). If it has paths, try it in `tests/e2e/guests/linux/policy.c`.
+//! 5. `VKERNEL_BLESS=1 cargo test -p polybuild-e2e --test docs` writes `docs/syscalls.md`.
 //!
 //! A handler gets its arguments widened ([`Args`]). It makes host calls by [`Cx::host`], or [`Cx::host_waiting`]
 //! if they may wait; `cx.at(args[1])` is an address of the guest's for the host, `descriptors().check(args[0])`
@@ -25,8 +25,6 @@
 
 pub(crate) mod arguments;
 pub(crate) mod import;
-pub(crate) mod page;
-mod proofs;
 pub(crate) mod row;
 
 use vkernel_abi::wali::{By, SYSCALLS};

@@ -1,10 +1,10 @@
 //! The support table as a page for people, `docs/syscalls.md`.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use vkernel_abi::wali::{By, SYSCALLS, Syscall};
 
-use super::proofs;
+use crate::linux::Case;
 
 /// Numbers that x86-64 has and Linux no longer answers (syscalls(2)): the interface has no imports
 /// for them.
@@ -26,23 +26,33 @@ const GONE: &[(u16, &str)] = &[
     (236, "vserver"),
 ];
 
-/// The page. A test compares it with the file.
-pub fn support_page() -> String {
+/// The cases that are about each call.
+type Proofs<'a> = BTreeMap<&'a str, Vec<&'a str>>;
+
+/// The page, of the table of calls and of what the heads of the cases say. A test compares it with the file.
+pub fn support_page(cases: &[Case]) -> String {
+    let mut proofs = Proofs::new();
+    for case in cases {
+        for call in &case.calls {
+            proofs.entry(call).or_default().push(&case.name);
+        }
+    }
+
     let count = |wanted: &dyn Fn(&Syscall) -> bool| SYSCALLS.iter().filter(|c| wanted(c)).count();
     let is_answered = |call: &Syscall| matches!(call.by, By::Host | By::Vkernel);
     let mut page = format!(
         "# System calls of the Linux personality\n\n\
-         Generated from the vkernel's table; `VKERNEL_BLESS=1 cargo test -p vkernel-kernel` writes \
-         it anew.\n\n\
+         Generated from the table of calls; `VKERNEL_BLESS=1 cargo test -p polybuild-e2e --test \
+         docs` writes it anew.\n\n\
          Of the {} calls of x86-64 Linux, {} are supported, {} with exceptions, {} are always \
          refused; the other {} answer ENOSYS, and each use is an audit event. A refused call answers \
          EPERM, with an audit event too. Numbers that Linux itself no longer answers are no imports \
          of the interface; `syscall()` gives ENOSYS for them.\n\n\
          How a call is answered: *host*, by the host kernel's own call with checked arguments; \
          *vkernel*, by the vkernel, which may use the host's.\n\n\
-         A supported call names its test: a program of `tests/linux/cases` that makes it natively \
-         and in the vkernel, where it must say the same (`cargo test -p polybuild-e2e --test linux`).\n\n\
-         | number | call | support | answered by | test | notes |\n|---|---|---|---|---|---|\n",
+         A supported call names its tests: programs of `tests/linux/cases` that say at their heads that they are \
+         about it, and make it natively and in the vkernel, where they must say the same (`cargo test -p polybuild-e2e --test linux`).\n\n\
+         | number | call | support | answered by | tests | notes |\n|---|---|---|---|---|---|\n",
         SYSCALLS.len(),
         count(&|call| is_answered(call) && call.note.is_empty()),
         count(&|call| is_answered(call) && !call.note.is_empty()),
@@ -51,7 +61,7 @@ pub fn support_page() -> String {
     );
     let mut lines: Vec<(u16, String)> = SYSCALLS
         .iter()
-        .map(|call| (call.number, line(call)))
+        .map(|call| (call.number, line(call, &proofs)))
         .chain(GONE.iter().map(|(number, name)| {
             let text = format!("| {number} | `{name}` | no (ENOSYS) |  |  | gone from Linux |");
             (*number, text)
@@ -65,7 +75,7 @@ pub fn support_page() -> String {
     page
 }
 
-fn line(call: &Syscall) -> String {
+fn line(call: &Syscall, proofs: &Proofs<'_>) -> String {
     let support = match (call.by, call.note) {
         (By::Nobody, _) => "no (ENOSYS)",
         (By::Refused, _) => "refused (EPERM)",
@@ -78,9 +88,11 @@ fn line(call: &Syscall) -> String {
         By::Vkernel | By::Refused => "vkernel",
     };
     let note = call.note;
-    let test = proofs::case(call.name)
+    let tests = proofs.get(call.name).map_or(&[][..], Vec::as_slice).iter();
+    let tests: Vec<String> = tests
         .map(|case| format!("[{case}](../tests/linux/cases/{case}.c)"))
-        .unwrap_or_default();
+        .collect();
+    let test = tests.join(", ");
     format!(
         "| {} | `{}` | {support} | {by} | {test} | {note} |",
         call.number, call.name
