@@ -166,7 +166,7 @@ fn plain(name: String) -> sbom::Component {
 fn of_source(source: &Source, input: &LockedInput, lock: &Lock) -> sbom::Component {
     let mut patches = Vec::new();
     let mut comment = None;
-    let mut words = format!("{}, sha256:{}", input.url, input.sha256.hex());
+    let mut words = format!("{}, {}", input.url, input.sha256);
     if let Some(package) = &input.package {
         words = parts(package, input);
         patches.extend(package.patches.iter().map(|patch| {
@@ -174,8 +174,8 @@ fn of_source(source: &Source, input: &LockedInput, lock: &Lock) -> sbom::Compone
                 [] => String::new(),
                 cves => format!(", which names {}", cves.join(", ")),
             };
-            let (name, digest) = (&patch.name, patch.sha256.hex());
-            format!("applied: debian/patches/{name} (sha256:{digest}){cves}")
+            let (name, digest) = (&patch.name, patch.sha256);
+            format!("applied: debian/patches/{name} ({digest}){cves}")
         }));
     }
     if let Some(Series::None(reason)) = &source.series {
@@ -183,14 +183,14 @@ fn of_source(source: &Source, input: &LockedInput, lock: &Lock) -> sbom::Compone
     }
     for patch in &source.patches {
         let local = lock.locals.iter().find(|local| local.path == patch.name);
-        let digest = local.map_or(String::new(), |l| format!(" (sha256:{})", l.sha256.hex()));
+        let digest = local.map_or(String::new(), |l| format!(" ({})", l.sha256));
         let name = patch.path.file_name().unwrap_or_default().to_string_lossy();
         patches.push(format!("applied: the recipe's {name}{digest}"));
     }
     sbom::Component {
         version: input.version.clone(),
         purl: purl(source, &input.version),
-        sha256: digest(&input.sha256.hex()),
+        sha256: Some(input.sha256),
         source: Some(words),
         comment,
         patches,
@@ -264,15 +264,11 @@ fn encoded(text: &str) -> String {
     out
 }
 
-fn digest(hex: &str) -> Option<Digest> {
-    format!("sha256:{hex}").parse().ok()
-}
-
 /// A crate of the launcher: a line of the list.
 fn of_launcher(line: &str) -> Option<sbom::Component> {
     let mut words = line.splitn(4, ' ');
     let (name, version) = (words.next()?, words.next()?);
-    let sha256 = digest(words.next()?);
+    let sha256 = Digest::from_hex(words.next()?).ok();
     // `MIT/Apache-2.0` is how old crates write what is `OR` now.
     let license = words.next().unwrap_or_default().replace('/', " OR ");
     let kind = match sha256 {

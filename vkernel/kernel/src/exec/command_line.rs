@@ -426,8 +426,8 @@ mod tests {
         );
         check_error(
             "sha256:12|/bin/p",
-            "called as by a stub, but its digest is malformed: `sha256:` is followed by 64 \
-             lower-case hexadecimal digits, found `12`; a stub is damaged",
+            "called as by a stub, but its digest is malformed: a SHA-256 digest has 64 \
+             hexadecimal digits, this has 2; a stub is damaged",
         );
     }
 
