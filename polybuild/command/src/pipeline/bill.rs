@@ -13,6 +13,7 @@ use polybuild_recipe::{
     Component, Lock, LockedInput, LockedPackage, Recipe, Ref, Series, Source, SourceUrl,
 };
 
+use super::epoch;
 use crate::failure::{Failure, Result};
 
 /// Which launcher the image has.
@@ -65,8 +66,8 @@ pub(super) fn of_image(
 }
 
 /// The bill of materials of what a recipe would make, as SPDX.
-pub fn of_recipe(recipe: &Recipe, lock: &Lock, target: Target, epoch: u64) -> Result<Vec<u8>> {
-    let created = super::image::epoch(epoch)?;
+pub fn of_recipe(recipe: &Recipe, lock: &Lock, target: Target, seconds: u64) -> Result<Vec<u8>> {
+    let created = epoch::epoch(seconds)?;
     of_image(recipe, lock, Launcher::unknown(target), None, created)
 }
 
