@@ -458,6 +458,19 @@ fn a_run_finds_nothing_of_another() {
 }
 
 #[test]
+fn there_are_terminals_and_shared_memory() {
+    for command in [bare as fn(&[&str], &[&str]) -> Command, of_image] {
+        let command = command(&[], &["devices"]);
+        let said = says(&mut prepared("os.umask(0o077)", &command));
+        assert_eq!(
+            said,
+            "shm 1777, 65536 KiB\ngrantpt: 0\nunlockpt: 0\n/dev/pts/0 0\nto the terminal: 1\n\
+             from it: 1\na file of 1 MiB: 0\n"
+        );
+    }
+}
+
+#[test]
 fn a_bare_program_has_its_own_name() {
     let said = says(&mut bare(&[], &["show", "/proc/self/cmdline"]));
     assert_eq!(said, "module\0show\0/proc/self/cmdline\0");

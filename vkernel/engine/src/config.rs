@@ -3,6 +3,8 @@
 //! Compiled code embeds assumptions about memory layout, so both sides must agree on it; that is
 //! why nobody else in the workspace builds a `wasmtime::Config`.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use megabinary_format::Target;
 use wasmtime::Config;
 
@@ -15,8 +17,20 @@ pub(crate) const MEMORY_RESERVATION: u64 = 4 << 30;
 /// Unmapped space after it, for the constant offsets of loads and stores.
 pub(crate) const MEMORY_GUARD: u64 = 32 << 20;
 
-/// Stack that guest code may use, in bytes. CPython's recursion tests need more than 2 MiB.
+/// Stack that guest code may use, in bytes, where the host has it. CPython's recursion tests need more
+/// than 2 MiB.
 pub const GUEST_STACK: usize = 8 << 20;
+
+/// The least with which guests are started: what is smaller is no stack that programs are written for.
+pub const GUEST_STACK_LEAST: usize = 256 << 10;
+
+/// What guest code may use in this process: less where the limits of the host leave less.
+static GUEST_STACK_HERE: AtomicUsize = AtomicUsize::new(GUEST_STACK);
+
+/// Says how much stack the main thread has for guest code. Before a machine is made.
+pub fn set_guest_stack(bytes: usize) {
+    GUEST_STACK_HERE.store(bytes.min(GUEST_STACK), Ordering::Relaxed);
+}
 
 /// Host stack needed below the guest's: host calls run on the same stack.
 pub const HOST_STACK: usize = 1 << 20;
@@ -53,7 +67,7 @@ pub(crate) fn base(target: Target, flavour: Flavour) -> Result<Config, EngineErr
     config.signals_based_traps(target == Target::X86_64);
     // wasmtime's own copy-on-write would use memfd_create; ours maps the ELF.
     config.memory_init_cow(false);
-    config.max_wasm_stack(GUEST_STACK);
+    config.max_wasm_stack(GUEST_STACK_HERE.load(Ordering::Relaxed));
     // Never used, but wasmtime wants it to be the larger one.
     config.async_stack_size(GUEST_STACK + HOST_STACK);
     config.concurrency_support(false);

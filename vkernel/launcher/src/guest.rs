@@ -12,7 +12,8 @@ use std::{
 use megabinary_format::{Digest, Module, Target, write_dump};
 use vkernel_abi::{exit, personality::PREVIEW1};
 use vkernel_engine::{
-    CodeImage, GUEST_STACK, HOST_STACK, Machine, Outcome, PageSource, Start, TrapReport,
+    CodeImage, GUEST_STACK, GUEST_STACK_LEAST, HOST_STACK, Machine, Outcome, PageSource, Start,
+    TrapReport, set_guest_stack,
 };
 use vkernel_kernel::{
     Contents, Mount, Process, ProcessBuilder, Source,
@@ -216,12 +217,16 @@ impl<'p> Guest<'p> {
 pub(crate) fn reserve_stack() -> Result<(), Failure> {
     let needed = (GUEST_STACK + HOST_STACK) as u64;
     let stack = confine::stack::reserve(needed).map_err(Failure::host("reserving stack"))?;
-    if stack < needed {
+    // With 8 MiB, the limit that every Linux has, the deepest guest traps a little earlier.
+    let left = stack.saturating_sub(HOST_STACK as u64) as usize;
+    if left < GUEST_STACK_LEAST {
         return Err(Failure::new(format!(
-            "guests need {needed} bytes of stack and the hard limit leaves {stack}: raise it \
-             (ulimit -Hs, docker run --ulimit stack=)"
+            "guests need at least {} bytes of stack and the hard limit leaves {stack}: raise it \
+             (ulimit -Hs, docker run --ulimit stack=)",
+            GUEST_STACK_LEAST + HOST_STACK
         )));
     }
+    set_guest_stack(left);
     Ok(())
 }
 

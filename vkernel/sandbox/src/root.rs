@@ -30,6 +30,9 @@ use crate::{Doing, Error, check};
 /// Devices that every program may have.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
+/// Size of `/dev/shm`.
+const SHARED_MEMORY: &str = "64m";
+
 /// Links in `/dev` (`proc(5)`).
 const LINKS: [(&str, &str); 4] = [
     ("fd", "/proc/self/fd"),
@@ -446,8 +449,17 @@ fn dev(
     for (name, goal) in LINKS {
         symlinkat(goal, &dev, name)?;
     }
-    mkdirat(&dev, "shm", Mode::from_raw_mode(0o1777))?;
-    chmodat(&dev, "shm", Mode::from_raw_mode(0o1777), AtFlags::empty())
+    // What programs share memory by, and terminals; as container engines mount them.
+    let mounts = [
+        ("shm", "tmpfs", [("mode", "1777"), ("size", SHARED_MEMORY)]),
+        ("pts", "devpts", [("mode", "620"), ("ptmxmode", "666")]),
+    ];
+    for (name, kind, options) in mounts {
+        mkdirat(&dev, name, Mode::from_raw_mode(0o755))?;
+        let target = inside(&dev, name.as_bytes(), OFlags::DIRECTORY)?;
+        place(file_system(kind, &options, &[], attributes)?, target)?;
+    }
+    symlinkat("pts/ptmx", &dev, "ptmx")
 }
 
 /// Covers what is hidden, and makes what is read-only so for the host kernel as well.

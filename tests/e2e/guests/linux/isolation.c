@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -125,6 +126,23 @@ int main(int count, char **words) {
         puts("waiting");
         char one;
         return said("read", read(0, &one, 1));
+    }
+    if (!strcmp(act, "devices")) {
+        struct stat shm, terminal;
+        struct statvfs room;
+        stat("/dev/shm", &shm);
+        statvfs("/dev/shm", &room);
+        printf("shm %o, %lu KiB\n", shm.st_mode & 07777, (unsigned long)(room.f_blocks * room.f_frsize / 1024));
+        int master = posix_openpt(O_RDWR | O_NOCTTY);
+        said("grantpt", grantpt(master));
+        said("unlockpt", unlockpt(master));
+        char *name = ptsname(master);
+        printf("%s %d\n", name, stat(name, &terminal) || !S_ISCHR(terminal.st_mode));
+        int slave = open(name, O_RDWR | O_NOCTTY);
+        said("to the terminal", write(slave, "x", 1));
+        char one = 0;
+        said("from it", read(master, &one, 1));
+        return said("a file of 1 MiB", ftruncate(open("/dev/shm/f", O_CREAT | O_RDWR, 0600), 1 << 20));
     }
     if (!strcmp(act, "close")) {
         /* Who reads its output sees the end before it ends. */

@@ -78,6 +78,8 @@ pub struct Caught {
     pub signal: i32,
     /// What the kernel said about it.
     pub info: [u8; 128],
+    /// The process that caught it: a child's box begins with what its parent caught.
+    process: i32,
 }
 
 /// The signals that a thread caught and has not handled yet.
@@ -108,6 +110,7 @@ impl Default for Inbox {
         const EMPTY: Caught = Caught {
             signal: 0,
             info: [0; 128],
+            process: 0,
         };
         Inbox {
             count: AtomicU32::new(0),
@@ -202,9 +205,37 @@ impl Inbox {
         }
     }
 
-    /// Empties the box and makes the thread one that stays.
-    pub(super) fn clear(&self) {
-        self.count.store(0, Ordering::Relaxed);
+    /// In the child of a `fork`: forgets what the parent caught, and that its thread was to leave. What
+    /// the child has been sent since stays; with all signals blocked.
+    pub(super) fn forget_parents(&self) {
+        let own = rustix::process::getpid().as_raw_nonzero().get();
+        let mut kept = [None; SLOTS];
+        let mut free = kept.iter_mut();
+        self.take(&mut |caught| {
+            if caught.process == own
+                && let Some(slot) = free.next()
+            {
+                *slot = Some(caught);
+            }
+        });
+        self.count.fetch_and(!LEAVE, Ordering::Relaxed);
+        kept.into_iter()
+            .flatten()
+            .for_each(|caught| self.put(caught));
+    }
+
+    /// Puts back what was taken and is not to be handled yet; with all signals blocked.
+    pub(super) fn put_back(&self, caught: Caught) {
+        self.put(caught);
+    }
+
+    /// The signals of [`SYNCHRONOUS`] in the box.
+    pub(super) fn synchronous(&self) -> u64 {
+        let count = (self.count.load(Ordering::Relaxed) & !LEAVE) as usize;
+        // SAFETY: this is the owning thread; a handler that interrupts it writes beyond `count`.
+        let slots = unsafe { &*self.slots.get() };
+        let signals = slots.iter().take(count).map(|caught| bit(caught.signal));
+        signals.fold(0, |all, one| all | one) & SYNCHRONOUS
     }
 
     fn put(&self, caught: Caught) {
@@ -247,6 +278,7 @@ pub(super) extern "C" fn on_signal(
     let mut caught = Caught {
         signal,
         info: [0; 128],
+        process: rustix::process::getpid().as_raw_nonzero().get(),
     };
     // SAFETY: the kernel passes a siginfo_t of 128 bytes and a ucontext_t, both this handler's
     // own; the box is alive while it is the thread's.

@@ -5,8 +5,10 @@
 
 use std::cell::{Cell, RefCell};
 
+use rustix::io::Errno;
+
 use super::{
-    call::Stop,
+    call::{Answer, Stop},
     guest::Memory,
     process::{DEFAULT, IGNORE, LinuxProcess, set_default},
     signals::{self, Caught, Inbox, SYNCHRONOUS, UNBLOCKABLE, bit},
@@ -21,6 +23,8 @@ pub struct Thread {
     waiting: RefCell<Vec<Caught>>,
     /// Its signal mask, as the guest knows it.
     mask: Cell<u64>,
+    /// The mask of a wait that a signal has ended (`sigsuspend(2)`): the handler begins under it.
+    temporary: Cell<Option<u64>>,
     /// The alternate signal stack: address, size; 0 for none.
     pub(super) stack: Cell<(u32, u32)>,
     /// Its stack pointer, where the engine has looked at it for the call in progress.
@@ -56,6 +60,7 @@ impl Thread {
             inbox: Inbox::default(),
             waiting: RefCell::default(),
             mask: Cell::new(signals::mask()),
+            temporary: Cell::new(None),
             stack: Cell::new((0, 0)),
             stack_pointer: Cell::new(0),
             robust: Cell::new(0),
@@ -100,6 +105,56 @@ impl Thread {
         }
     }
 
+    /// Waits with another mask: the handler of the signal that ends the wait begins under it, and leaves
+    /// the thread's own behind (`sigsuspend(2)`).
+    pub(super) fn wait_under(&self, mask: u64, wait: impl FnOnce() -> Answer) -> Answer {
+        self.temporary.set(Some(mask & !UNBLOCKABLE));
+        // The host knows nothing of those of SYNCHRONOUS that wait here.
+        let answer = match self.has_open() {
+            true => Err(Errno::INTR.into()),
+            false => wait(),
+        };
+        // What ends it without a handler, such as a stop, leaves nothing behind.
+        if !matches!(answer, Err(Stop::Errno(Errno::INTR))) || !self.has_signals() {
+            self.temporary.set(None);
+        }
+        answer
+    }
+
+    /// Signals of [`SYNCHRONOUS`] that were sent and are blocked: the host, which never blocks them, does
+    /// not count them among the pending ones.
+    pub(super) fn held_back(&self) -> u64 {
+        let waiting = self.waiting.borrow();
+        let waiting = waiting.iter().fold(0, |all, one| all | bit(one.signal));
+        (waiting & SYNCHRONOUS | self.inbox.synchronous()) & self.mask()
+    }
+
+    /// Takes one of those signals, if it is in `set`.
+    pub(super) fn take_held_back(&self, set: u64) -> Option<Caught> {
+        let wanted = self.held_back() & set;
+        if wanted == 0 {
+            return None;
+        }
+        signals::set_mask(u64::MAX);
+        let mut waiting = self.waiting.borrow_mut();
+        let mut others = Vec::new();
+        self.inbox
+            .take(&mut |caught| match bit(caught.signal) & SYNCHRONOUS != 0 {
+                true => self.keep(&mut waiting, caught),
+                false => others.push(caught),
+            });
+        others
+            .into_iter()
+            .for_each(|caught| self.inbox.put_back(caught));
+        let at = waiting
+            .iter()
+            .position(|caught| bit(caught.signal) & wanted != 0);
+        let taken = at.map(|at| waiting.remove(at));
+        drop(waiting);
+        self.set_mask(self.mask());
+        taken
+    }
+
     /// Lets no signal in, for good: the thread's program ends. The mask of its next program.
     pub(super) fn close(&self) -> u64 {
         signals::set_mask(u64::MAX);
@@ -123,9 +178,9 @@ impl Thread {
         self.waiting.borrow().iter().any(|c| self.is_open(c.signal))
     }
 
-    /// Whether the guest's mask lets a signal in.
+    /// Whether the guest's mask lets a signal in, that of a wait while it lasts.
     fn is_open(&self, signal: i32) -> bool {
-        bit(signal) & self.mask() == 0
+        bit(signal) & self.temporary.get().unwrap_or_else(|| self.mask()) == 0
     }
 
     /// Keeps a signal for later. Those of [`SYNCHRONOUS`], which the host never blocks, wait here
@@ -139,7 +194,7 @@ impl Thread {
 
     /// In the child of a `fork`: what the parent caught is the parent's.
     pub(super) fn forget_signals(&self) {
-        self.inbox.clear();
+        self.inbox.forget_parents();
         self.waiting.borrow_mut().clear();
     }
 
@@ -200,7 +255,8 @@ impl Thread {
                         true => 0,
                         false => bit(caught.signal),
                     };
-                    self.set_mask(before | action.mask | own);
+                    let under = self.temporary.take().unwrap_or(before);
+                    self.set_mask(under | action.mask | own);
                     let (base, size) = self.stack.get();
                     return Some(Delivery {
                         handler,
@@ -214,6 +270,7 @@ impl Thread {
                 }
             }
         }
+        self.temporary.set(None);
         if some {
             self.set_mask(self.mask());
         }
@@ -265,7 +322,7 @@ pub fn write_frame(memory: Memory, stack: u32, delivery: &Delivery) -> Result<(u
     // 128 bytes below the stack pointer are a leaf function's own.
     let top = stack
         .checked_sub(128 + INFO + CONTEXT)
-        .ok_or(rustix::io::Errno::FAULT)?
+        .ok_or(Errno::FAULT)?
         & !15;
     let (info, context) = (top + CONTEXT.next_multiple_of(16), top);
     memory.write(info, &delivery.caught.info)?;

@@ -11,18 +11,22 @@ use super::super::{
 pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_mmap, mmap).partial(
         "PROT_EXEC is refused (EACCES) and audited; MAP_HUGETLB and MAP_GROWSDOWN give EINVAL",
-    ),
+    )
+    .host(&[SYS_mlock]),
     Row::call(SYS_munmap, munmap),
     Row::call(SYS_mprotect, mprotect).partial("PROT_EXEC is refused (EACCES) and audited"),
     Row::call(SYS_mremap, mremap)
         .partial("a private map of a file cannot grow, a shared one only by moving to a place of the host's choice; else ENOMEM"),
     Row::call(SYS_madvise, madvise)
         .partial("advice that concerns other processes or memory errors gives EINVAL"),
-    Row::call(SYS_msync, |cx, args| over(cx, SYS_msync, args)),
+    Row::call(SYS_msync, msync),
     Row::call(SYS_mlock, |cx, args| over(cx, SYS_mlock, args)),
     Row::call(SYS_munlock, |cx, args| over(cx, SYS_munlock, args)),
     Row::call(SYS_mlock2, |cx, args| over(cx, SYS_mlock2, args)),
-    Row::call(SYS_mincore, mincore),
+    Row::call(SYS_mincore, |cx, args| {
+        let to = cx.memory().address(word(args[2]));
+        over(cx, SYS_mincore, &[args[0], args[1], to, 0, 0, 0])
+    }),
     Row::call(SYS_brk, brk).partial("the break never moves: C libraries use mmap instead"),
 ];
 
@@ -65,12 +69,15 @@ fn munmap(cx: &Cx<'_>, args: &Args) -> Answer {
 }
 
 fn mprotect(cx: &Cx<'_>, args: &Args) -> Answer {
+    const KNOWN: i32 = PROT_READ | PROT_WRITE | PROT_SEM | PROT_GROWSDOWN | PROT_GROWSUP;
+    /// `PROT_SEM` of `asm-generic/mman-common.h`, which changes nothing.
+    const PROT_SEM: i32 = 8;
     let protection = int(args[2]);
     refuse_execution(cx, "mprotect", protection)?;
-    cx.process
-        .space
-        .protect(word(args[0]), word(args[1]), protection)?;
-    Ok(0)
+    if protection & !KNOWN != 0 {
+        return Err(Errno::INVAL.into());
+    }
+    over(cx, SYS_mprotect, args)
 }
 
 fn mremap(cx: &Cx<'_>, args: &Args) -> Answer {
@@ -122,23 +129,20 @@ fn madvise(cx: &Cx<'_>, args: &Args) -> Answer {
     over(cx, SYS_madvise, args)
 }
 
-/// A call on a range of mapped memory, with at most one more argument.
-fn over(cx: &Cx<'_>, number: i64, args: &Args) -> Answer {
-    if word(args[1]) == 0 {
-        return Ok(0);
+fn msync(cx: &Cx<'_>, args: &Args) -> Answer {
+    // Before what is mapped is looked at, as in msync(2).
+    let flags = int(args[2]);
+    let both = MS_ASYNC | MS_SYNC;
+    if flags & !(both | MS_INVALIDATE) != 0 || flags & both == both {
+        return Err(Errno::INVAL.into());
     }
-    Ok(cx
-        .process
-        .space
-        .over(word(args[0]), word(args[1]), number, args[2])?)
+    over(cx, SYS_msync, args)
 }
 
-fn mincore(cx: &Cx<'_>, args: &Args) -> Answer {
-    let to = cx.memory().address(word(args[2]));
-    Ok(cx
-        .process
-        .space
-        .over(word(args[0]), word(args[1]), SYS_mincore, to)?)
+/// A call on a range of memory, with at most one more argument.
+fn over(cx: &Cx<'_>, number: i64, args: &Args) -> Answer {
+    let (address, len) = (word(args[0]), word(args[1]));
+    Ok(cx.process.space.over(address, len, number, args[2])?)
 }
 
 fn brk(_: &Cx<'_>, _: &Args) -> Answer {

@@ -28,7 +28,10 @@ pub(super) const ROWS: &[Row] = &[
 
 /// A signal mask of the guest's for the time of a wait. The host must let in what the vkernel needs
 /// (SYNCHRONOUS) whatever the guest says.
-struct Mask(u64);
+struct Mask {
+    host: u64,
+    guest: u64,
+}
 
 impl Mask {
     /// The one at `pointer`; `None` for a null pointer, or a size that the host refuses.
@@ -38,14 +41,26 @@ impl Mask {
         if pointer == 0 || size != SET {
             return Ok(None);
         }
-        Ok(Some(Mask(memory.u64(pointer)? & !SYNCHRONOUS)))
+        let guest = memory.u64(pointer)?;
+        let host = guest & !SYNCHRONOUS;
+        Ok(Some(Mask { host, guest }))
+    }
+
+    /// Makes a host call that waits under this mask.
+    fn wait(mask: Option<&Mask>, cx: &Cx<'_>, number: i64, host: &Args) -> Answer {
+        match mask {
+            None => pass_on(cx, number, true, host),
+            Some(mask) => cx
+                .thread
+                .wait_under(mask.guest, || pass_on(cx, number, true, host)),
+        }
     }
 }
 
 /// The host's address of a mask, if there is one.
 fn address(mask: Option<&Mask>) -> u64 {
     mask.map_or(0, |mask| {
-        std::ptr::from_ref(std::hint::black_box(&mask.0)) as u64
+        std::ptr::from_ref(std::hint::black_box(&mask.host)) as u64
     })
 }
 
@@ -64,7 +79,7 @@ fn masked(cx: &Cx<'_>, number: i64, args: &Args, at: usize, pointers: &[usize]) 
         None => memory.address(pointer),
         some => address(some.as_ref()),
     };
-    let answer = pass_on(cx, number, true, &host);
+    let answer = Mask::wait(mask.as_ref(), cx, number, &host);
     // The host kernel reads it, which the compiler cannot see.
     std::hint::black_box(&mask);
     answer
@@ -107,7 +122,7 @@ fn pselect(cx: &Cx<'_>, args: &Args) -> Answer {
     };
     let at = |i: usize| memory.address(word(args[i]));
     let host = [args[0], at(1), at(2), at(3), at(4), last];
-    let answer = pass_on(cx, SYS_pselect6, true, &host);
+    let answer = Mask::wait(own.as_ref(), cx, SYS_pselect6, &host);
     // The host kernel reads them, which the compiler cannot see.
     std::hint::black_box((&mask, &own));
     answer

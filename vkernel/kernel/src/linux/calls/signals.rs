@@ -15,7 +15,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::call(SYS_rt_sigaction, action)
         .partial("handlers of SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS are called when the signal is sent, not for faults of the program: those end it; a SIGSEGV from another thread or process is lost if it comes in the instant in which a poll of the compiled code faults"),
     Row::call(SYS_rt_sigprocmask, mask),
-    Row::pass(SYS_rt_sigpending, "pv"),
+    Row::call(SYS_rt_sigpending, pending),
     Row::call(SYS_rt_sigsuspend, suspend).waits(),
     Row::call(SYS_rt_sigtimedwait, timed_wait).waits(),
     Row::pass(SYS_pause, "").waits(),
@@ -107,13 +107,40 @@ fn suspend(cx: &Cx<'_>, args: &Args) -> Answer {
     if u64::from(word(args[1])) != SET {
         return Err(Errno::INVAL.into());
     }
-    let mask = cx.memory().u64(word(args[0]))? & !SYNCHRONOUS;
-    let host = [(&raw const mask) as u64, SET, 0, 0, 0, 0];
-    pass_on(cx, SYS_rt_sigsuspend, true, &host)
+    let wanted = cx.memory().u64(word(args[0]))?;
+    cx.thread.wait_under(wanted, || {
+        let mask = wanted & !SYNCHRONOUS;
+        let host = [(&raw const mask) as u64, SET, 0, 0, 0, 0];
+        pass_on(cx, SYS_rt_sigsuspend, true, &host)
+    })
+}
+
+fn pending(cx: &Cx<'_>, args: &Args) -> Answer {
+    let size = u64::from(word(args[1]));
+    if size > SET {
+        return Err(Errno::INVAL.into());
+    }
+    let mut set = 0_u64;
+    let host = [(&raw mut set) as u64, SET, 0, 0, 0, 0];
+    pass_on(cx, SYS_rt_sigpending, false, &host)?;
+    let set = std::hint::black_box(set) | cx.thread.held_back();
+    let bytes = set.to_le_bytes();
+    cx.memory()
+        .write(word(args[0]), bytes.get(..size as usize).unwrap_or(&bytes))?;
+    Ok(0)
 }
 
 fn timed_wait(cx: &Cx<'_>, args: &Args) -> Answer {
     let at = |i: usize| cx.memory().address(word(args[i]));
+    if args[3] == SET
+        && let set = cx.memory().u64(word(args[0]))?
+        && let Some(caught) = cx.thread.take_held_back(set)
+    {
+        if word(args[1]) != 0 {
+            cx.memory().write(word(args[1]), &caught.info)?;
+        }
+        return Ok(caught.signal.into());
+    }
     let host = [at(0), at(1), at(2), args[3], 0, 0];
     let signal = pass_on(cx, SYS_rt_sigtimedwait, true, &host)?;
     if is_leave(signal) {

@@ -61,7 +61,12 @@ pub(super) fn with_vectors(
                     .first_chunk()
                     .map_or(0, |b| u32::from_le_bytes(*b))
             };
-            *vector = [memory.address(number(0)), number(4).into()];
+            // `ssize_t` of 32 bits, as the host's own 32-bit programs have it (readv(2)).
+            let len = number(4);
+            if len > i32::MAX as u32 {
+                return Err(Errno::INVAL.into());
+            }
+            *vector = [memory.address(number(0)), len.into()];
         }
     }
     with(vectors)

@@ -1,4 +1,4 @@
-//! Listings of folders without what is hidden.
+//! Listings of folders without what is hidden, and of a process's descriptors without the vkernel's.
 
 use rustix::io::Errno;
 
@@ -29,16 +29,25 @@ pub(in super::super) fn list(cx: &Cx<'_>, number: i64, args: &Args) -> Answer {
         let host = [descriptor, to, size as u64, 0, 0, 0];
         pass_on(cx, number, false, &host)
     };
-    if paths.reach < Reach::Everything {
+    let of_descriptors = lists_descriptors(descriptor as i32);
+    if paths.reach < Reach::Everything && !of_descriptors {
         return pass(cx.memory().address(buffer), size);
     }
     let folder = object::real_path(descriptor as i32)?;
-    if paths.hides(&folder) {
+    if paths.reach >= Reach::Everything && paths.hides(&folder) {
         return Err(Errno::NOENT.into());
     }
-    if !paths.hides_in(&folder) {
+    let hides_in = paths.reach >= Reach::Everything && paths.hides_in(&folder);
+    if !hides_in && !of_descriptors {
         return pass(cx.memory().address(buffer), size);
     }
+    let limit = cx.process.descriptors();
+    let own = |name: &[u8]| {
+        let number = std::str::from_utf8(name)
+            .ok()
+            .and_then(|name| name.parse().ok());
+        number.is_some_and(|number: u32| limit.check(number.into()).is_err())
+    };
     let at = if number == libc::SYS_getdents {
         NAME
     } else {
@@ -48,13 +57,29 @@ pub(in super::super) fn list(cx: &Cx<'_>, number: i64, args: &Args) -> Answer {
     loop {
         let filled = pass(records.as_mut_ptr() as u64, records.len())?;
         let listed = std::hint::black_box(&records[..usize::try_from(filled).unwrap_or(0)]);
-        let shown = shown(listed, at, |name| paths.hides(&path::join(&folder, name)));
+        let shown = shown(listed, at, |name| {
+            of_descriptors && own(name) || hides_in && paths.hides(&path::join(&folder, name))
+        });
         // Nothing would mean that the listing has ended.
         if !shown.is_empty() || filled == 0 {
             cx.memory().write(buffer, &shown)?;
             return Ok(shown.len() as i64);
         }
     }
+}
+
+/// Whether a folder is `/proc/PID/fd` or its like: each process of the sandbox has the vkernel's own
+/// descriptors at the same numbers.
+fn lists_descriptors(descriptor: i32) -> bool {
+    // SAFETY: looked at; a number that is not open gives an error.
+    #[allow(unsafe_code)]
+    let folder = unsafe { std::os::fd::BorrowedFd::borrow_raw(descriptor) };
+    let of_proc = rustix::fs::fstatfs(folder).is_ok_and(|fs| fs.f_type == libc::PROC_SUPER_MAGIC);
+    of_proc
+        && object::real_path(descriptor).is_ok_and(|path| {
+            let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
+            name == b"fd" || name == b"fdinfo"
+        })
 }
 
 /// The records whose names are not hidden.

@@ -83,7 +83,9 @@ impl Space {
     /// Makes the first page read-only, so that writes through null pointers fault. Reads must not:
     /// of variable arguments that were not passed, compiled C looks at address 0.
     pub fn protect_first(&self) -> Result<(), Errno> {
-        self.protect(0, PAGE as u32, libc::PROT_READ)
+        let protection = libc::PROT_READ as u64;
+        self.over(0, PAGE as u32, libc::SYS_mprotect, protection)
+            .map(drop)
     }
 
     /// The memory.
@@ -118,7 +120,16 @@ impl Space {
             | libc::MAP_NORESERVE
             | libc::MAP_POPULATE
             | libc::MAP_NONBLOCK
-            | libc::MAP_SHARED_VALIDATE;
+            | libc::MAP_SHARED_VALIDATE
+            | libc::MAP_SYNC;
+        /// What MAP_SHARED_VALIDATE takes besides (`LEGACY_MAP_MASK` of `linux/mman.h`).
+        const MEANINGLESS: i32 = libc::MAP_FIXED
+            | libc::MAP_FIXED_NOREPLACE
+            | libc::MAP_LOCKED
+            | libc::MAP_DENYWRITE
+            | libc::MAP_EXECUTABLE
+            | libc::MAP_STACK
+            | libc::MAP_32BIT;
         let (start, len) = (u64::from(address), u64::from(len));
         if len == 0 {
             return Err(Errno::INVAL);
@@ -130,6 +141,14 @@ impl Space {
         }
         if flags & (libc::MAP_HUGETLB | libc::MAP_GROWSDOWN) != 0 {
             return Err(Errno::INVAL);
+        }
+        if flags & libc::MAP_TYPE == libc::MAP_SHARED_VALIDATE {
+            if flags & libc::MAP_ANONYMOUS != 0 {
+                return Err(Errno::INVAL);
+            }
+            if flags & !(KNOWN | MEANINGLESS) != 0 {
+                return Err(Errno::OPNOTSUPP);
+            }
         }
         let mut regions = self.lock();
         let start = match fixed {
@@ -171,6 +190,19 @@ impl Space {
             self.move_in(&mut regions, &mut aside, start, start + len)?;
         }
         regions.insert(start, start + len, plain);
+        if flags & libc::MAP_LOCKED != 0 {
+            let args = [self.at(start), len, 0, 0, 0, 0];
+            // SAFETY: a range of guest memory, whose contents do not change.
+            if let Err(errno) = done(unsafe { host::call(libc::SYS_mlock, &args) }) {
+                self.close(start, start + len)?;
+                regions.remove(start, start + len);
+                return Err(match errno {
+                    // Of the limit mlock(2) says one, mmap(2) the other.
+                    Errno::NOMEM => Errno::AGAIN,
+                    errno => errno,
+                });
+            }
+        }
         Ok(start as u32)
     }
 
@@ -183,19 +215,9 @@ impl Space {
         Ok(())
     }
 
-    /// `mprotect(2)`; the caller refuses PROT_EXEC.
-    pub(super) fn protect(&self, address: u32, len: u32, protection: i32) -> Result<(), Errno> {
-        if len == 0 {
-            return match u64::from(address) % PAGE {
-                0 => Ok(()),
-                _ => Err(Errno::INVAL),
-            };
-        }
-        self.over(address, len, libc::SYS_mprotect, protection as u32 as u64)
-            .map(drop)
-    }
-
-    /// A call on a mapped range with one further argument: ENOMEM if not all of it is mapped.
+    /// A call on a range with one further argument: `mprotect(2)` (the caller refuses PROT_EXEC),
+    /// `madvise(2)`, `msync(2)`, `mlock(2)`, `mincore(2)`. Where something is not mapped the result is
+    /// ENOMEM, and as natively the call has been made on what comes before it, or on all the rest.
     pub(super) fn over(
         &self,
         address: u32,
@@ -203,22 +225,46 @@ impl Space {
         number: i64,
         argument: u64,
     ) -> Result<i64, Errno> {
-        let (start, end) = range(address, len)?;
-        let regions = self.lock();
-        if regions.covers(start, end).is_none() {
-            return Err(Errno::NOMEM);
+        let (mut start, mut len) = (u64::from(address), u64::from(len));
+        let locks = [libc::SYS_mlock, libc::SYS_mlock2, libc::SYS_munlock].contains(&number);
+        if locks {
+            len += start % PAGE;
+            start -= start % PAGE;
         }
-        let args = [
-            self.memory.at(0) as u64 + start,
-            end - start,
-            argument,
-            0,
-            0,
-            0,
-        ];
-        // SAFETY: a range of guest memory; callers pass calls that change its protection or
-        // contents, never to executable.
-        done(unsafe { host::call(number, &args) })
+        if start % PAGE != 0 {
+            return Err(Errno::INVAL);
+        }
+        let end = start + pages(len);
+        if end > END {
+            return Err(match locks || number == libc::SYS_madvise {
+                true => Errno::INVAL,
+                false => Errno::NOMEM,
+            });
+        }
+        if len == 0 {
+            return Ok(0);
+        }
+        let regions = self.lock();
+        let mut parts = regions.parts(start, end);
+        let is_whole = parts == [(start, end)];
+        if !is_whole {
+            match number {
+                libc::SYS_mincore => parts.clear(),
+                libc::SYS_madvise | libc::SYS_msync => {}
+                _ => parts.retain(|part| part.0 == start),
+            }
+        }
+        let mut result = 0;
+        for (from, to) in parts {
+            let args = [self.at(from), to - from, argument, 0, 0, 0];
+            // SAFETY: a range of guest memory; callers pass calls that change its protection or
+            // contents, never to executable.
+            result = done(unsafe { host::call(number, &args) })?;
+        }
+        match is_whole {
+            true => Ok(result),
+            false => Err(Errno::NOMEM),
+        }
     }
 
     /// `madvise(2)` with MADV_DONTFORK and MADV_DOFORK. The host would leave a hole in the child, so that
@@ -257,16 +303,23 @@ impl Space {
         flags: i32,
         target: u32,
     ) -> Result<u32, Errno> {
-        const KNOWN: i32 = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        const KNOWN: i32 = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
+        let stays = flags & libc::MREMAP_DONTUNMAP != 0;
         let fixed = flags & libc::MREMAP_FIXED != 0;
         let may_move = flags & libc::MREMAP_MAYMOVE != 0;
-        if new == 0 || flags & !KNOWN != 0 || fixed && !may_move {
+        if new == 0 || flags & !KNOWN != 0 || (fixed || stays) && !may_move {
             return Err(Errno::INVAL);
         }
         let (start, end) = range(address, old)?;
         let (old, new) = (end - start, pages(u64::from(new)));
         let mut regions = self.lock();
         let plain = regions.covers(start, end).ok_or(Errno::FAULT)?;
+        if stays && new != old {
+            return Err(Errno::INVAL);
+        }
+        if stays && !self.has_room(&regions, new) {
+            return Err(Errno::NOMEM);
+        }
         if new < old {
             self.close(start + new, end)?;
             regions.remove(start + new, end);
@@ -298,8 +351,8 @@ impl Space {
                 }
                 to
             }
-            false if grows == 0 => return Ok(address),
-            false if start + new <= END && regions.is_free(end, start + new) => {
+            false if grows == 0 && !stays => return Ok(address),
+            false if !stays && start + new <= END && regions.is_free(end, start + new) => {
                 self.open(end, start + new, RW)?;
                 regions.insert(end, start + new, true);
                 regions.keep_back(end, start + new, kept_back);
@@ -325,8 +378,11 @@ impl Space {
             }
             return Err(errno);
         }
-        self.close(start, start + kept)?;
-        regions.remove(start, start + kept);
+        // What stays behind of what moved is empty, with the protection that it had.
+        if !stays {
+            self.close(start, start + kept)?;
+            regions.remove(start, start + kept);
+        }
         regions.insert(to, to + new, plain);
         regions.keep_back(to, to + new, kept_back);
         Ok(to as u32)

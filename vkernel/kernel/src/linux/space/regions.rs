@@ -67,6 +67,22 @@ impl Regions {
         Some(plain)
     }
 
+    /// What is mapped of a range: its parts, in order, with something unmapped between them.
+    pub(super) fn parts(&self, start: u64, end: u64) -> Vec<(u64, u64)> {
+        let first = self.mapped.range(..=start).next_back();
+        let rest = self.mapped.range(start + 1..end.max(start + 1));
+        let mut parts: Vec<(u64, u64)> = Vec::new();
+        for (from, region) in first.into_iter().chain(rest) {
+            let (from, to) = ((*from).max(start), region.end.min(end));
+            match parts.last_mut() {
+                _ if from >= to => {}
+                Some(last) if last.1 == from => last.1 = to,
+                _ => parts.push((from, to)),
+            }
+        }
+        parts
+    }
+
     /// The lowest free range of this length.
     pub(super) fn gap(&self, len: u64) -> Option<u64> {
         let mut at = self.floor;

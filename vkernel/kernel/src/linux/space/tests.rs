@@ -8,6 +8,10 @@ fn space(limit: u64) -> Space {
     Space::new(guest::tests::memory(16 * 4096), 16 * 4096, limit)
 }
 
+fn protect(space: &Space, address: u32, len: u32, protection: i32) -> Result<i64, Errno> {
+    space.over(address, len, libc::SYS_mprotect, protection as u64)
+}
+
 fn anywhere(space: &Space, len: u32) -> Result<u32, Errno> {
     space.map(0, len, RW, PRIVATE, -1, 0)
 }
@@ -85,8 +89,8 @@ fn bad_ranges_and_the_limit() {
     assert_eq!(space.map(top, 8192, RW, fixed, -1, 0), Err(Errno::NOMEM));
     let careful = PRIVATE | libc::MAP_FIXED_NOREPLACE;
     assert_eq!(space.map(top, 4096, RW, careful, -1, 0), Err(Errno::EXIST));
-    assert_eq!(space.protect(top, 4096, libc::PROT_NONE), Ok(()));
-    assert_eq!(space.protect(top - 4096, 4096, RW), Err(Errno::NOMEM));
+    assert_eq!(protect(&space, top, 4096, libc::PROT_NONE), Ok(0));
+    assert_eq!(protect(&space, top - 4096, 4096, RW), Err(Errno::NOMEM));
 }
 
 /// Whether every page of the guest's address space is mapped to something, by the host's own word.
@@ -188,7 +192,7 @@ fn a_move_that_fails_leaves_no_hole() {
     let wall = anywhere(&space, 4 * 4096).unwrap();
     space.memory().write(a, b"kept").unwrap();
     // Two mappings of the host's.
-    space.protect(a + 4096, 4096, libc::PROT_READ).unwrap();
+    protect(&space, a + 4096, 4096, libc::PROT_READ).unwrap();
     let fixed = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
     let _ = space.remap(a, 4 * 4096, 4 * 4096, fixed, wall);
     assert!(is_whole(&space));
