@@ -14,8 +14,7 @@ use std::{
 };
 
 use megabinary_format::{Digest, DigestError};
-
-use super::Printable;
+use vkernel_kernel::exec::Printable;
 
 /// What the launcher was asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
