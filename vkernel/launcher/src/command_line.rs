@@ -14,8 +14,7 @@ use std::{
 };
 
 use megabinary_format::{Digest, DigestError};
-
-use super::Printable;
+use vkernel_kernel::exec::Printable;
 
 /// What the launcher was asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -426,8 +425,8 @@ mod tests {
         );
         check_error(
             "sha256:12|/bin/p",
-            "called as by a stub, but its digest is malformed: `sha256:` is followed by 64 \
-             lower-case hexadecimal digits, found `12`; a stub is damaged",
+            "called as by a stub, but its digest is malformed: a SHA-256 digest has 64 \
+             hexadecimal digits, this has 2; a stub is damaged",
         );
     }
 
