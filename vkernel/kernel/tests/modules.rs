@@ -2,6 +2,7 @@
 //!
 //! A file is a module. What is behind `#[cfg(test)]`, where files end, is not looked at: tests may import what
 //! they like.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
