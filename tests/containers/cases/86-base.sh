@@ -86,7 +86,7 @@ base_run() {
         $'/work\nhere\n0'
     equals "$(cat made)" made
     equals "$(run 'ps -o args | grep -v -e ps -e grep -e COMMAND -e "sh -c"')" ""
-    equals "$(run 'ls /dev')" "$(printf '%s\n' fd full null random shm stderr stdin stdout tty urandom zero)"
+    equals "$(run 'ls /dev')" "$(printf '%s\n' fd full null ptmx pts random shm stderr stdin stdout tty urandom zero)"
     exits 3 run 'exit 3'
     fails grep -q "$WORK/base-run" /proc/mounts
 }

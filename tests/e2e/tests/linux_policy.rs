@@ -258,7 +258,7 @@ fn another_process_has_nothing_for_it() {
         "rt_sigqueueinfo",
     ];
     let mut others: Vec<_> = refused.map(|call| (call, "EPERM")).into();
-    others.extend([("pidfd_open", "ENOSYS"), ("move_pages", "ENOSYS")]);
+    others.extend([("pidfd_open", "EPERM"), ("move_pages", "ENOSYS")]);
     all_say(&run(&mut sandbox.alone(&args)), "ENOENT", &others);
 }
 

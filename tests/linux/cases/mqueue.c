@@ -35,7 +35,7 @@ int main(void)
 	now.tv_nsec += 20000000;
 	if (now.tv_nsec >= 1000000000) now.tv_sec++, now.tv_nsec -= 1000000000;
 	TRY(mq_timedreceive(q, b, 16, 0, &now));
-	struct sigaction s = { .sa_sigaction = tell, .sa_flags = SA_SIGINFO };
+	struct sigaction s = { .sa_sigaction = tell, .sa_flags = SA_SIGINFO | SA_RESTART };
 	sigaction(SIGUSR1, &s, 0);
 	struct sigevent e = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 42 };
 	TRY(mq_notify(q, &e));

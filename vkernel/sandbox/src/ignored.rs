@@ -47,15 +47,15 @@ pub fn at_start(signal: i32) -> bool {
     (1..=LAST).contains(&signal) && AT_START.load(Ordering::Relaxed) & bit(signal) != 0
 }
 
-/// Has a command begin with what this process began with: the standard library gives SIGPIPE its default.
+/// Has a command begin with what this process began with: the standard library gives SIGPIPE its default,
+/// and `execve(2)` gives it to what this process has caught since.
 pub fn keep(command: &mut Command) {
-    if !at_start(libc::SIGPIPE) {
-        return;
-    }
-    // SAFETY: signal(2) is async-signal-safe.
+    // SAFETY: signal(2) is async-signal-safe, and an atomic is read.
     unsafe {
         command.pre_exec(|| {
-            libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+            for signal in (1..=LAST).filter(|signal| at_start(*signal)) {
+                libc::signal(signal, libc::SIG_IGN);
+            }
             Ok(())
         });
     }

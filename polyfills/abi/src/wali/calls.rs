@@ -19,6 +19,7 @@ const MQ_NOTIFY: &str = "SIGEV_SIGNAL and SIGEV_NONE; SIGEV_THREAD gives EINVAL;
 const OPEN: &str = "/dev/stdin and its like, where that is a file outside of the root, give a duplicate, which shares \
      its position";
 const PERSONALITY: &str = "0 and ADDR_NO_RANDOMIZE, which change nothing here; else EINVAL";
+const PIDFD_OPEN: &str = "of processes that the caller may send signals to; others give EPERM";
 const PIDFD_SEND_SIGNAL: &str =
     "a siginfo that looks like one of a fault gives EPERM, also to oneself";
 const SHMAT: &str = "SHM_EXEC is refused (EACCES) and audited; what mremap(2) has moved is no attachment any more; ENOSYS \
@@ -265,7 +266,7 @@ pub const SYSCALLS: &[Syscall] = &[
     call("perf_event_open", 298, &[In, Int, Int, FdOrNone, Long]).refused(CODE),
     call("personality", 135, &[Long]).vkernel().partial(PERSONALITY),
     call("pidfd_getfd", 438, &[Fd, Int, Unsigned]).refused(OTHERS),
-    call("pidfd_open", 434, &[Int, Unsigned]).host(),
+    call("pidfd_open", 434, &[Int, Unsigned]).vkernel().partial(PIDFD_OPEN),
     call("pidfd_send_signal", 424, &[Fd, Int, In, Unsigned]).vkernel().partial(PIDFD_SEND_SIGNAL),
     call("pipe", 22, &[Out]).host(),
     call("pipe2", 293, &[Out, Int]).host(),

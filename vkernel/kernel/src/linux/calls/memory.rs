@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use super::super::{
     answer::{Answer, Args, int, word},
     context::Cx,
-    memory::space::Locking,
+    memory::space::locking::Locking,
     syscall::Arg,
     table::row::Handler,
 };

@@ -471,12 +471,12 @@ fn judge(cx: &Cx<'_>, file: BorrowedFd<'_>, stat: &Stat) -> Result<(), Errno> {
     objects.judge(&cx.caller(), OPERATION, file, stat, true)?;
     judge_own(cx, number, stat)?;
     if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
-        let is_program = stat.st_mode & 0o111 != 0;
-        if is_program && cx.process.sandbox.programs.is_running(stat) {
-            return Err(Errno::TXTBSY);
-        }
         let paths = &cx.process.sandbox.paths;
         paths.judge_object(&cx.caller(), OPERATION, number, stat, Act::Change)?;
+    }
+    let is_program = stat.st_mode & 0o111 != 0;
+    if is_program && cx.process.sandbox.programs.is_running(stat) {
+        return Err(Errno::TXTBSY);
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 use libc::*;
 
 use super::super::{
-    answer::{Answer, Args, Errno, int, word},
+    answer::{Answer, Args, Errno, Stop, int, word},
     context::Cx,
     signals::queued,
     syscall::Arg,
@@ -14,9 +14,24 @@ use super::super::{
 };
 
 pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_pidfd_open, open).host(&[SYS_pidfd_send_signal]),
     Handler::new(SYS_pidfd_send_signal, send_signal),
     Handler::new(SYS_waitid, waitid),
 ];
+
+/// The host gives one of any process that it shows. A guest gets it of those that it could send a signal
+/// to: outside of the sandbox there are none.
+fn open(cx: &Cx<'_>, args: &Args) -> Answer {
+    let opened = cx.host(SYS_pidfd_open, [args[0].into(), args[1].into()])?;
+    let nothing = [opened.into(), Arg::NONE, Arg::NONE, Arg::NONE];
+    match cx.host(SYS_pidfd_send_signal, nothing) {
+        Err(Stop::Errno(Errno::PERM)) => {
+            cx.host(SYS_close, [opened.into()])?;
+            Err(Errno::PERM.into())
+        }
+        _ => Ok(opened),
+    }
+}
 
 fn send_signal(cx: &Cx<'_>, args: &Args) -> Answer {
     let descriptor = cx.process.descriptors().check(args[0])?;

@@ -7,7 +7,7 @@ use super::{
     super::{
         answer::{Answer, Args, Errno, int, word},
         context::Cx,
-        memory::space::Segment,
+        memory::space::segments::Segment,
         syscall::Arg,
         table::row::Handler,
     },

@@ -14,9 +14,9 @@
 #![allow(unsafe_code)]
 
 mod aside;
-mod locking;
+pub(crate) mod locking;
 mod regions;
-mod segments;
+pub(crate) mod segments;
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
@@ -26,7 +26,7 @@ use std::sync::{
 use rustix::io::Errno;
 
 use self::aside::{Aside, Found};
-pub(crate) use self::{locking::Locking, regions::Regions, segments::Segment};
+pub(crate) use self::regions::Regions;
 use super::{
     super::syscall::{self, Arg},
     guest::{END, Memory, PAGE},
