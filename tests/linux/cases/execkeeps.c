@@ -44,11 +44,14 @@ int main(int argc, char **argv)
 		after();
 		return 0;
 	}
-	int go[2], s;
-	pipe(go);
+	/* An installed program could not be written anyway. */
+	int s, from = open(own, O_RDONLY), to = open("copy", O_CREAT | O_WRONLY, 0755);
+	while (sendfile(to, from, 0, 1 << 20) > 0);
+	close(from);
+	close(to);
 	pid_t p = fork();
 	if (!p) {
-		execl(own, own, "a", "wait", NULL);
+		execl("copy", own, "a", "wait", NULL);
 		_exit(9);
 	}
 	pid_t q = fork();
@@ -66,13 +69,14 @@ int main(int argc, char **argv)
 	TRY(setpgid(q, 0));
 	TRY(setpgid(q, 0));
 	TRY(setpgid(1, 0));
-	TRY(open(own, O_WRONLY));
-	TRY(open(own, O_RDWR | O_TRUNC));
-	TRY(open(own, O_RDONLY) >= 0);
+	TRY(open("copy", O_WRONLY));
+	TRY(open("copy", O_RDWR | O_TRUNC));
+	TRY(open("copy", O_RDONLY) >= 0);
 	kill(p, SIGKILL);
 	kill(q, SIGKILL);
 	waitpid(p, &s, 0);
 	waitpid(q, &s, 0);
+	TRY(open("copy", O_WRONLY) >= 0);
 	TRY(setpgid(p, 0));
 	timer_t t;
 	syscall(SYS_timer_create, (long)CLOCK_REALTIME, 0L, &t);
