@@ -1,5 +1,5 @@
 //! Files by path and by descriptor. The sandbox root is the host process's own root, so the host
-//! resolves paths; what the policy says about them is in [`super::super::paths`].
+//! resolves paths; what the policy says about them is in [`super::super::policy`].
 #![allow(unsafe_code)]
 
 use std::os::fd::BorrowedFd;

@@ -1,4 +1,4 @@
-//! Memory maps. The ranges are [`super::super::space`]'s; here is what a guest may ask for.
+//! Memory maps. The ranges are [`super::super::memory::space`]'s; here is what a guest may ask for.
 
 use libc::*;
 use rustix::io::Errno;

@@ -25,11 +25,12 @@ fn open(cx: &Cx<'_>, args: &Args) -> Answer {
     let opened = cx.host(SYS_pidfd_open, [args[0].into(), args[1].into()])?;
     let nothing = [opened.into(), Arg::NONE, Arg::NONE, Arg::NONE];
     match cx.host(SYS_pidfd_send_signal, nothing) {
-        Err(Stop::Errno(Errno::PERM)) => {
+        // One that has ended meanwhile can be sent nothing, and was the caller's to name.
+        Ok(_) | Err(Stop::Errno(Errno::SRCH)) => Ok(opened),
+        refused => {
             cx.host(SYS_close, [opened.into()])?;
-            Err(Errno::PERM.into())
+            refused
         }
-        _ => Ok(opened),
     }
 }
 
