@@ -207,8 +207,8 @@ fn the_example_app_can_be_locked() {
         extract(&fetched.path, &dir.path().join(&source.id), &how).unwrap();
         inputs.push(request.locked(&fetched));
     }
-    let lock = Lock::new(&recipe, inputs).unwrap();
-    assert_eq!(lock.check(&recipe).unwrap(), LockStatus::Fresh);
+    let lock = Lock::new(&recipe.parts[0], inputs).unwrap();
+    assert_eq!(lock.check(&recipe.parts[0]).unwrap(), LockStatus::Fresh);
     assert!(
         !lock.text().contains("//"),
         "a lock file names no host: {}",

@@ -178,6 +178,13 @@ pub(crate) fn normalise(path: &Path) -> PathBuf {
     out
 }
 
+/// The whole path of what is named from the working directory.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    // `absolute` of the library fails only for an empty path or without a working directory.
+    let path = Path::new(".").join(path);
+    normalise(&std::path::absolute(&path).unwrap_or(path))
+}
+
 /// `to` as seen from the folder `from`; both absolute and normal.
 pub(crate) fn relative_to(from: &Path, to: &Path) -> PathBuf {
     let common = from

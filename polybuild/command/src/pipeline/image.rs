@@ -11,7 +11,7 @@ use polybuild_oci::{
     BlobStore, Epoch, Image, ImageBuilder, ImageName, LayerBuilder, Settings, export,
     labels::{Provenance, STEPS, WITHOUT_FIXES},
 };
-use polybuild_recipe::{Content, ImageFile, Lock, Recipe};
+use polybuild_recipe::{Content, ImageFile, Pins, Recipe};
 use rustix::{
     fs::{CWD, RenameFlags, renameat_with},
     io::Errno,
@@ -148,7 +148,7 @@ fn is_ours(output: &Path) -> bool {
 /// What goes into an image besides the megabinary.
 pub(super) struct Contents<'a> {
     pub(super) recipe: &'a Recipe,
-    pub(super) lock: &'a Lock,
+    pub(super) lock: &'a Pins,
     pub(super) inputs: &'a Inputs,
     /// Files that were taken out of modules.
     pub(super) files: &'a [EmbeddedFile],
@@ -331,7 +331,7 @@ const IMAGE_FILE_MODE: u32 = 0o644;
 fn settings(
     cx: &Context<'_>,
     recipe: &Recipe,
-    lock: &Lock,
+    lock: &Pins,
     signed: &SignedMegabinary,
     megabinary: &Digest,
     epoch: Epoch,
