@@ -322,6 +322,9 @@ pub struct ImageFile {
     pub content: Content,
     /// Permission bits; 0o777 for links.
     pub mode: u32,
+    /// User and group; `None`: root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<(u32, u32)>,
 }
 
 /// What an [`ImageFile`] is.

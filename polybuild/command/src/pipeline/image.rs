@@ -260,6 +260,8 @@ fn layers(
     let mut files = LayerBuilder::new(epoch);
     for file in &contents.recipe.image_files {
         let copied = plan::layer_file(&file.content, contents.inputs)?;
+        let (user, group) = file.owner.unwrap_or_default();
+        files.owner(user, group);
         match (&file.content, copied) {
             (_, Some(source)) if source.is_dir() => {
                 add_folder(&mut files, file, &source)?;
