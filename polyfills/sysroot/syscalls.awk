@@ -8,7 +8,8 @@
 # A line that is not understood ends it with status 1.
 
 BEGIN {
-	type["i"] = "int"; type["u"] = type["p"] = type["z"] = "unsigned"; type["l"] = "long"; type["o"] = "long"
+	type["int"] = "int"; type["unsigned"] = type["pointer"] = type["size"] = "unsigned"
+	type["long"] = type["offset"] = "long"
 	if (what == "calls") {
 		print "/* Made from syscalls.txt by syscalls.awk. */"
 		print "#ifndef _BITS_SYSCALL_CALL_H"
@@ -20,21 +21,26 @@ BEGIN {
 
 /^#/ || NF == 0 { next }
 
-NF != 3 || $2 !~ /^[0-9]+$/ || $3 !~ /^(-|[iupzlo]+)$/ || length($3) > 6 {
-	print FILENAME ":" FNR ": want a name, a number and up to six of iupzlo, or -" > "/dev/stderr"
+function fail() {
+	print FILENAME ":" FNR ": want a name, a number and up to six of int, unsigned, pointer, size, long, offset" > "/dev/stderr"
 	failed = 1
 	exit 1
 }
 
+NF < 2 || NF > 8 || $2 !~ /^[0-9]+$/ { fail() }
+
 {
 	count++
-	name[count] = $1; number[count] = $2
-	kinds[count] = $3 == "-" ? "" : $3
+	name[count] = $1; number[count] = $2; params[count] = NF - 2
+	for (i = 3; i <= NF; i++) {
+		if (!($i in type)) fail()
+		kind[count, i - 2] = type[$i]
+	}
 	if (what == "numbers") printf "#define __NR_%s\t%s\n", $1, $2
 	if (what == "calls") {
 		list = ""
-		for (i = 1; i <= length(kinds[count]); i++)
-			list = list (i > 1 ? ", " : "") type[substr(kinds[count], i, 1)]
+		for (i = 1; i <= params[count]; i++)
+			list = list (i > 1 ? ", " : "") kind[count, i]
 		printf "__WALI(%s)(%s);\n", $1, list == "" ? "void" : list
 	}
 }
@@ -42,17 +48,17 @@ NF != 3 || $2 !~ /^[0-9]+$/ || $3 !~ /^(-|[iupzlo]+)$/ || length($3) > 6 {
 function dispatch(   n, i, list) {
 	for (n = 1; n <= count; n++) {
 		list = ""
-		for (i = 1; i <= length(kinds[n]); i++)
-			list = list (i > 1 ? ", " : "") "(" type[substr(kinds[n], i, 1)] ")" substr("abcdef", i, 1)
+		for (i = 1; i <= params[n]; i++)
+			list = list (i > 1 ? ", " : "") "(" kind[n, i] ")" substr("abcdef", i, 1)
 		printf "\tcase %s: return __wali_%s(%s);\n", number[n], name[n], list
 	}
 }
 
-function variadic(   n, i, k, list) {
+function variadic(   n, i) {
 	for (n = 1; n <= count; n++) {
 		printf "\tcase %s:", number[n]
-		for (i = 1; i <= length(kinds[n]); i++)
-			printf " a[%d] = va_arg(ap, %s);", i - 1, type[substr(kinds[n], i, 1)]
+		for (i = 1; i <= params[n]; i++)
+			printf " a[%d] = va_arg(ap, %s);", i - 1, kind[n, i]
 		print " break;"
 	}
 }

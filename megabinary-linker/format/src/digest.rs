@@ -1,4 +1,5 @@
-//! SHA-256 digests: the names of files, modules, segments and routes.
+//! SHA-256 digests: the names of inputs, files, modules, segments and routes. The workspace has no
+//! other type for them.
 
 use std::{fmt, str::FromStr};
 
@@ -15,9 +16,12 @@ pub enum DigestError {
     /// No `sha256:` in front.
     #[error("a digest starts with `sha256:`, found `{0}`")]
     Algorithm(String),
-    /// Not 64 lower-case hexadecimal digits after the prefix.
-    #[error("`sha256:` is followed by 64 lower-case hexadecimal digits, found `{0}`")]
-    Hex(String),
+    /// Not as many digits as a SHA-256 digest has.
+    #[error("a SHA-256 digest has 64 hexadecimal digits, this has {0}")]
+    Length(usize),
+    /// Something else than the digits of a lower-case hexadecimal number.
+    #[error("a SHA-256 digest consists of the digits 0-9 and a-f, this has `{0}`")]
+    Digit(char),
 }
 
 impl Digest {
@@ -30,7 +34,24 @@ impl Digest {
     pub fn hex(&self) -> String {
         hex::encode(self.0)
     }
+
+    /// Reads the 64 hexadecimal digits without the algorithm, as `sha256sum(1)` prints them.
+    pub fn from_hex(digits: &str) -> Result<Digest, DigestError> {
+        if let Some(c) = digits.chars().find(|c| !matches!(c, '0'..='9' | 'a'..='f')) {
+            return Err(DigestError::Digit(c));
+        }
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(digits, &mut bytes).map_err(|_| DigestError::Length(digits.len()))?;
+        Ok(Digest(bytes))
+    }
+
+    /// Reads either form, for what people write: recipes, lock files.
+    pub fn from_either(text: &str) -> Result<Digest, DigestError> {
+        Digest::from_hex(text.strip_prefix(PREFIX).unwrap_or(text))
+    }
 }
+
+const PREFIX: &str = "sha256:";
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,15 +70,30 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Digest, DigestError> {
         let digits = text
-            .strip_prefix("sha256:")
+            .strip_prefix(PREFIX)
             .ok_or_else(|| DigestError::Algorithm(text.into()))?;
-        let bad = || DigestError::Hex(digits.into());
-        if digits.bytes().any(|b| b.is_ascii_uppercase()) {
-            return Err(bad());
+        Digest::from_hex(digits)
+    }
+}
+
+/// Written as text, read in either form.
+#[cfg(feature = "serde")]
+mod with_serde {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+    use super::Digest;
+
+    impl Serialize for Digest {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_str(self)
         }
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(digits, &mut bytes).map_err(|_| bad())?;
-        Ok(Digest(bytes))
+    }
+
+    impl<'de> Deserialize<'de> for Digest {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
+            let text = String::deserialize(deserializer)?;
+            Digest::from_either(&text).map_err(D::Error::custom)
+        }
     }
 }
 
@@ -85,6 +121,23 @@ mod tests {
             &format!("sha256:{}", "A".repeat(64)),
         ] {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_people_write_may_be_the_bare_digits() {
+        let d = Digest::of(b"");
+        assert_eq!(Digest::from_either(&d.to_string()), Ok(d));
+        assert_eq!(Digest::from_either(&d.hex()), Ok(d));
+        assert!(d.hex().parse::<Digest>().is_err());
+        for (bad, why) in [
+            ("", DigestError::Length(0)),
+            ("sha256:00", DigestError::Length(2)),
+            (&"0".repeat(65), DigestError::Length(65)),
+            (&"A".repeat(64), DigestError::Digit('A')),
+            ("sha512:00", DigestError::Digit('s')),
+        ] {
+            assert_eq!(Digest::from_either(bad), Err(why), "{bad}");
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod elf;
 mod files;
 pub mod graft;
 pub mod keys;
+mod link;
 mod megabinary;
 pub mod normalise;
 mod pages;
@@ -31,11 +32,12 @@ pub mod verify;
 pub use analysis::{AnalysisError, Facts, analyse};
 pub use elf::{PackError, SignedMegabinary};
 pub use keys::{KeyError, Keys};
+pub use link::link;
 pub use megabinary::{LinkedModule, Megabinary};
 pub use megabinary_format::{PublicKey, SnapshotDump, Target};
 pub use peek::{PeekError, peek};
 pub use plan::{
     LinkError, LinkPlan, PlannedEntry, PlannedFile, PlannedKind, PlannedModule, PlannedNode,
-    PlannedTree, link,
+    PlannedTree,
 };
 pub use verify::{Report, VerifyError};

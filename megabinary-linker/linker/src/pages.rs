@@ -148,7 +148,7 @@ fn stretches(contents: &Contents) -> Vec<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{PlannedModule, megabinary::Warm, plan::link_module};
+    use crate::{PlannedModule, link::link_module, megabinary::Warm};
 
     /// A module whose pages hold these bytes (0: none), cold and warm.
     fn module(cold: &[u8], warm: Option<&[u8]>) -> LinkedModule {

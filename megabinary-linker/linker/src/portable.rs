@@ -18,10 +18,11 @@ use crate::{
     Keys, LinkError, Megabinary,
     files::FilesLayout,
     keys::clean_comment,
+    link::link_module,
     megabinary::{Parts, Placement, check_warm},
     normalise::Contents,
     pages::PagesLayout,
-    plan::{PlannedFile, PlannedModule, PlannedNode, PlannedTree, link_module},
+    plan::{PlannedFile, PlannedModule, PlannedNode, PlannedTree},
 };
 
 /// `\0asm`, version 13, layer 1: a component (component model, "Binary").

@@ -17,7 +17,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use polybuild_recipe::{Sha256, digest_path};
+use megabinary_format::Digest;
+use polybuild_recipe::digest_path;
 
 use crate::error::{FetchError, io};
 
@@ -80,12 +81,12 @@ impl Cache {
     }
 
     /// Where the file of this digest is, or would be.
-    pub fn path(&self, digest: &Sha256) -> PathBuf {
+    pub fn path(&self, digest: &Digest) -> PathBuf {
         self.root.join("sha256").join(digest.hex())
     }
 
     /// Looks a digest up and hashes the file again.
-    pub(crate) fn get(&self, digest: &Sha256) -> Result<Lookup, FetchError> {
+    pub(crate) fn get(&self, digest: &Digest) -> Result<Lookup, FetchError> {
         let path = self.path(digest);
         match fs::symlink_metadata(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Lookup::Missing),
@@ -102,7 +103,7 @@ impl Cache {
     }
 
     /// Moves a corrupt file out of the way.
-    fn move_aside(&self, path: &Path, digest: &Sha256) -> Result<PathBuf, FetchError> {
+    fn move_aside(&self, path: &Path, digest: &Digest) -> Result<PathBuf, FetchError> {
         let folder = self.folder("corrupt")?;
         let hex = digest.hex();
         let aside = (0_u32..)
@@ -118,7 +119,7 @@ impl Cache {
     }
 
     /// Moves a file of a work folder into the cache, under the digest that it has.
-    pub(crate) fn insert(&self, file: &Path, digest: &Sha256) -> Result<PathBuf, FetchError> {
+    pub(crate) fn insert(&self, file: &Path, digest: &Digest) -> Result<PathBuf, FetchError> {
         let path = self.path(digest);
         let folder = self.folder("sha256")?;
         fs::set_permissions(file, Permissions::from_mode(0o444))
@@ -135,7 +136,7 @@ impl Cache {
 
     /// Waits for the right to fetch the source with this address.
     pub(crate) fn guard(&self, address: &str) -> Result<Guard, FetchError> {
-        let key = Sha256::of(address.as_bytes()).hex();
+        let key = Digest::of(address.as_bytes()).hex();
         let path = self.folder("locks")?.join(&key);
         let lock = Lock::wait(&path)?;
         let work = self.folder("partial")?.join(&key);

@@ -2,7 +2,8 @@
 
 use std::{io, path::PathBuf};
 
-use polybuild_recipe::{LocalError, Sha256};
+use megabinary_format::Digest;
+use polybuild_recipe::LocalError;
 
 /// Why a source could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -73,9 +74,9 @@ pub enum FetchError {
         /// The source.
         url: String,
         /// Digest in the recipe.
-        recipe: Sha256,
+        recipe: Digest,
         /// Digest in the lock file.
-        lock: Sha256,
+        lock: Digest,
     },
     /// The files of a source package are nowhere to be had.
     #[error(transparent)]
@@ -112,9 +113,9 @@ pub struct DigestMismatch {
     /// Who wants the digest: "the lock file", "the recipe", "the registry's index".
     pub by: &'static str,
     /// The digest that was wanted.
-    pub wanted: Sha256,
+    pub wanted: Digest,
     /// The digest of what arrived.
-    pub found: Sha256,
+    pub found: Digest,
     /// Size in bytes of what arrived.
     pub size: u64,
     /// What to do if the change is right.

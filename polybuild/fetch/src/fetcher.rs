@@ -5,9 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use polybuild_recipe::{
-    LockedInput, LockedPackage, Series, Sha256, Source, SourceUrl, digest_path,
-};
+use megabinary_format::Digest;
+use polybuild_recipe::{LockedInput, LockedPackage, Series, Source, SourceUrl, digest_path};
 
 use crate::{
     Cache, FetchError, Progress, SourcePackage,
@@ -39,7 +38,7 @@ pub struct Request {
     /// The file, for `path:`.
     pub local: Option<PathBuf>,
     /// Digest that the recipe demands.
-    pub sha256: Option<Sha256>,
+    pub sha256: Option<Digest>,
     /// Of a source package: whether the distribution's patches belong to it; they do unless said.
     pub series: Option<bool>,
     /// What the lock file says; without it the newest version that fits is taken.
@@ -52,7 +51,7 @@ pub struct Pin {
     /// Exact version.
     pub version: String,
     /// Digest of the file.
-    pub sha256: Sha256,
+    pub sha256: Digest,
     /// Its size in bytes.
     pub size: u64,
     /// The rest of a source package.
@@ -65,7 +64,7 @@ pub struct Fetched {
     /// The file; for `path:` it may be a folder. Not to be written to.
     pub path: PathBuf,
     /// Its digest.
-    pub sha256: Sha256,
+    pub sha256: Digest,
     /// Its size in bytes.
     pub size: u64,
     /// The exact version; empty for `https:` and `path:`.
@@ -105,7 +104,7 @@ impl Request {
     }
 
     /// The digest to expect, and who says so.
-    pub(crate) fn expected(&self) -> Result<Option<(Sha256, &'static str)>, FetchError> {
+    pub(crate) fn expected(&self) -> Result<Option<(Digest, &'static str)>, FetchError> {
         match (&self.sha256, &self.pin) {
             (Some(recipe), Some(pin)) if *recipe != pin.sha256 => Err(FetchError::Contradiction {
                 url: self.url.to_string(),
@@ -127,7 +126,7 @@ impl Request {
         }
     }
 
-    pub(crate) fn check(&self, sha256: Sha256, size: u64) -> Result<(), FetchError> {
+    pub(crate) fn check(&self, sha256: Digest, size: u64) -> Result<(), FetchError> {
         match self.expected()? {
             Some((wanted, by)) if wanted != sha256 => Err(mismatch(DigestMismatch {
                 url: self.url.to_string(),
@@ -194,7 +193,7 @@ impl Fetcher {
     fn cached(
         &self,
         request: &Request,
-        expected: Option<(Sha256, &'static str)>,
+        expected: Option<(Digest, &'static str)>,
         progress: &dyn Progress,
     ) -> Result<Option<Fetched>, FetchError> {
         let (Some((digest, _)), Some(version)) = (expected, request.known_version()) else {

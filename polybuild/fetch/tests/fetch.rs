@@ -12,8 +12,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use megabinary_format::Digest;
 use polybuild_fetch::{Cache, FetchError, Fetched, Fetcher, Options, Pin, Progress, Request};
-use polybuild_recipe::Sha256;
 
 /// A cache and a `PATH`, both empty.
 struct World {
@@ -115,7 +115,7 @@ fn pinned(content: &str) -> Request {
     Request {
         pin: Some(Pin {
             version: "1.0.0".into(),
-            sha256: Sha256::of(content.as_bytes()),
+            sha256: Digest::of(content.as_bytes()),
             size: content.len() as u64,
             package: None,
         }),
@@ -149,7 +149,7 @@ fn without_a_pin_the_client_is_asked_again() {
     world.install_npm("newer");
     assert_eq!(
         world.fetch(&request("npm:p@^1")).unwrap().sha256,
-        Sha256::of(b"newer")
+        Digest::of(b"newer")
     );
 }
 
@@ -193,8 +193,8 @@ fn a_digest_mismatch_shows_both_and_keeps_nothing() {
     let error = world.fetch(&pinned("bytes")).unwrap_err().to_string();
     for part in [
         "npm:p@^1 has another content than the lock file says",
-        &format!("wanted {}", Sha256::of(b"bytes")),
-        &format!("found {} (5 bytes)", Sha256::of(b"evil!")),
+        &format!("wanted {}", Digest::of(b"bytes")),
+        &format!("found {} (5 bytes)", Digest::of(b"evil!")),
         "run `polybuild lock RECIPE`",
     ] {
         assert!(error.contains(part), "{part} is not in: {error}");
@@ -202,14 +202,14 @@ fn a_digest_mismatch_shows_both_and_keeps_nothing() {
     assert!(!world.path("cache/sha256").exists());
 
     let demanded = Request {
-        sha256: Some(Sha256::of(b"bytes")),
+        sha256: Some(Digest::of(b"bytes")),
         ..request("npm:p@^1")
     };
     let error = world.fetch(&demanded).unwrap_err().to_string();
     assert!(error.contains("correct `sha256` in the recipe"), "{error}");
 
     let both = Request {
-        sha256: Some(Sha256::of(b"other")),
+        sha256: Some(Digest::of(b"other")),
         ..pinned("bytes")
     };
     let error = world.fetch(&both).unwrap_err();
@@ -235,7 +235,7 @@ fn missing_clients_are_named_with_their_package() {
         );
     }
     let https = Request {
-        sha256: Some(Sha256::of(b"")),
+        sha256: Some(Digest::of(b"")),
         ..request("https://h.example/f")
     };
     let error = world.fetch(&https).unwrap_err();
@@ -343,7 +343,7 @@ fn leftovers_of_a_killed_fetch() {
 fn a_damaged_partial_file_is_fetched_anew() {
     let world = World::new();
     let good = Request {
-        sha256: Some(Sha256::of(b"bytes")),
+        sha256: Some(Digest::of(b"bytes")),
         ..request("https://h.example/f")
     };
     world.install("curl", "printf '\\0\\0' > download; kill -9 $$");
@@ -385,8 +385,8 @@ fn local_files_are_hashed_where_they_are() {
     };
     let fetched = world.fetch(&local(None)).unwrap();
     assert_eq!((fetched.path.as_path(), fetched.size), (file.as_path(), 8));
-    world.fetch(&local(Some(Sha256::of(b"(module)")))).unwrap();
-    let error = world.fetch(&local(Some(Sha256::of(b"x")))).unwrap_err();
+    world.fetch(&local(Some(Digest::of(b"(module)")))).unwrap();
+    let error = world.fetch(&local(Some(Digest::of(b"x")))).unwrap_err();
     assert!(matches!(error, FetchError::Digest(_)), "{error}");
     fs::remove_file(&file).unwrap();
     let error = world.fetch(&local(None)).unwrap_err();

@@ -13,8 +13,8 @@ use std::{
     process::Command,
 };
 
+use megabinary_format::Digest;
 use polybuild_fetch::{Cache, FetchError, Fetched, Fetcher, Options, Pin, Request};
-use polybuild_recipe::Sha256;
 
 /// A folder with packages, and a `pip3` that knows no other.
 struct World {
@@ -53,7 +53,7 @@ impl World {
     }
 
     /// A source distribution that leaves a mark when any of its code runs.
-    fn hostile_sdist(&self, backend: bool) -> Sha256 {
+    fn hostile_sdist(&self, backend: bool) -> Digest {
         let mark = format!("open({:?}, 'w').write('ran')\n", self.path("mark"));
         let setup =
             format!("{mark}from setuptools import setup\nsetup(name='evil', version='1.0')\n");
@@ -78,10 +78,10 @@ impl World {
             .current_dir(self.dir.path())
             .status();
         assert!(status.unwrap().success());
-        Sha256::of(&fs::read(self.path("packages/evil-1.0.tar.gz")).unwrap())
+        Digest::of(&fs::read(self.path("packages/evil-1.0.tar.gz")).unwrap())
     }
 
-    fn fetch(&self, pin: Option<Sha256>) -> Result<Fetched, FetchError> {
+    fn fetch(&self, pin: Option<Digest>) -> Result<Fetched, FetchError> {
         let mut folders = vec![self.path("bin")];
         folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
         let fetcher = Fetcher::new(
@@ -128,7 +128,7 @@ fn a_source_distribution_is_not_built() {
         }
         // Another content than the lock file's.
         let _ = fs::remove_dir_all(world.path("cache"));
-        let error = world.fetch(Some(Sha256::of(b"another"))).unwrap_err();
+        let error = world.fetch(Some(Digest::of(b"another"))).unwrap_err();
         assert!(matches!(error, FetchError::Digest(_)), "{error}");
         world.nothing_ran();
     }

@@ -12,10 +12,10 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use megabinary_format::Digest;
 use polybuild_fetch::{
     Cache, Extract, Fetched, Fetcher, Limits, Options, Pin, Request, extract_package,
 };
-use polybuild_recipe::Sha256;
 
 /// One test at a time: see `fetch.rs`.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -123,7 +123,7 @@ impl World {
 
     fn publish_as(&self, version: &str, format: &str, files: &[(&str, Vec<u8>)]) {
         let line = |name: &str, bytes: &[u8]| {
-            format!(" {} {} {name}\n", Sha256::of(bytes).hex(), bytes.len())
+            format!(" {} {} {name}\n", Digest::of(bytes).hex(), bytes.len())
         };
         let sums: String = files
             .iter()
@@ -534,8 +534,8 @@ fn packages_that_contradict_themselves() {
     let other = dsc.replace("p_1.orig.tar.gz", "p_1.orig.tar.xz");
     let index = text(&world.path("mirror"), "index");
     let (old, new) = (
-        Sha256::of(dsc.as_bytes()).hex(),
-        Sha256::of(other.as_bytes()).hex(),
+        Digest::of(dsc.as_bytes()).hex(),
+        Digest::of(other.as_bytes()).hex(),
     );
     fs::write(world.path("mirror/index"), index.replace(&old, &new)).unwrap();
     fs::write(world.path("mirror/p_1-1.dsc"), other).unwrap();
@@ -616,7 +616,7 @@ fn serve(files: &[Vec<u8>], wrong: bool) -> String {
             let first = lines.next().unwrap().unwrap();
             lines.find(|line| line.as_ref().unwrap().is_empty());
             let path = first.split(' ').nth(1).unwrap().to_owned();
-            let found = files.iter().find(|f| path.ends_with(&Sha256::of(f).hex()));
+            let found = files.iter().find(|f| path.ends_with(&Digest::of(f).hex()));
             let (status, body) = match found {
                 Some(_) if wrong => ("200 OK", &b"wrong"[..]),
                 Some(file) => ("200 OK", file.as_slice()),

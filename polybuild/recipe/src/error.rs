@@ -4,9 +4,10 @@
 
 use std::{fmt, io, path::PathBuf};
 
+use megabinary_format::DigestError;
 use miette::{Diagnostic, LabeledSpan, SourceCode};
 
-use crate::{Place, UrlError, sha256::Sha256Error};
+use crate::{Place, UrlError};
 
 /// Why a recipe could not be loaded.
 #[derive(Debug)]
@@ -143,7 +144,7 @@ pub enum ProblemKind {
         text: String,
         /// The reason.
         #[source]
-        error: Sha256Error,
+        error: DigestError,
     },
     /// A digest is missing where nothing else pins the content.
     #[error("an `https:` source needs its digest")]

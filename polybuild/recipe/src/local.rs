@@ -11,9 +11,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use megabinary_format::Digest;
 use sha2::Digest as _;
-
-use crate::Sha256;
 
 /// Why a local input has no digest.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +55,7 @@ const LOOP: i32 = 40;
 
 /// Digest and size in bytes of a file, or of a folder and all that is in it. A symbolic link is
 /// followed when it is `path` itself, and recorded as a link inside a folder.
-pub fn digest_path(path: &Path) -> Result<(Sha256, u64), LocalError> {
+pub fn digest_path(path: &Path) -> Result<(Digest, u64), LocalError> {
     let meta = fs::metadata(path).map_err(|error| read_error(path, error))?;
     if meta.is_dir() {
         let mut folder = Folder {
@@ -65,7 +64,7 @@ pub fn digest_path(path: &Path) -> Result<(Sha256, u64), LocalError> {
         };
         folder.hash.update(b"polybuild folder 1\n");
         folder.add_children(path, Path::new(""))?;
-        Ok((Sha256(folder.hash.finalize().into()), folder.size))
+        Ok((Digest(folder.hash.finalize().into()), folder.size))
     } else if meta.is_file() {
         file_digest(path)
     } else {
@@ -80,15 +79,15 @@ fn read_error(path: &Path, error: io::Error) -> LocalError {
     }
 }
 
-fn file_digest(path: &Path) -> Result<(Sha256, u64), LocalError> {
-    let hashed = || -> io::Result<(Sha256, u64)> {
+fn file_digest(path: &Path) -> Result<(Digest, u64), LocalError> {
+    let hashed = || -> io::Result<(Digest, u64)> {
         let mut file = File::open(path)?;
         let mut hash = sha2::Sha256::new();
         let mut size = 0;
         let mut buffer = vec![0; 1 << 16];
         loop {
             let n = match file.read(&mut buffer) {
-                Ok(0) => return Ok((Sha256(hash.finalize().into()), size)),
+                Ok(0) => return Ok((Digest(hash.finalize().into()), size)),
                 Ok(n) => n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) => return Err(e),

@@ -10,11 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use megabinary_format::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    LocalError, LockedPackage, Part, Series, Sha256, Source, digest_path, package::hex_digits,
-};
+use crate::{LocalError, LockedPackage, Part, Series, Source, digest_path, package::hex_digits};
 
 /// Version of the format that this release reads and writes.
 const VERSION: u32 = 2;
@@ -28,7 +27,7 @@ pub struct Lock {
     /// Version of the format: 2.
     pub version: u32,
     /// Digest of the recipe file: see [`Part::digest`].
-    pub recipe: Sha256,
+    pub recipe: Digest,
     /// The recipes that it is made from, in the order of `from` and `uses`.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "used")]
     pub used: Vec<LockedUse>,
@@ -48,7 +47,7 @@ pub struct LockedUse {
     pub path: String,
     /// Digest of what is written in it: see [`Part::digest`].
     #[serde(serialize_with = "hex_digits")]
-    pub sha256: Sha256,
+    pub sha256: Digest,
 }
 
 /// One fetched source.
@@ -64,7 +63,7 @@ pub struct LockedInput {
     pub version: String,
     /// Digest of the file; of a source package, of its `.dsc`.
     #[serde(serialize_with = "hex_digits")]
-    pub sha256: Sha256,
+    pub sha256: Digest,
     /// Its size in bytes.
     pub size: u64,
     /// The rest of a source package.
@@ -80,7 +79,7 @@ pub struct LockedLocal {
     pub path: String,
     /// Its digest: see [`crate::digest_path`].
     #[serde(serialize_with = "hex_digits")]
-    pub sha256: Sha256,
+    pub sha256: Digest,
     /// Size in bytes of the file, or of all files in the folder.
     pub size: u64,
 }
@@ -164,9 +163,9 @@ pub enum StaleReason {
         /// Id of the source.
         id: String,
         /// Digest in the lock.
-        locked: Sha256,
+        locked: Digest,
         /// Digest in the recipe.
-        now: Sha256,
+        now: Digest,
     },
     /// The series of a source package was locked as applied and is to be left out, or the other way
     /// round; or the lock file has no parts of the package.

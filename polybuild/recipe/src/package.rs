@@ -3,9 +3,8 @@
 //! Invariant (kept by the fetcher): the lists are what the package's own `.dsc` and series say. They
 //! are computed anew at each fetch, and a lock file that says something else is refused.
 
+use megabinary_format::Digest;
 use serde::{Deserialize, Serialize, Serializer};
-
-use crate::Sha256;
 
 /// A source package, or its upstream archives alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +35,7 @@ pub struct LockedPart {
     pub file: String,
     /// Its digest.
     #[serde(serialize_with = "hex_digits")]
-    pub sha256: Sha256,
+    pub sha256: Digest,
     /// Its size in bytes.
     pub size: u64,
 }
@@ -49,12 +48,12 @@ pub struct LockedPatch {
     pub name: String,
     /// Its digest.
     #[serde(serialize_with = "hex_digits")]
-    pub sha256: Sha256,
+    pub sha256: Digest,
     /// The vulnerabilities that its name or its header names, `CVE-2025-26519`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cves: Vec<String>,
 }
 
-pub(crate) fn hex_digits<S: Serializer>(digest: &Sha256, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn hex_digits<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&digest.hex())
 }

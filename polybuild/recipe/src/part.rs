@@ -6,7 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{LocalPath, Sha256, Source, canonical, value};
+use megabinary_format::Digest;
+
+use crate::{LocalPath, Source, canonical, value};
 
 /// A recipe file.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,7 +18,7 @@ pub struct Part {
     /// The same without links, by which it is known.
     canonical: PathBuf,
     /// Digest of what is written in it, without comments and layout.
-    pub digest: Sha256,
+    pub digest: Digest,
     /// The recipes that `from` and `uses` name, in this order.
     pub used: Vec<Used>,
     /// The sources that it declares itself.
@@ -32,7 +34,7 @@ pub struct Used {
     /// Its file, relative to the folder of the recipe that uses it.
     pub path: String,
     /// Digest of what is written in it: see [`Part::digest`].
-    pub digest: Sha256,
+    pub digest: Digest,
 }
 
 impl Used {

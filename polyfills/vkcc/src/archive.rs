@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::{environment::Environment, error::Result, run::status};
+use crate::{environment::Environment, error::Result, process::status};
 
 /// Which tool a name stands for, if any.
 pub(crate) fn tool(name: &str) -> Option<&'static str> {

@@ -14,7 +14,7 @@ use crate::{
     command::{Command, Item},
     environment::{Environment, Variant},
     error::{Error, IoContext, Result},
-    run::execute,
+    process::execute,
     wrapper,
 };
 

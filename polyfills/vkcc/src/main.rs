@@ -23,6 +23,7 @@ mod link;
 mod lto;
 mod options;
 mod print;
+mod process;
 mod response;
 mod run;
 mod wrapper;

@@ -3,7 +3,7 @@
 use crate::{
     environment::{Environment, Variant},
     error::Result,
-    run::capture,
+    process::capture,
 };
 
 /// The triple that GNU config.sub knows the personality by.

@@ -3,7 +3,6 @@
 use std::{
     ffi::{OsStr, OsString},
     path::{Path, PathBuf},
-    process::{Command as Process, ExitStatus},
 };
 
 use crate::{
@@ -12,7 +11,9 @@ use crate::{
     compile::{self, Job, is_cxx},
     environment::{Environment, Variant},
     error::{Error, IoContext, Result},
-    link, lto, print, response,
+    link, lto, print,
+    process::{execute, status},
+    response,
 };
 
 /// Runs the driver under the name it was called by; gives its exit status.
@@ -179,38 +180,4 @@ fn dependencies(command: &Command, source: &str) -> Vec<OsString> {
         "-MT".into(),
         target,
     ]
-}
-
-/// Runs a tool as the command line asks: shown, or shown and run, or run.
-pub(crate) fn execute(mut process: Process, command: &Command) -> Result<u8> {
-    if command.verbose || command.show_only {
-        eprintln!("{process:?}");
-    }
-    if command.show_only {
-        return Ok(0);
-    }
-    status(&mut process)
-}
-
-/// Runs a tool; its exit status, or 1 if a signal ended it.
-pub(crate) fn status(process: &mut Process) -> Result<u8> {
-    let status = process
-        .status()
-        .doing("running", process.get_program().to_owned())?;
-    Ok(code(status))
-}
-
-/// Runs a tool and gives what it wrote.
-pub(crate) fn capture(process: &mut Process) -> Result<String> {
-    let output = process
-        .output()
-        .doing("running", process.get_program().to_owned())?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-fn code(status: ExitStatus) -> u8 {
-    status
-        .code()
-        .and_then(|code| u8::try_from(code).ok())
-        .unwrap_or(1)
 }

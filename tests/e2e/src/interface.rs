@@ -8,9 +8,21 @@ use std::{
 
 use megabinary_format::{Index, PT_VKERNEL, Tail, Target};
 use megabinary_linker::{Keys, elf, portable};
-use vkernel_abi::wali::SYSCALLS;
+use vkernel_abi::{
+    personality::Type,
+    wali::{Param, SYSCALLS},
+};
 
 use crate::{linux::vkcc, polybuild, run, workspace};
+
+/// The type of a parameter in C; `long` is the one of 64 bits.
+pub fn c_type(param: Param, long: &'static str) -> &'static str {
+    match (param.ty(), param.is_signed()) {
+        (Type::I64, _) => long,
+        (Type::I32, true) => "int",
+        (Type::I32, false) => "unsigned",
+    }
+}
 
 /// `calls.h`: an import of each call, and `make(index, arguments)`.
 fn header() -> String {
@@ -18,12 +30,8 @@ fn header() -> String {
     for (at, call) in SYSCALLS.iter().enumerate() {
         let types: Vec<&str> = call
             .params
-            .bytes()
-            .map(|kind| match kind {
-                b'i' => "int",
-                b'l' | b'o' => "long long",
-                _ => "unsigned",
-            })
+            .iter()
+            .map(|param| c_type(*param, "long long"))
             .collect();
         let parameters = match types.is_empty() {
             true => "void".to_owned(),

@@ -14,6 +14,7 @@ pub mod interface;
 pub mod linux;
 pub mod root;
 pub mod sequences;
+pub mod support_page;
 pub mod trace;
 
 pub mod sandbox;

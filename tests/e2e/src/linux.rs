@@ -56,13 +56,32 @@ pub struct Case {
     pub name: String,
     /// What is said beside it.
     pub settings: Settings,
+    /// What it is about, from its head: `/* about: ... */`.
+    pub about: String,
+    /// The calls that it is about, from its head: `/* calls: ... */`. None if it is about none in particular.
+    pub calls: Vec<String>,
     source: PathBuf,
     threads: bool,
 }
 
-/// All cases, by name; `CASE` in the environment names the only one that is wanted.
+/// What a comment of this kind says in a case; nothing if there is none.
+fn said(text: &str, kind: &str) -> String {
+    let begin = format!("/* {kind}: ");
+    let rest = text.split_once(begin.as_str()).map_or("", |(_, rest)| rest);
+    let comment = rest.split_once("*/").map_or("", |(comment, _)| comment);
+    let words = comment.split_whitespace().filter(|word| *word != "*");
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// The cases, by name; `CASE` in the environment names the only one that is wanted.
 pub fn cases() -> Vec<Case> {
     let only = std::env::var("CASE").ok();
+    let is_wanted = |case: &Case| only.as_ref().is_none_or(|only| *only == case.name);
+    all_cases().into_iter().filter(is_wanted).collect()
+}
+
+/// All cases, by name.
+pub fn all_cases() -> Vec<Case> {
     let mut cases: Vec<Case> = fs::read_dir(folder().join("cases"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -75,13 +94,17 @@ pub fn cases() -> Vec<Case> {
                 Err(_) => Settings::default(),
             };
             Case {
-                threads: text.contains("/* flags: -pthread */"),
+                threads: said(&text, "flags") == "-pthread",
+                about: said(&text, "about"),
+                calls: said(&text, "calls")
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect(),
                 name,
                 settings,
                 source,
             }
         })
-        .filter(|case| only.as_ref().is_none_or(|only| *only == case.name))
         .collect();
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     cases
@@ -95,6 +118,8 @@ pub fn guest(name: &str) -> PathBuf {
     let case = Case {
         name: name.to_owned(),
         settings: Settings::default(),
+        about: String::new(),
+        calls: Vec::new(),
         source: match own.is_file() {
             true => own,
             false => guests.join(format!("{name}.c")),

@@ -458,6 +458,22 @@ fn a_run_finds_nothing_of_another() {
 }
 
 #[test]
+fn signals_that_were_ignored_stay_so() {
+    let ignored = "import signal\nfor s in 'HUP INT QUIT USR1 PIPE TERM XFSZ'.split(): \
+                   signal.signal(getattr(signal, 'SIG' + s), signal.SIG_IGN)";
+    // Python ignores these for itself.
+    let not = "import signal\nfor s in 'PIPE XFSZ'.split(): \
+               signal.signal(getattr(signal, 'SIG' + s), signal.SIG_DFL)";
+    for command in [bare as fn(&[&str], &[&str]) -> Command, of_image] {
+        let command = command(&[], &["ignored"]);
+        let said = says(&mut prepared(ignored, &command));
+        assert_eq!(said, "HUP INT QUIT USR1 PIPE TERM XFSZ goes on\n");
+        let said = run(&mut prepared(not, &command));
+        assert_eq!((said.status, said.stdout.as_str()), (143, ""), "{said:?}");
+    }
+}
+
+#[test]
 fn there_are_terminals_and_shared_memory() {
     for command in [bare as fn(&[&str], &[&str]) -> Command, of_image] {
         let command = command(&[], &["devices"]);

@@ -22,6 +22,7 @@ use std::{
 
 use polybuild_e2e::{
     Said,
+    interface::c_type,
     linux::{each, vkcc},
     polybuild,
     root::Root,
@@ -29,6 +30,7 @@ use polybuild_e2e::{
     trace::{self, is_violation},
     workspace,
 };
+use vkernel_abi::{personality::Type, wali::SYSCALLS};
 
 /// Calls that one sandbox makes.
 const CALLS: &str = "400";
@@ -39,25 +41,22 @@ const LONGEST: &str = "4";
 
 /// `calls.h` of the guest, from the table of the interface.
 fn header() -> String {
-    let text = fs::read_to_string(workspace().join("polyfills/sysroot/syscalls.txt")).unwrap();
-    let calls: Vec<(&str, &str)> = text
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(|line| {
-            let mut words = line.split_whitespace();
-            let name = words.next().unwrap();
-            let kinds = words.nth(1).unwrap();
-            (name, if kinds == "-" { "" } else { kinds })
-        })
-        .collect();
     let (mut imports, mut table, mut cases) = (String::new(), String::new(), String::new());
-    for (at, (name, kinds)) in calls.iter().enumerate() {
-        let types: Vec<&str> = kinds
-            .bytes()
-            .map(|kind| match kind {
-                b'i' => "int",
-                b'l' | b'o' => "long",
-                _ => "unsigned",
+    for (at, call) in SYSCALLS.iter().enumerate() {
+        let name = call.name;
+        let types: Vec<&str> = call
+            .params
+            .iter()
+            .map(|param| c_type(*param, "long"))
+            .collect();
+        let kinds: Vec<&str> = call
+            .params
+            .iter()
+            .map(|param| match param.ty() {
+                Type::I64 => "WIDE",
+                Type::I32 if param.is_address() => "ADDRESS",
+                Type::I32 if param.is_signed() => "INT",
+                Type::I32 => "WORD",
             })
             .collect();
         let parameters = match types.is_empty() {
@@ -75,7 +74,8 @@ fn header() -> String {
              call_{name}({parameters});"
         )
         .unwrap();
-        writeln!(table, "\t{{ \"{name}\", \"{kinds}\" }},").unwrap();
+        let kinds = kinds.join(", ");
+        writeln!(table, "\t{{ \"{name}\", {{ {kinds} }} }},").unwrap();
         writeln!(
             cases,
             "\tcase {at}: return call_{name}({});",
@@ -84,7 +84,8 @@ fn header() -> String {
         .unwrap();
     }
     format!(
-        "{imports}\nstatic const struct {{ const char *name, *kinds; }} calls[] = {{\n{table}}};\n\
+        "{imports}\nenum kind {{ NONE, INT, WORD, WIDE, ADDRESS }};\n\
+         static const struct {{ const char *name; enum kind kinds[6]; }} calls[] = {{\n{table}}};\n\
          static long make(int index, const long *a)\n{{\n\tswitch (index) {{\n{cases}\t}}\n\
          \treturn -38;\n}}\n"
     )

@@ -1,4 +1,5 @@
-/* alarm; clocks that nobody may set; a signal with a value for one thread. */
+/* about: alarm; clocks that nobody may set; a signal with a value for one thread. */
+/* calls: alarm gettid pause rt_tgsigqueueinfo tkill */
 #include "../check.h"
 static volatile int value, from;
 static void ring(int s) { value++; }

@@ -1,4 +1,5 @@
-/* Less usual calls about memory: the break, locking that begins at a fault, barriers of others. */
+/* about: Less usual calls about memory: the break, locking that begins at a fault, barriers of others. */
+/* calls: brk membarrier mlock2 */
 #include "../check.h"
 int main(void)
 {

@@ -1,4 +1,4 @@
-/* Cancellation, clean-up handlers, robust and shared mutexes, exits with threads. */
+/* about: Cancellation, clean-up handlers, robust and shared mutexes, exits with threads. */
 /* flags: -pthread */
 #include "../check.h"
 static int p[2];

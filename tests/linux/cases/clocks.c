@@ -1,4 +1,5 @@
-/* Clocks and sleeping. */
+/* about: Clocks and sleeping. */
+/* calls: clock_getres clock_gettime clock_nanosleep getrusage gettimeofday nanosleep times */
 #include "../check.h"
 static int after(struct timespec a, struct timespec b)
 {

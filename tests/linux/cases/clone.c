@@ -1,4 +1,5 @@
-/* New processes by the calls below fork: clone, vfork. */
+/* about: New processes by the calls below fork: clone, vfork. */
+/* calls: clone vfork */
 #include "../check.h"
 /* Natively the parent's stack is the child's too: only the C library can make the call. */
 #ifdef __wasm__

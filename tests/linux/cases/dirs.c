@@ -1,4 +1,5 @@
-/* Directories: reading, rewinding, mkdir, rmdir, unlink. */
+/* about: Directories: reading, rewinding, mkdir, rmdir, unlink. */
+/* calls: chdir getcwd getdents64 mkdir rmdir unlink unlinkat */
 #include "../check.h"
 static int by_name(const void *a, const void *b) { return strcmp(*(char **)a, *(char **)b); }
 static void list(const char *path)

@@ -1,4 +1,5 @@
-/* dup, dup2, dup3, fcntl on descriptors and flags, close-on-exec, close_range. */
+/* about: dup, dup2, dup3, fcntl on descriptors and flags, close-on-exec, close_range. */
+/* calls: close close_range dup dup2 dup3 fcntl memfd_create pipe2 */
 #include "../check.h"
 int main(void)
 {

@@ -1,6 +1,8 @@
-/* Calls that C libraries make no more, because later ones do the same: programs that were compiled
- * long ago, or that make system calls themselves, still do. And forms of later calls that no
- * library function leads to. */
+/* about: Calls that C libraries make no more, because later ones do the same: programs that were compiled
+ * long ago, or that make system calls themselves, still do. And forms of later calls that no library
+ * function leads to. */
+/* calls: creat faccessat2 fchmodat2 futimesat getdents inotify_init lremovexattr mkdirat mknodat time
+ * utime */
 #include "../check.h"
 #include <utime.h>
 struct entry {

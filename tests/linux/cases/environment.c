@@ -1,4 +1,5 @@
-/* Arguments, environment, working directory, exit handlers. */
+/* about: Arguments, environment, working directory, exit handlers. */
+/* calls: fchdir */
 #include "../check.h"
 extern char **environ;
 static void last(void) { say("last"); }

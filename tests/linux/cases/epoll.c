@@ -1,4 +1,5 @@
-/* epoll: level, edge, one shot, exclusive, errors, nesting. */
+/* about: epoll: level, edge, one shot, exclusive, errors, nesting. */
+/* calls: epoll_create epoll_create1 epoll_ctl epoll_pwait epoll_pwait2 epoll_wait */
 #include "../check.h"
 static int n;
 static void on(int s) { n++; }

@@ -1,5 +1,5 @@
-/* execve of itself: arguments, environment, close-on-exec, masks, ignored signals; scripts; errors.
- */
+/* about: execve of itself: arguments, environment, close-on-exec, masks, ignored signals; scripts; errors. */
+/* calls: execve execveat */
 #include "../check.h"
 extern char **environ;
 static int told(int argc, char **argv)

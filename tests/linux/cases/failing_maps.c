@@ -1,5 +1,5 @@
 /* flags: -pthread */
-/* Maps at fixed places that fail, moves that fail, and ranges that a child does not get. */
+/* about: Maps at fixed places that fail, moves that fail, and ranges that a child does not get. */
 #include "../check.h"
 #define PAGE 4096L
 #define RW (PROT_READ | PROT_WRITE)

@@ -1,4 +1,4 @@
-/* Faults of the program itself: the signal by which it ends. */
+/* about: Faults of the program itself: the signal by which it ends. */
 #include "../check.h"
 static volatile int zero;
 static char *page(int protection)

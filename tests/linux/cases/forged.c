@@ -1,6 +1,6 @@
 /* flags: -pthread */
-/* Signals of faults that a process queues for itself with contents of its own making: handlers see what was sent, whatever
-   the thread does meanwhile, and nothing else comes of it. */
+/* about: Signals of faults that a process queues for itself with contents of its own making: handlers see
+ * what was sent, whatever the thread does meanwhile, and nothing else comes of it. */
 #include "../check.h"
 static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS };
 static const int codes[] = { 1, 2, 3, 0x80, 0, -1, -22091, 1000 };
@@ -86,7 +86,7 @@ int main(void)
 	TRY(syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, SIGSEGV, info));
 	fill(0, 0x1000);
 	TRY(syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, SIGSEGV, info));
-	/* Not SIGSEGV: the one that is sent is lost if it comes in the instant in which a poll faults, since the host keeps one
+	/* Not SIGSEGV: the one that is sent is lost if it comes in the instant in which a safepoint faults, since the host keeps one
 	   of them at a time. */
 	for (int i = 0; i < 3000; i++) {
 		fill(-1 - 2 * (i % 2), 0x5000 + 4096ull * i);

@@ -1,4 +1,5 @@
-/* fork, exit statuses, wait4, waitid, zombies, orphans, WNOHANG, stopping and continuing. */
+/* about: fork, exit statuses, wait4, waitid, zombies, orphans, WNOHANG, stopping and continuing. */
+/* calls: exit_group fork getpid getppid wait4 waitid */
 #include "../check.h"
 static int global = 1;
 static void at_exit(void) { say("atexit %d", global); }

@@ -1,4 +1,4 @@
-/* execve of what is no program: random bytes, and first lines that lead nowhere. */
+/* about: execve of what is no program: random bytes, and first lines that lead nowhere. */
 #include "../check.h"
 static unsigned long state = 88172645463325252ul;
 static unsigned next(void)

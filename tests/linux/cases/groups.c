@@ -1,4 +1,5 @@
-/* Process groups, sessions, kill. */
+/* about: Process groups, sessions, kill. */
+/* calls: getpgid getsid setpgid setsid tgkill */
 #include "../check.h"
 static int n;
 static void on(int s) { n++; }

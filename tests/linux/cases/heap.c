@@ -1,6 +1,6 @@
 /* flags: -pthread */
-/* Memory given up and taken again, in sizes that are mapped anew each time: what calloc gives is zero,
- * nobody's block is written by another, also by several threads and in children that they fork. */
+/* about: Memory given up and taken again, in sizes that are mapped anew each time: what calloc gives is
+ * zero, nobody's block is written by another, also by several threads and in children that they fork. */
 #include "../check.h"
 enum { BLOCKS = 40, ROUNDS = 3000 };
 static unsigned next(unsigned *seed) { return *seed = *seed * 1664525 + 1013904223; }

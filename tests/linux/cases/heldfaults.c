@@ -1,5 +1,5 @@
-/* Signals that faults have, sent while they are blocked: pending, waited for, taken by sigsuspend; and sent
- * to a child that has just begun. */
+/* about: Signals that faults have, sent while they are blocked: pending, waited for, taken by sigsuspend;
+ * and sent to a child that has just begun. */
 #include "../check.h"
 
 static const int FAULTS[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };

@@ -1,5 +1,5 @@
-/* Structures whose contents are hostile: counts and lengths beyond what is there, addresses over the
- * end of the memory, times that are none, control messages that lie. */
+/* about: Structures whose contents are hostile: counts and lengths beyond what is there, addresses over
+ * the end of the memory, times that are none, control messages that lie. */
 #include "../check.h"
 /* Natively nobody is there; for the vkernel it is the last page of the memory and what follows. */
 #define END(before) ((void *)(uintptr_t)(0xffffffffu - (before) + 1))

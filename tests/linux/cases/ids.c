@@ -1,5 +1,7 @@
-/* User and group ids, capabilities: what may be taken and what is gone afterwards. The calls are
+/* about: User and group ids, capabilities: what may be taken and what is gone afterwards. The calls are
  * made themselves: the C libraries change the ids of all threads at once, each in its own way. */
+/* calls: capget capset getegid geteuid getgid getgroups getpgrp getresgid getresuid getuid setfsgid
+ * setfsuid setgid setgroups setregid setresgid setresuid setreuid setuid */
 #include "../check.h"
 struct header {
     unsigned version;

@@ -1,4 +1,5 @@
-/* TCP and UDP over loopback. */
+/* about: TCP and UDP over loopback. */
+/* calls: getpeername */
 #include "../check.h"
 #include <netdb.h>
 static struct sockaddr_in in(int port)

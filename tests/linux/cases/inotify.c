@@ -1,4 +1,5 @@
-/* inotify: events, their order and layout. */
+/* about: inotify: events, their order and layout. */
+/* calls: inotify_add_watch inotify_init1 inotify_rm_watch */
 #include "../check.h"
 static void events(int i)
 {

@@ -1,5 +1,5 @@
 /* flags: -pthread */
-/* Handlers in the middle of computations: all that lives in registers is there afterwards, also of
+/* about: Handlers in the middle of computations: all that lives in registers is there afterwards, also of
  * functions whose handlers jump away, on small stacks, in threads, and in handlers themselves. */
 #include "../check.h"
 #include <pthread.h>
@@ -28,7 +28,7 @@ static unsigned compute(unsigned rounds)
         p = p * .5 + (a & 255), q = q * .25 + p, r = (r + q) * .5, s = s * .125 - r, t = (t + s) * .25;
         u = u * .5f + (b & 15), v = (v + u) * .25f;
         w = w * 3 + x, x ^= w, y += x * 7;
-        /* A comparison lives across the next poll. */
+        /* A comparison lives across the next safepoint. */
         if (a > b) c ^= d;
         else g += e;
     }

@@ -1,4 +1,4 @@
-/* Writing to the host kernel's own files and making memory executable: refused by design. */
+/* about: Writing to the host kernel's own files and making memory executable: refused by design. */
 #include "../check.h"
 #define RWX (PROT_READ | PROT_WRITE | PROT_EXEC)
 int main(void)

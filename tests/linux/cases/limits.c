@@ -1,4 +1,5 @@
-/* Limits: getrlimit, setrlimit, prlimit; their effect. */
+/* about: Limits: getrlimit, setrlimit, prlimit; their effect. */
+/* calls: getrlimit prlimit64 setrlimit */
 #include "../check.h"
 static struct rlimit lim(long c, long m) { return (struct rlimit){c, m}; }
 static void file_size(void)
@@ -113,6 +114,24 @@ static void processes(void)
         waitpid(k[i], 0, 0);
     }
 }
+static void raised(void)
+{
+	struct rlimit l, now;
+	getrlimit(RLIMIT_NOFILE, &l);
+	rlim_t hard = l.rlim_max;
+	l.rlim_cur = 100;
+	TRY(setrlimit(RLIMIT_NOFILE, &l));
+	l.rlim_cur = hard;
+	TRY(setrlimit(RLIMIT_NOFILE, &l));
+	getrlimit(RLIMIT_NOFILE, &now);
+	say("to the hard limit %d", now.rlim_cur == hard);
+	TRY(fcntl(0, F_DUPFD, 2000));
+	l.rlim_cur = 1024;
+	TRY(setrlimit(RLIMIT_NOFILE, &l));
+	int n = 0, f;
+	while ((f = dup(0)) >= 0) n++;
+	say("all %d, %s", n, name_of(errno));
+}
 int main(void)
 {
     struct rlimit l;
@@ -135,6 +154,7 @@ int main(void)
     CHILD(cpu());
     CHILD(files());
     CHILD(many());
+    CHILD(raised());
     CHILD(memory(RLIMIT_AS));
     CHILD(memory(RLIMIT_DATA));
     CHILD(processes());

@@ -1,4 +1,5 @@
-/* link, symlink, readlink and their *at forms. */
+/* about: link, symlink, readlink and their *at forms. */
+/* calls: link linkat readlink readlinkat symlink symlinkat */
 #include "../check.h"
 int main(void)
 {

@@ -1,4 +1,5 @@
-/* flock, record locks, open-file-description locks. */
+/* about: flock, record locks, open-file-description locks. */
+/* calls: flock */
 #include "../check.h"
 static void in_child(void (*f)(int), int fd)
 {

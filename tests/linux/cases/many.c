@@ -1,4 +1,4 @@
-/* More descriptors than the table has room for at first: opened, duplicated to numbers far away,
+/* about: More descriptors than the table has room for at first: opened, duplicated to numbers far away,
  * received, closed in ranges, kept across fork and exec, and opened by threads. */
 /* flags: -pthread */
 #include "../check.h"

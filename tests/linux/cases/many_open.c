@@ -1,4 +1,4 @@
-/* As many.c, for a program that imports no call that duplicates: what the vkernel itself calls to
+/* about: As many.c, for a program that imports no call that duplicates: what the vkernel itself calls to
  * make room must be allowed all the same. */
 /* flags: -pthread */
 #include "../check.h"

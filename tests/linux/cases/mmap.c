@@ -1,5 +1,5 @@
-/* mmap of private and shared memory without files and with; between processes; MAP_FIXED; errors.
- */
+/* about: mmap of private and shared memory without files and with; between processes; MAP_FIXED; errors. */
+/* calls: madvise mincore mlock mmap msync munlock munmap */
 #include "../check.h"
 int main(void)
 {

@@ -1,4 +1,5 @@
-/* chmod, umask, access, chown, times, mknod. */
+/* about: chmod, umask, access, chown, times, mknod. */
+/* calls: chmod chown faccessat fchmod fchmodat fchown fchownat lchown mknod utimes */
 #include "../check.h"
 static void mode(const char *p)
 {

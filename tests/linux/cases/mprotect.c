@@ -1,4 +1,5 @@
-/* mprotect and mremap. */
+/* about: mprotect and mremap. */
+/* calls: mprotect mremap */
 #include "../check.h"
 #define RW (PROT_READ | PROT_WRITE)
 static char *map(int n) { return mmap(0, n * 4096, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }

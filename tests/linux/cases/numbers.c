@@ -1,4 +1,4 @@
-/* long double, 128-bit integers, floating-point corners, integers. */
+/* about: long double, 128-bit integers, floating-point corners, integers. */
 #include "../check.h"
 #include <math.h>
 #include <fenv.h>

@@ -1,4 +1,5 @@
-/* open, openat, creat, openat2: flags, modes, errors, lowest numbers. */
+/* about: open, openat, creat, openat2: flags, modes, errors, lowest numbers. */
+/* calls: openat openat2 umask */
 #include "../check.h"
 struct open_how {
     uint64_t flags, mode, resolve;

@@ -1,4 +1,4 @@
-/* Lengths that overflow, counts that are huge, numbers that are no descriptors, hostile structures,
+/* about: Lengths that overflow, counts that are huge, numbers that are no descriptors, hostile structures,
  * long paths. */
 #include "../check.h"
 #define S(n, ...)                                                                                  \
@@ -72,7 +72,9 @@ int main(void)
     S(setgroups, 0x7fffffffL, b);
     S(sched_getaffinity, 0L, 1L, b);
     S(munmap, 0x7ffff000L, 0xffffffffffffL);
-    S(mprotect, (void *)4096, -4096L, 1L);
+    char *gone = mmap(0, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    munmap(gone, 4096);
+    S(mprotect, gone, -4096L, 1L);
     S(pread64, f, b, 1L, 0x7fffffffffffffffL);
     S(lseek, f, 0x7fffffffffffffffL, 1L);
     S(ftruncate, f, 0x7fffffffffffffffL);

@@ -1,4 +1,4 @@
-/* Patterns of file names: what a backslash in brackets quotes (POSIX, XCU 2.13.1), by fnmatch and by glob. */
+/* about: patterns of file names: what a backslash in brackets quotes (POSIX, XCU 2.13.1), by fnmatch and by glob. */
 #include <fnmatch.h>
 #include <glob.h>
 

@@ -1,4 +1,5 @@
-/* Pipes: ends, capacity, EPIPE, SIGPIPE, atomic writes; sendfile, splice, tee, copy_file_range. */
+/* about: Pipes: ends, capacity, EPIPE, SIGPIPE, atomic writes; sendfile, splice, tee, copy_file_range. */
+/* calls: copy_file_range pipe sendfile splice tee vmsplice */
 #include "../check.h"
 static void broken(void)
 {

@@ -1,4 +1,4 @@
-/* Bad pointers in every position: EFAULT, never a death. */
+/* about: Bad pointers in every position: EFAULT, never a death. */
 #include "../check.h"
 #define BAD ((void *)0x7ff00000)
 #define S(n, ...)                                                                                  \

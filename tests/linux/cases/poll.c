@@ -1,4 +1,5 @@
-/* poll, ppoll, select, pselect. */
+/* about: poll, ppoll, select, pselect. */
+/* calls: poll ppoll pselect6 select */
 #include "../check.h"
 static int n;
 static void on(int s) { n++; }

@@ -1,4 +1,4 @@
-/* Files of /proc and /dev that programs read. */
+/* about: Files of /proc and /dev that programs read. */
 #include "../check.h"
 /* A file of words that are ended by zeroes, as those of proc(5) are. */
 static void line(const char *file, const char *key);

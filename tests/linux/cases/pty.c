@@ -1,4 +1,5 @@
-/* Pseudo-terminals, termios, window size, job control. */
+/* about: Pseudo-terminals, termios, window size, job control. */
+/* calls: ioctl */
 #include "../check.h"
 static volatile int winch;
 static void on(int s) { winch = s; }

@@ -1,4 +1,5 @@
-/* read, write, pread, pwrite: results, contents, ends, errors. */
+/* about: read, write, pread, pwrite: results, contents, ends, errors. */
+/* calls: fstat lseek open pread64 pwrite64 read stat write */
 #include "../check.h"
 int main(void)
 {

@@ -1,4 +1,4 @@
-/* Recursion: as deep as the stack allows, and deeper, in the first thread and in others. */
+/* about: Recursion: as deep as the stack allows, and deeper, in the first thread and in others. */
 /* flags: -pthread */
 #include "../check.h"
 static __attribute__((noinline)) int deep(volatile int *n, int most)

@@ -1,4 +1,5 @@
-/* rename, renameat, renameat2. */
+/* about: rename, renameat, renameat2. */
+/* calls: access rename renameat renameat2 */
 #include "../check.h"
 int main(void)
 {

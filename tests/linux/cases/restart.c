@@ -1,4 +1,4 @@
-/* SA_RESTART and EINTR, for each kind of waiting call. */
+/* about: SA_RESTART and EINTR, for each kind of waiting call. */
 #include "../check.h"
 static int n, flags;
 static void on(int s) { n++; }

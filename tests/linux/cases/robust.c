@@ -1,4 +1,5 @@
-/* Robust mutexes: who waits for one whose owner has ended is told, however the owner ended. */
+/* about: Robust mutexes: who waits for one whose owner has ended is told, however the owner ended. */
+/* calls: get_robust_list set_robust_list */
 /* flags: -pthread */
 #include "../check.h"
 struct shared {

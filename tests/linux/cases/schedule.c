@@ -1,5 +1,8 @@
-/* Scheduling: parameters, policies, priorities and the processors to run on. The C libraries offer
+/* about: Scheduling: parameters, policies, priorities and the processors to run on. The C libraries offer
  * some of it only as ENOSYS, so the calls are made themselves. */
+/* calls: getcpu getpriority sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getparam
+ * sched_getscheduler sched_rr_get_interval sched_setaffinity sched_setparam sched_setscheduler sched_yield
+ * setpriority */
 #include "../check.h"
 int main(void)
 {

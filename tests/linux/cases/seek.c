@@ -1,4 +1,5 @@
-/* lseek with holes, truncate, ftruncate, fallocate. */
+/* about: lseek with holes, truncate, ftruncate, fallocate. */
+/* calls: fallocate ftruncate truncate */
 #include "../check.h"
 static void size(int f)
 {

@@ -1,4 +1,5 @@
-/* sigaction: flags, siginfo, nesting, what is remembered. */
+/* about: sigaction: flags, siginfo, nesting, what is remembered. */
+/* calls: kill rt_sigaction rt_sigqueueinfo sigaltstack */
 #include "../check.h"
 static volatile int depth, order;
 static void plain(int s) { say("plain %d", s); }

@@ -1,4 +1,4 @@
-/* setjmp, longjmp, sigsetjmp, leaving handlers by a jump; signals into a computation. */
+/* about: setjmp, longjmp, sigsetjmp, leaving handlers by a jump; signals into a computation. */
 #include "../check.h"
 static jmp_buf j;
 static sigjmp_buf sj;

@@ -1,4 +1,5 @@
-/* Masks, pending, suspend, timedwait, queues, signals across fork. */
+/* about: Masks, pending, suspend, timedwait, queues, signals across fork. */
+/* calls: rt_sigpending rt_sigprocmask rt_sigsuspend rt_sigtimedwait */
 #include "../check.h"
 static void on(int s) { say("handler %d", s - (s >= 32 ? SIGRTMIN - 1000 : 0)); }
 static void val(int s, siginfo_t *i, void *c) { say("queued %d", i->si_value.sival_int); }

@@ -1,4 +1,4 @@
-/* Timers that call functions in threads. */
+/* about: Timers that call functions in threads. */
 /* flags: -pthread */
 #include "../check.h"
 static volatile int called;

@@ -1,4 +1,6 @@
-/* Unix sockets: pairs, streams, datagrams, descriptors and credentials in messages. */
+/* about: Unix sockets: pairs, streams, datagrams, descriptors and credentials in messages. */
+/* calls: accept accept4 bind connect getsockname listen recvfrom recvmmsg recvmsg sendmmsg sendmsg sendto
+ * shutdown socket socketpair */
 #include "../check.h"
 static struct sockaddr_un un(const char *p)
 {

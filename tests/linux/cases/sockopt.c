@@ -1,4 +1,5 @@
-/* Options of sockets. */
+/* about: Options of sockets. */
+/* calls: getsockopt setsockopt */
 #include "../check.h"
 static void get(int s, int level, int option, const char *what)
 {

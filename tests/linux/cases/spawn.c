@@ -1,4 +1,4 @@
-/* posix_spawn, system, popen. No shell in the root: what then happens. */
+/* about: posix_spawn, system, popen. No shell in the root: what then happens. */
 #include "../check.h"
 #include <spawn.h>
 extern char **environ;

@@ -1,4 +1,5 @@
-/* stat, lstat, fstat, fstatat, statx, statfs: every field that does not differ by nature. */
+/* about: stat, lstat, fstat, fstatat, statx, statfs: every field that does not differ by nature. */
+/* calls: fstatfs lstat newfstatat statfs statx utimensat */
 #include "../check.h"
 static void tell(const char *what, struct stat *s)
 {

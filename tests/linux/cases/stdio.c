@@ -1,4 +1,4 @@
-/* Standard input and output: buffers, seeking, formats, scanning, temporary files. */
+/* about: Standard input and output: buffers, seeking, formats, scanning, temporary files. */
 #include "../check.h"
 #include <wchar.h>
 int main(void)

@@ -1,4 +1,4 @@
-/* Signals faster than they can be handled: none that is queued is lost, and nothing else breaks. */
+/* about: Signals faster than they can be handled: none that is queued is lost, and nothing else breaks. */
 /* flags: -pthread */
 #include "../check.h"
 static volatile int counted, deep, deepest;

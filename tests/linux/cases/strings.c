@@ -1,4 +1,4 @@
-/* What looks at strings a block at a time: every length and alignment, up to the end of the memory. */
+/* about: What looks at strings a block at a time: every length and alignment, up to the end of the memory. */
 #include "../check.h"
 enum { PAGE = 4096, MOST = 70 };
 static char *edge;

@@ -1,4 +1,5 @@
-/* Identity and the machine: uname, sysinfo, ids, groups, prctl, getrandom, sysconf. */
+/* about: Identity and the machine: uname, sysinfo, ids, groups, prctl, getrandom, sysconf. */
+/* calls: getrandom prctl sysinfo uname */
 #include "../check.h"
 int main(void)
 {

@@ -1,5 +1,5 @@
-/* Waits with a mask of their own: the handler that ends one runs under that mask and its own, and leaves the
- * thread's mask behind. */
+/* about: Waits with a mask of their own: the handler that ends one runs under that mask and its own, and
+ * leaves the thread's mask behind. */
 #include "../check.h"
 
 static volatile int calls;

@@ -1,4 +1,4 @@
-/* execve of a process with several threads: the others are gone, the process stays the same one,
+/* about: execve of a process with several threads: the others are gone, the process stays the same one,
  * whichever thread calls. */
 /* flags: -pthread */
 #include "../check.h"

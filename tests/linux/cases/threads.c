@@ -1,5 +1,6 @@
-/* Threads: creation, joining, detaching, mutexes, conditions, barriers, read-write locks, once,
+/* about: Threads: creation, joining, detaching, mutexes, conditions, barriers, read-write locks, once,
  * TLS, semaphores. */
+/* calls: exit futex set_tid_address */
 /* flags: -pthread */
 #include "../check.h"
 #include <semaphore.h>

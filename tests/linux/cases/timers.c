@@ -1,4 +1,6 @@
-/* timer_create, setitimer, timerfd, signalfd, eventfd. */
+/* about: timer_create, setitimer, timerfd, signalfd, eventfd. */
+/* calls: eventfd eventfd2 getitimer setitimer signalfd signalfd4 timer_create timer_delete
+ * timer_getoverrun timer_gettime timer_settime timerfd_create timerfd_gettime timerfd_settime */
 #include "../check.h"
 static volatile int hits, val;
 static void on(int s, siginfo_t *i, void *c)

@@ -1,4 +1,4 @@
-/* A program writes over its arguments, and everybody sees it: the title of a daemon. */
+/* about: A program writes over its arguments, and everybody sees it: the title of a daemon. */
 #include "../check.h"
 static void shown(const char *when, pid_t pid, unsigned first)
 {

@@ -1,4 +1,5 @@
-/* readv, writev, preadv, pwritev and their second forms. */
+/* about: readv, writev, preadv, pwritev and their second forms. */
+/* calls: preadv preadv2 pwritev pwritev2 readv writev */
 #include "../check.h"
 int main(void)
 {

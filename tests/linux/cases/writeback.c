@@ -1,4 +1,5 @@
-/* What asks the kernel to write files back or to read them ahead: sync and its kin. */
+/* about: What asks the kernel to write files back or to read them ahead: sync and its kin. */
+/* calls: fadvise64 fdatasync fsync readahead sync sync_file_range syncfs */
 #include "../check.h"
 int main(void)
 {

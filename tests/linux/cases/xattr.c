@@ -1,4 +1,6 @@
-/* Extended attributes. */
+/* about: Extended attributes. */
+/* calls: fgetxattr flistxattr fremovexattr fsetxattr getxattr lgetxattr listxattr llistxattr lsetxattr
+ * removexattr setxattr */
 #include "../check.h"
 static int cmp(const void *a, const void *b) { return strcmp(*(char **)a, *(char **)b); }
 static void names(char *b, int n)

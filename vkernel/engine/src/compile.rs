@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use megabinary_format::Target;
 use wasmtime::{Config, Engine, OptLevel};
 
-use crate::{EngineError, Flavour, config, names, polls};
+use crate::{EngineError, Flavour, config, names, safepoints};
 
 /// Instruction-set extensions that native code may use: x86-64-v2, which every x86-64 server of
 /// the last decade has. The host's own features are never looked at, so that the same module
@@ -46,9 +46,10 @@ impl Compiler {
         names::compile_without(wasm, |wasm| match self.flavour {
             Flavour::Wasi => self.engine.precompile_module(wasm),
             Flavour::Linux => {
-                // An interpreter has no faults that a poll could be.
+                // An interpreter has no faults that a safepoint could be.
                 let faults = self.target == Target::X86_64;
-                self.engine.precompile_module(&polls::insert(wasm, faults)?)
+                self.engine
+                    .precompile_module(&safepoints::insert(wasm, faults)?)
             }
         })
         .map_err(|source| EngineError::Compile {
@@ -66,7 +67,11 @@ impl Compiler {
         self.engine
             .precompile_compatibility_hash()
             .hash(&mut hasher);
-        format!("{:?} {:016x} names, polls 5", self.target, hasher.finish())
+        format!(
+            "{:?} {:016x} names, safepoints 5",
+            self.target,
+            hasher.finish()
+        )
     }
 }
 

@@ -43,7 +43,7 @@ const BACKTRACE_FRAMES: usize = 24;
 pub enum Flavour {
     /// WASI: one thread, no signals.
     Wasi,
-    /// The Linux personality: shared memory, exceptions (for `longjmp`), and polls, by which
+    /// The Linux personality: shared memory, exceptions (for `longjmp`), and safepoints, by which
     /// signals interrupt computations.
     Linux,
 }
@@ -87,9 +87,9 @@ fn proposals(config: &mut Config, flavour: Flavour) {
     config.wasm_exceptions(linux);
     config.wasm_threads(linux);
     config.shared_memory(linux);
-    // Polls that call are branches that are hardly ever taken, and say so.
+    // Safepoints that call are branches that are hardly ever taken, and say so.
     config.wasm_branch_hinting(linux);
-    // The word and the page that polls look at are memories of their own.
+    // The word and the page that safepoints look at are memories of their own.
     config.wasm_custom_page_sizes(linux);
     if linux {
         // Exceptions are the only objects there are. They must be given back: a shell throws one

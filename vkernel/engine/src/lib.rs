@@ -20,7 +20,7 @@ mod machine;
 mod memory;
 mod names;
 #[cfg(feature = "compile")]
-mod polls;
+mod safepoints;
 mod trap;
 
 pub use code::CodeImage;

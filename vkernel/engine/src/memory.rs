@@ -120,8 +120,8 @@ impl Images {
 }
 
 // SAFETY: `new_memory` reserves `reserved + guard` bytes as asked, gives zeroed memory apart from
-// the image, and leaves everything beyond the current size inaccessible. But for the memories of polls:
-// `linux::polls` says why they need none of that.
+// the image, and leaves everything beyond the current size inaccessible. But for the memories of safepoints:
+// `linux::safepoints` says why they need none of that.
 unsafe impl MemoryCreator for Images {
     fn new_memory(
         &self,
@@ -132,7 +132,7 @@ unsafe impl MemoryCreator for Images {
         guard: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
         #[cfg(feature = "linux")]
-        if let Some(memory) = crate::linux::polls::memory(&ty) {
+        if let Some(memory) = crate::linux::safepoints::memory(&ty) {
             return memory;
         }
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,7 +11,6 @@
 //! whatever the files hold, the result is a [`Resolution`] or an [`ExecError`] that has the errno
 //! of `execve(2)`.
 
-mod command_line;
 mod env;
 mod error;
 mod file;
@@ -23,7 +22,6 @@ use std::{io, os::fd::OwnedFd};
 use megabinary_format::{Digest, Entry, EntryKind, Index};
 use vkernel_abi::MEGABINARY_PATH;
 
-pub use command_line::{CommandLine, DirMapping, Direct, Start, StubStart, USAGE, UsageError};
 pub use env::EnvError;
 pub use error::{ExecError, Printable};
 pub use file::MAX_HASHED;

@@ -8,10 +8,11 @@ use vkernel_kernel::{
     BuildError,
     audit::{Audit, AuditError},
     confine::ConfineError,
-    exec::{ExecError, UsageError},
+    exec::ExecError,
 };
+use vkernel_sandbox::Refused;
 
-use crate::payload::PayloadError;
+use crate::{command_line::UsageError, payload::PayloadError};
 
 /// A launch that failed.
 #[derive(Debug)]
@@ -98,7 +99,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-from!(PayloadError, UsageError, BuildError, AuditError);
+from!(PayloadError, UsageError, BuildError, AuditError, Refused);
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Failure {
@@ -121,7 +122,7 @@ pub(crate) fn say(message: &str) {
 
 /// Ends the process at once.
 #[allow(unsafe_code)]
-pub(crate) fn end(status: i32) -> ! {
+pub fn end(status: i32) -> ! {
     // SAFETY: _exit runs nothing of this process; there is nothing left that should run.
     unsafe { libc::_exit(status) }
 }

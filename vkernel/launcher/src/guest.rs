@@ -19,13 +19,14 @@ use vkernel_kernel::{
     Contents, Mount, Process, ProcessBuilder, Source,
     audit::Audit,
     confine::{self, Directories},
-    exec::{DirMapping, Printable},
+    exec::Printable,
     preview1,
 };
+use vkernel_sandbox::Accepted;
 
 use crate::{
+    command_line::DirMapping,
     failure::{self, Failure},
-    isolation::Accepted,
     payload::{self, Payload},
     settings::Settings,
 };

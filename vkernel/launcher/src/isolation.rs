@@ -4,88 +4,54 @@
 //! Invariant: where a promise does not hold, nothing is run, unless the operator gave it up by name.
 //! Nothing of that can be said by the environment, which an image may set.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::path::PathBuf;
 
 use megabinary_format::Policy;
-use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
-use vkernel_kernel::{
-    confine::{self, Confinement, Directories, Layer, Surface},
-    exec::{DirMapping, Direct, Start},
-};
+use vkernel_kernel::confine::{self, Confinement, Directories, Layer, Surface};
 use vkernel_sandbox::{
-    Error, Promise, namespaces,
+    Accepted, Error, Promise, Refused, capabilities, namespaces,
     root::{self, Base, Folder, Guarded, Plan},
     supervise,
 };
 
-use crate::failure::Failure;
+use crate::{
+    command_line::{DirMapping, Direct, Start},
+    failure::Failure,
+};
 
 /// What the first process of a namespace still calls, besides what every process may.
 const FIRST_PROCESS: &[i64] = &[libc::SYS_wait4, libc::SYS_rt_sigtimedwait];
 
-/// Promises that the operator gave up.
-#[derive(Debug, Default)]
-pub(crate) struct Accepted(BTreeSet<Promise>);
-
-impl Accepted {
-    pub(crate) fn from_names(names: &[String]) -> Result<Accepted, Failure> {
-        let parsed: Result<_, _> = names.iter().map(|name| name.parse()).collect();
-        parsed
-            .map(Accepted)
-            .map_err(|error: vkernel_sandbox::UnknownPromise| {
-                Failure::new(format!("option --accept-less: {error}"))
-            })
+/// An error if what is in force around a guest without a container is less than what is promised.
+pub(crate) fn check(accepted: &Accepted, confinement: &Confinement) -> Result<(), Refused> {
+    if confinement.mdwe != Layer::InForce {
+        accepted.require(Promise::Mdwe, &format!("MDWE is {}", confinement.mdwe))?;
     }
-
-    fn has(&self, promise: Promise) -> bool {
-        self.0.contains(&promise)
-    }
-
-    /// An error if a promise does not hold and was not given up.
-    fn require(&self, promise: Promise, found: &str) -> Result<(), Failure> {
-        match self.has(promise) {
-            true => Ok(()),
-            false => Err(refused(promise, found)),
-        }
-    }
-
-    /// Whether what is in force around a guest without a container is what is promised.
-    pub(crate) fn check(&self, confinement: &Confinement) -> Result<(), Failure> {
-        if confinement.mdwe != Layer::InForce {
-            self.require(Promise::Mdwe, &format!("MDWE is {}", confinement.mdwe))?;
-        }
-        let found = || format!("Landlock is {}", confinement.landlock);
-        match &confinement.landlock {
-            Layer::InForce => Ok(()),
-            // Everything but the newest: rights to files came before the scopes did.
-            Layer::Partial(_) => self.require(Promise::LandlockScopes, &found()),
-            Layer::Absent(_) => self.require(Promise::Landlock, &found()),
-        }
-    }
-
-    #[cfg(feature = "linux")]
-    /// Puts the policy's TCP ports into force with the host kernel too.
-    pub(crate) fn limit_ports(&self, policy: &Policy, outside: bool) -> Result<(), Failure> {
-        match confine::limit_ports(policy.network.as_deref()) {
-            Layer::InForce => Ok(()),
-            // A container's engine answers for its network.
-            _ if !outside => Ok(()),
-            layer => self.require(
-                Promise::LandlockNetwork,
-                &format!("Landlock's rules for ports are {layer}"),
-            ),
-        }
+    let found = || format!("Landlock is {}", confinement.landlock);
+    match &confinement.landlock {
+        Layer::InForce => Ok(()),
+        // Everything but the newest: rights to files came before the scopes did.
+        Layer::Partial(_) => accepted.require(Promise::LandlockScopes, &found()),
+        Layer::Absent(_) => accepted.require(Promise::Landlock, &found()),
     }
 }
 
-fn refused(promise: Promise, found: &str) -> Failure {
-    Failure::new(format!(
-        "{found}; nothing was run, because the promise `{name}` would not hold (it needs {needs}). To \
-         run it all the same: --accept-less {name}; then {given_up}",
-        name = promise.name(),
-        needs = promise.needs(),
-        given_up = promise.given_up(),
-    ))
+/// Puts the policy's TCP ports into force with the host kernel too.
+#[cfg(feature = "linux")]
+pub(crate) fn limit_ports(
+    accepted: &Accepted,
+    policy: &Policy,
+    outside: bool,
+) -> Result<(), Refused> {
+    match confine::limit_ports(policy.network.as_deref()) {
+        Layer::InForce => Ok(()),
+        // A container's engine answers for its network.
+        _ if !outside => Ok(()),
+        layer => accepted.require(
+            Promise::LandlockNetwork,
+            &format!("Landlock's rules for ports are {layer}"),
+        ),
+    }
 }
 
 /// What a step's failure means: the host cannot, or what the operator named is not there.
@@ -97,7 +63,11 @@ fn missing(error: Error) -> Failure {
     ) {
         return Failure::new(error.to_string());
     }
-    refused(Promise::Namespaces, &error.to_string())
+    Refused::new(Promise::Namespaces, &error.to_string()).into()
+}
+
+fn unkept(error: Error) -> Failure {
+    Failure::new(error.to_string())
 }
 
 /// Gives the guest namespaces and a root of its own, if that was asked for; then only the guest's
@@ -160,7 +130,7 @@ pub(crate) fn enter(
         make_usual: direct.fresh || given_root.is_none(),
     })
     .map_err(missing)?;
-    drop_capabilities()?;
+    capabilities::keep_to_root().map_err(unkept)?;
     match rooted {
         // They are in the root.
         true => {
@@ -204,7 +174,7 @@ pub(crate) fn enter_root(
                     root.display()
                 ))
             })?;
-        return drop_capabilities();
+        return capabilities::keep_to_root().map_err(unkept);
     }
     namespaces::gain_rights().map_err(missing)?;
     namespaces::enter_mounts().map_err(missing)?;
@@ -222,7 +192,7 @@ pub(crate) fn enter_root(
         make_usual: false,
     })
     .map_err(missing)?;
-    drop_capabilities()
+    capabilities::keep_to_root().map_err(unkept)
 }
 
 fn guarded(policy: &Policy) -> Guarded {
@@ -258,26 +228,79 @@ fn guarded_in_folders(policy: &Policy, dirs: &[DirMapping]) -> Guarded {
     }
 }
 
-/// Keeps what concerns files of the root and the process's own ids: not device nodes, mounts, other
-/// processes, the network's configuration or the machine (capabilities(7)).
-fn drop_capabilities() -> Result<(), Failure> {
-    let kept = CapabilitySet::CHOWN
-        | CapabilitySet::DAC_OVERRIDE
-        | CapabilitySet::FOWNER
-        | CapabilitySet::FSETID
-        | CapabilitySet::SETGID
-        | CapabilitySet::SETUID
-        | CapabilitySet::NET_BIND_SERVICE;
-    capabilities(None)
-        .and_then(|now| {
-            set_capabilities(
-                None,
-                CapabilitySets {
-                    effective: now.effective & kept,
-                    permitted: now.permitted & kept,
-                    inheritable: CapabilitySet::empty(),
-                },
-            )
-        })
-        .map_err(|errno| Failure::new(format!("giving up capabilities of the host: {errno}")))
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a failed unwrap is a failed test, with its line"
+    )]
+
+    use super::*;
+
+    fn found(mdwe: Layer, landlock: Layer) -> Confinement {
+        Confinement {
+            mdwe,
+            landlock,
+            filter_len: 1,
+        }
+    }
+
+    /// What is refused names the promise; giving up that one, and no other, lets it pass.
+    #[test]
+    fn less_than_what_is_promised_needs_its_name() {
+        let absent = || Layer::Absent("off".into());
+        for (confinement, wanting) in [
+            (found(absent(), Layer::InForce), Promise::Mdwe),
+            (found(Layer::InForce, absent()), Promise::Landlock),
+            (
+                found(Layer::InForce, Layer::Partial("no scopes".into())),
+                Promise::LandlockScopes,
+            ),
+        ] {
+            for given_up in Promise::ALL {
+                let accepted = Accepted::from_names(&[given_up.name().into()]).unwrap();
+                let passed = check(&accepted, &confinement).is_ok();
+                assert_eq!(passed, given_up == wanting, "{confinement:?} {given_up:?}");
+            }
+            let error = check(&Accepted::default(), &confinement).unwrap_err();
+            let way_out = format!("--accept-less {};", wanting.name());
+            assert!(error.to_string().contains(&way_out), "{error}");
+        }
+        let whole = found(Layer::InForce, Layer::InForce);
+        assert!(check(&Accepted::default(), &whole).is_ok());
+    }
+
+    /// Paths of a policy are put into the folder that holds them, which is the innermost.
+    #[test]
+    fn paths_of_a_policy_in_the_folders_of_a_bare_module() {
+        let dirs: Vec<DirMapping> = ["/", "/data", "/data/in/", "/datax"]
+            .map(|guest| DirMapping {
+                host: "/host".into(),
+                guest: guest.into(),
+            })
+            .into();
+        for (path, expected) in [
+            ("/etc/x", "/0/etc/x"),
+            ("/data", "/1"),
+            ("/data/a", "/1/a"),
+            ("/data/in", "/2"),
+            ("/data/in/a", "/2/a"),
+            ("/data/inner", "/1/inner"),
+            ("/datax/a", "/3/a"),
+            ("/datay", "/0/datay"),
+        ] {
+            let policy = Policy {
+                hidden: vec![path.into()],
+                read_only_root: true,
+                ..Policy::default()
+            };
+            let guarded = guarded_in_folders(&policy, &dirs);
+            assert_eq!(guarded.hidden, [expected.as_bytes()], "{path}");
+            assert!(guarded.read_only.is_empty() && !guarded.all_read_only);
+            // What is in no folder is nowhere.
+            let none = guarded_in_folders(&policy, &dirs[1..2]);
+            let inside = path.starts_with("/data/") || path == "/data";
+            assert_eq!(none.hidden.len(), usize::from(inside), "{path}");
+        }
+    }
 }

@@ -11,14 +11,15 @@ use vkernel_kernel::{
     audit::LaunchEvent,
     confine::{self, Directories, Surface},
     exec::Printable,
-    linux::{self, Host, Image, Title},
+    linux::{self, Image, Sandbox, Title},
     signals,
 };
+use vkernel_sandbox::Accepted;
 
 use crate::{
     failure::{self, Failure},
     guest::{self, Guest, Role, reserve_stack},
-    isolation::{self, Accepted},
+    isolation,
     payload::{self, Payload},
     settings::Settings,
 };
@@ -49,19 +50,25 @@ pub(crate) fn run(
     let accepted = Rc::clone(&guest.accepted);
     // Its descriptor of the root is not for the program.
     drop(guest);
-    let host = Host::new(Arc::clone(&payload.index), settings.audit.clone(), title)
-        .map_err(Failure::host("taking the process over"))?;
+    let host = Sandbox::new(
+        Arc::clone(&payload.index),
+        settings.audit.clone(),
+        title,
+        &vkernel_sandbox::ignored::at_start,
+    )
+    .map_err(Failure::host("taking the process over"))?;
     // In a container the host kernel started the program or its script, and knows its name.
     if directories.is_some() {
         host.name(&image);
     }
     host.show(&image);
+    host.runs(&image);
     let host = Arc::new(host);
     let file = host
         .own(file)
         .map_err(Failure::host("keeping the megabinary open"))?;
     let file: Arc<OwnedFd> = Arc::new(file);
-    accepted.limit_ports(policy, directories.is_some())?;
+    isolation::limit_ports(&accepted, policy, directories.is_some())?;
     confine(&payload.index, directories.as_ref(), &accepted)?;
     host.watch()
         .map_err(Failure::host("watching the limits of time"))?;
@@ -79,7 +86,7 @@ pub(crate) fn run(
 struct Programs {
     payload: &'static Payload,
     settings: &'static Settings,
-    host: Arc<Host>,
+    host: Arc<Sandbox>,
     file: Arc<OwnedFd>,
     machines: LinuxMachines,
 }
@@ -221,7 +228,7 @@ fn confine(
     let confinement = confine::apply(Surface::Linux { internet }, &calls, directories)
         .map_err(Failure::confine)?;
     match directories {
-        Some(_) => accepted.check(&confinement),
+        Some(_) => Ok(isolation::check(accepted, &confinement)?),
         None => Ok(()),
     }
 }
@@ -249,7 +256,7 @@ fn wasi(
 ) -> Result<i32, Failure> {
     signals::install().map_err(Failure::host("taking over signals"))?;
     if let Some(mask) = image.mask {
-        linux::signals::restore_mask(mask);
+        linux::restore_mask(mask);
     }
     let cwd = rustix::process::getcwd(Vec::new())
         .map_err(|errno| Failure::host("finding the working directory")(errno.into()))?

@@ -12,15 +12,14 @@ use std::{
 
 use megabinary_format::{EntryKind, Index, Policy};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
-use vkernel_kernel::exec::{
-    self, CommandLine, Direct, ExecRequest, Files, Resolution, Start, StubStart,
-};
+use vkernel_kernel::exec::{self, ExecRequest, Files, Resolution};
+use vkernel_sandbox::Accepted;
 
 use crate::{
+    command_line::{CommandLine, Direct, Start, StubStart},
     failure::Failure,
     guest::{Guest, Role},
-    info,
-    isolation::{self, Accepted},
+    info, isolation,
     payload::Payload,
     settings::Settings,
 };
@@ -36,7 +35,8 @@ impl Request {
     pub(crate) fn new(index: &Index, mut line: CommandLine) -> Result<Request, Failure> {
         let mut accepted = Accepted::default();
         if let CommandLine::Direct(direct) = &line {
-            accepted = Accepted::from_names(&direct.accept_less)?;
+            accepted = Accepted::from_names(&direct.accept_less)
+                .map_err(|error| Failure::new(format!("option --accept-less: {error}")))?;
         }
         if let CommandLine::Direct(direct) = &mut line
             && direct.start == Start::Default
@@ -252,7 +252,7 @@ fn resolved<'p>(
 }
 
 /// A name without `/` is looked up in the guest's `PATH`, as execvp(3) does.
-fn find_program(files: &Root<'_>, env: &[Vec<u8>], cwd: &[u8], program: Vec<u8>) -> Vec<u8> {
+fn find_program(files: &impl Files, env: &[Vec<u8>], cwd: &[u8], program: Vec<u8>) -> Vec<u8> {
     if program.contains(&b'/') {
         return program;
     }
@@ -304,6 +304,78 @@ impl Files for Root<'_> {
                 Ok(openat(CWD, path, flags, Mode::empty())?)
             }
             result => Ok(result?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use megabinary_format::{Digest, Entry, Policy, Target};
+
+    use super::*;
+
+    /// Has these files, and nothing in them.
+    struct Only(&'static [&'static str]);
+
+    impl Files for Only {
+        fn open(&self, path: &[u8]) -> io::Result<OwnedFd> {
+            match self.0.iter().any(|file| file.as_bytes() == path) {
+                true => Ok(std::fs::File::open("/dev/null")?.into()),
+                false => Err(io::ErrorKind::NotFound.into()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_without_a_slash_is_looked_up_in_the_guests_path() {
+        let files = Only(&["/usr/bin/a", "/bin/a", "/own/b", "/work/c"]);
+        for (path, name, expected) in [
+            (None, "a", "/usr/bin/a"),
+            (Some("PATH=/bin:/usr/bin"), "a", "/bin/a"),
+            (Some("PATH=/nowhere:/own"), "b", "/own/b"),
+            // An empty element is the working directory.
+            (Some("PATH=/bin:"), "c", "/work/c"),
+            // As it is, for the message: what is nowhere, and what is a path.
+            (Some("PATH=/bin"), "b", "b"),
+            (Some("PATH=/own"), "./b", "./b"),
+        ] {
+            let env: Vec<Vec<u8>> = path.iter().map(|v| v.as_bytes().to_vec()).collect();
+            let found = find_program(&files, &env, b"/work", name.into());
+            assert_eq!(found, expected.as_bytes(), "{path:?} {name}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_set_replaces_its_namesake_alone() {
+        let mut env: Vec<Vec<u8>> = ["A=1", "AB=2", "A=3"].map(Into::into).into();
+        set_variable(&mut env, b"A=x=y".to_vec());
+        assert_eq!(env, [&b"AB=2"[..], b"A=x=y"]);
+    }
+
+    #[test]
+    fn without_a_choice_there_must_be_one_entry() {
+        let entry = |name: &str| Entry {
+            digest: Digest::of(name.as_bytes()),
+            name: name.into(),
+            kind: EntryKind::Env,
+            argv_prefix: vec![],
+        };
+        let index = |names: &[&str]| Index {
+            name: "i".into(),
+            provenance: Digest::of(b""),
+            target: Target::X86_64,
+            modules: vec![],
+            entries: names.iter().map(|name| entry(name)).collect(),
+            programs: vec![],
+            routes: vec![],
+            trees: vec![],
+            policy: Policy::default(),
+            segments: vec![],
+        };
+        let one = only_entry(&index(&["a"])).ok();
+        assert_eq!(one, Some(Start::Entry("a".into())));
+        for several in [&[][..], &["a", "b"]] {
+            assert!(only_entry(&index(several)).is_err(), "{several:?}");
         }
     }
 }

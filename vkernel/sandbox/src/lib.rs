@@ -1,6 +1,6 @@
 //! What a container engine would put around a guest, for guests that have none: no descriptors of
-//! whoever started it ([`descriptors`]), namespaces ([`namespaces`], [`supervise`]), and a root of
-//! its own ([`root`]). The launcher does it; [`host`] says what of it this machine can do, for
+//! whoever started it ([`descriptors`]), namespaces ([`namespaces`], [`supervise`]), a root of its
+//! own ([`root`]), and few capabilities ([`capabilities`]). The launcher does it; [`host`] says what of it this machine can do, for
 //! `polybuild doctor --host`.
 //!
 //! Not here: what the process puts on itself (filter, Landlock), which is `vkernel_kernel::confine`'s
@@ -9,9 +9,11 @@
 //! Invariant: a step that fails is an error with what was being done; nothing is left out in silence.
 //! Whoever accepts less says so by name ([`Promise`]).
 
+pub mod capabilities;
 pub mod descriptors;
 pub mod held;
 pub mod host;
+pub mod ignored;
 pub mod namespaces;
 mod promise;
 pub mod root;
@@ -19,7 +21,7 @@ pub mod supervise;
 
 use std::io;
 
-pub use promise::{Promise, UnknownPromise};
+pub use promise::{Accepted, Promise, Refused, UnknownPromise};
 
 /// A step that the host refused.
 #[derive(Debug, thiserror::Error)]

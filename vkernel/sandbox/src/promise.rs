@@ -1,7 +1,7 @@
 //! What `polybuild run` promises and a host may be unable to keep. Each has a name, by which it is
 //! given up explicitly (`--accept-less NAME`); nothing is given up otherwise.
 
-use std::str::FromStr;
+use std::{collections::BTreeSet, str::FromStr};
 
 /// A promise that needs something of the host kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,6 +92,56 @@ impl FromStr for Promise {
     }
 }
 
+/// The promises that whoever starts a guest gave up, each by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accepted(BTreeSet<Promise>);
+
+impl Accepted {
+    /// Reads the names; an error for one that is no promise's.
+    pub fn from_names(names: &[String]) -> Result<Accepted, UnknownPromise> {
+        let parsed: Result<_, _> = names.iter().map(|name| name.parse()).collect();
+        parsed.map(Accepted)
+    }
+
+    /// Whether this one was given up.
+    pub fn has(&self, promise: Promise) -> bool {
+        self.0.contains(&promise)
+    }
+
+    /// For a promise that does not hold: an error unless it was given up. `found` says what the host
+    /// has instead, as the beginning of a sentence.
+    pub fn require(&self, promise: Promise, found: &str) -> Result<(), Refused> {
+        match self.has(promise) {
+            true => Ok(()),
+            false => Err(Refused::new(promise, found)),
+        }
+    }
+}
+
+/// A promise that does not hold and was not given up.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{found}; nothing was run, because the promise `{name}` would not hold (it needs {needs}). To \
+     run it all the same: --accept-less {name}; then {given_up}",
+    name = .promise.name(),
+    needs = .promise.needs(),
+    given_up = .promise.given_up(),
+)]
+pub struct Refused {
+    promise: Promise,
+    found: String,
+}
+
+impl Refused {
+    /// `found` says what the host has instead, as the beginning of a sentence.
+    pub fn new(promise: Promise, found: &str) -> Refused {
+        Refused {
+            promise,
+            found: found.to_owned(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,5 +153,29 @@ mod tests {
             let error = "all".parse::<Promise>().unwrap_err().to_string();
             assert!(error.contains(promise.name()), "{error}");
         }
+    }
+
+    #[test]
+    fn what_was_given_up_by_name_and_nothing_else_is_not_required() {
+        let names = ["landlock-scopes".to_owned(), "mdwe".to_owned()];
+        let accepted = Accepted::from_names(&names).unwrap();
+        for promise in Promise::ALL {
+            let given_up = names.iter().any(|name| name == promise.name());
+            assert_eq!(accepted.has(promise), given_up);
+            match accepted.require(promise, "It is off") {
+                Ok(()) => assert!(given_up, "{promise:?}"),
+                Err(error) => {
+                    let text = error.to_string();
+                    assert!(
+                        !given_up && text.starts_with("It is off; nothing was run"),
+                        "{text}"
+                    );
+                    let way_out = format!("--accept-less {};", promise.name());
+                    assert!(text.contains(&way_out), "{text}");
+                }
+            }
+        }
+        assert!(Accepted::from_names(&["none".to_owned()]).is_err());
+        assert_eq!(Accepted::from_names(&[]), Ok(Accepted::default()));
     }
 }

@@ -118,8 +118,19 @@ fn offered(field: &str, ty: &FuncType) -> bool {
     use ValType::{I32, I64};
     let words = ty.params().iter().all(|t| matches!(t, I32 | I64));
     match wali::syscall(field) {
-        Some(call) => words && ty.params().len() == call.params.len() && ty.results() == [I64],
-        None => wali::STARTUP.iter().any(|f| f.name == field && same(f, ty)),
+        Some(call) => {
+            let results: Option<Vec<_>> = ty.results().iter().map(word).collect();
+            words && results.is_some_and(|results| call.takes(ty.params().len(), &results))
+        }
+        None => wali::startup(field).is_some_and(|known| same(known, ty)),
+    }
+}
+
+fn word(ty: &ValType) -> Option<Type> {
+    match ty {
+        ValType::I32 => Some(Type::I32),
+        ValType::I64 => Some(Type::I64),
+        _ => None,
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 
 use megabinary_format::PublicKey;
 use polybuild_oci::read::ReadImage;
-use vkernel_sandbox::descriptors;
+use vkernel_sandbox::{descriptors, ignored};
 
 use super::{
     context,
@@ -79,6 +79,7 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Run) -> Result<i32> {
         .and_then(|()| descriptors::keep_at_exec(&kept))
         .map_err(Failure::environment)?;
     trusted.check_unchanged()?;
+    ignored::keep(&mut command);
     // Only returns when it fails.
     let error = command.exec();
     Err(Failure::message(

@@ -13,6 +13,7 @@ use polybuild_recipe::{
     Component, LockedInput, LockedPackage, Pins, Recipe, Ref, Series, Source, SourceUrl,
 };
 
+use super::epoch;
 use crate::failure::{Failure, Result};
 
 /// Which launcher the image has.
@@ -65,8 +66,8 @@ pub(super) fn of_image(
 }
 
 /// The bill of materials of what a recipe would make, as SPDX.
-pub fn of_recipe(recipe: &Recipe, lock: &Pins, target: Target, epoch: u64) -> Result<Vec<u8>> {
-    let created = super::image::epoch(epoch)?;
+pub fn of_recipe(recipe: &Recipe, lock: &Pins, target: Target, seconds: u64) -> Result<Vec<u8>> {
+    let created = epoch::epoch(seconds)?;
     of_image(recipe, lock, Launcher::unknown(target), None, created)
 }
 
@@ -166,7 +167,7 @@ fn plain(name: String) -> sbom::Component {
 fn of_source(source: &Source, input: &LockedInput, lock: &Pins) -> sbom::Component {
     let mut patches = Vec::new();
     let mut comment = None;
-    let mut words = format!("{}, sha256:{}", input.url, input.sha256.hex());
+    let mut words = format!("{}, {}", input.url, input.sha256);
     if let Some(package) = &input.package {
         words = parts(package, input);
         patches.extend(package.patches.iter().map(|patch| {
@@ -174,8 +175,8 @@ fn of_source(source: &Source, input: &LockedInput, lock: &Pins) -> sbom::Compone
                 [] => String::new(),
                 cves => format!(", which names {}", cves.join(", ")),
             };
-            let (name, digest) = (&patch.name, patch.sha256.hex());
-            format!("applied: debian/patches/{name} (sha256:{digest}){cves}")
+            let (name, digest) = (&patch.name, patch.sha256);
+            format!("applied: debian/patches/{name} ({digest}){cves}")
         }));
     }
     if let Some(Series::None(reason)) = &source.series {
@@ -183,14 +184,14 @@ fn of_source(source: &Source, input: &LockedInput, lock: &Pins) -> sbom::Compone
     }
     for patch in &source.patches {
         let local = lock.local(patch);
-        let digest = local.map_or(String::new(), |l| format!(" (sha256:{})", l.sha256.hex()));
+        let digest = local.map_or(String::new(), |l| format!(" ({})", l.sha256));
         let name = patch.path.file_name().unwrap_or_default().to_string_lossy();
         patches.push(format!("applied: the recipe's {name}{digest}"));
     }
     sbom::Component {
         version: input.version.clone(),
         purl: purl(source, &input.version),
-        sha256: digest(&input.sha256.hex()),
+        sha256: Some(input.sha256),
         source: Some(words),
         comment,
         patches,
@@ -264,15 +265,11 @@ fn encoded(text: &str) -> String {
     out
 }
 
-fn digest(hex: &str) -> Option<Digest> {
-    format!("sha256:{hex}").parse().ok()
-}
-
 /// A crate of the launcher: a line of the list.
 fn of_launcher(line: &str) -> Option<sbom::Component> {
     let mut words = line.splitn(4, ' ');
     let (name, version) = (words.next()?, words.next()?);
-    let sha256 = digest(words.next()?);
+    let sha256 = Digest::from_hex(words.next()?).ok();
     // `MIT/Apache-2.0` is how old crates write what is `OR` now.
     let license = words.next().unwrap_or_default().replace('/', " OR ");
     let kind = match sha256 {

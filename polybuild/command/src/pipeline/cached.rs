@@ -15,6 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use megabinary_format::Digest;
 use polybuild_recipe::digest_path;
 
 use crate::{
@@ -25,6 +26,16 @@ use crate::{
 
 const TREE: &str = "tree";
 const DIGEST: &str = "digest";
+
+/// Digest over texts, each length-prefixed: the key of a cache entry.
+pub(super) fn key(parts: &[&str]) -> Digest {
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    Digest::of(&bytes)
+}
 
 /// The result stored at `entry`, if it is there and as it was stored. `what` is for the warning.
 pub(super) fn get(ui: &Ui, entry: &Path, what: &str) -> Option<PathBuf> {

@@ -6,7 +6,7 @@ use megabinary_format::{Digest, Target};
 use megabinary_linker::Megabinary;
 use vkernel_engine::{Compiler, Flavour};
 
-use super::{Context, bill::Launcher, record};
+use super::{Context, bill::Launcher, cached};
 use crate::{
     exit,
     failure::{Failure, Result},
@@ -110,7 +110,7 @@ pub(super) fn compile(cx: &Context<'_>, linked: &Megabinary) -> Result<Vec<Vec<u
 }
 
 fn cache_path(cx: &Context<'_>, compiler: &Compiler, module: &Digest) -> PathBuf {
-    let key = record::key(&[&module.to_string(), &compiler.fingerprint()]);
+    let key = cached::key(&[&module.to_string(), &compiler.fingerprint()]);
     cx.cache.join("code").join(key.hex())
 }
 

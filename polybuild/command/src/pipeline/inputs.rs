@@ -10,7 +10,6 @@ use polybuild_recipe::{Lock, LockStatus, LockedInput, Part, Pins, Recipe, Ref, S
 use super::{
     copy::beneath,
     sources::{self, Fetching, Sources},
-    steps::Outputs,
 };
 use crate::{
     exit,
@@ -18,6 +17,22 @@ use crate::{
     files,
     ui::Ui,
 };
+
+/// Finished steps: their folders by id.
+#[derive(Default)]
+pub(super) struct Outputs(BTreeMap<String, PathBuf>);
+
+impl Outputs {
+    /// Notes the folder of a step that has run.
+    pub(super) fn add(&mut self, id: &str, folder: PathBuf) {
+        self.0.insert(id.to_owned(), folder);
+    }
+
+    /// The folder with a step's outputs.
+    pub(super) fn step(&self, id: &str) -> Option<&Path> {
+        self.0.get(id).map(PathBuf::as_path)
+    }
+}
 
 /// Fetched sources and build outputs, by reference.
 pub(super) struct Inputs {

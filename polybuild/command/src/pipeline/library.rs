@@ -12,7 +12,7 @@ use super::{
     Context,
     bill::{self, WithoutFixes},
     copy::copy,
-    image::Staged,
+    output::{Staged, names},
     record, sources, steps,
 };
 use crate::{
@@ -75,7 +75,7 @@ pub fn build_library(
     };
     let mut text = serde_json::to_string_pretty(&library).map_err(Failure::internal)?;
     text.push('\n');
-    files::write_whole(&staged.path().join(record::FILE), text.as_bytes(), 0o644)?;
+    files::write_whole(&staged.path().join(names::RECORD), text.as_bytes(), 0o644)?;
     if let Some(parent) = output.parent() {
         fs::create_dir_all(parent).doing("creating", parent)?;
     }

@@ -8,10 +8,12 @@ mod bill;
 mod cached;
 mod code;
 mod copy;
+mod epoch;
 mod image;
 mod inputs;
 mod library;
 mod modules;
+mod output;
 mod plan;
 mod record;
 mod snapshot;
@@ -25,11 +27,12 @@ use megabinary_linker::{Keys, SignedMegabinary};
 use polybuild_recipe::{Pins, Recipe};
 
 pub use bill::{WITHOUT, WithoutFixes, of_recipe as bill_of_materials};
-pub(crate) use image::names;
-pub use image::{Built, EPOCH_VARIABLE, default_output};
+pub use epoch::EPOCH_VARIABLE;
 pub use inputs::{keep_lock, load, load_locked, read_pins, update_lock, write_lock};
 pub use library::{Library, build_library};
 pub use modules::binary;
+pub(crate) use output::names;
+pub use output::{Built, default_output};
 pub use record::Record;
 pub use sources::Fetching;
 
@@ -71,7 +74,7 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Pins, output: &Path) -> R
             .finish(&output.display().to_string());
         return Ok(built);
     }
-    let staged = image::Staged::beside(output)?;
+    let staged = output::Staged::beside(output)?;
     record::warn_unconfined(cx, recipe);
     // Every source is on disk, with the digest that the lock demands.
     let sources = sources::fetch(cx, recipe, lock)?;
@@ -121,7 +124,7 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Pins, output: &Path) -> R
 /// Packs and signs a bare WASI module as a megabinary of its own; returns the file in the cache.
 pub fn pack_module(cx: &Context<'_>, name: &str, wasm: Vec<u8>) -> Result<PathBuf> {
     let digest = Digest::of(&wasm);
-    let key = record::key(&[
+    let key = cached::key(&[
         "bare module",
         &digest.to_string(),
         name,

@@ -2,29 +2,18 @@
 
 use std::{fs, io::ErrorKind, path::Path};
 
-use megabinary_format::Digest;
 use polybuild_recipe::{Pins, Recipe};
 use serde::{Deserialize, Serialize};
 
-use super::{Built, Context, code};
+use super::{
+    Context, cached, code,
+    output::{Built, names},
+};
 use crate::{
     confine::Wish,
     failure::{Failure, IoContext, Result},
     files,
 };
-
-/// File in an output folder that holds the record; also marks the folder as ours.
-pub(super) const FILE: &str = "build.json";
-
-/// Digest over texts, each length-prefixed: the key of a cache entry.
-pub(super) fn key(parts: &[&str]) -> Digest {
-    let mut bytes = Vec::new();
-    for part in parts {
-        bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(part.as_bytes());
-    }
-    Digest::of(&bytes)
-}
 
 /// Says in records, labels and keys that build steps ran without being confined.
 pub(super) const UNCONFINED: &str = "unconfined";
@@ -72,7 +61,7 @@ impl Record {
             },
         ];
         Ok(Record {
-            inputs: key(&parts).to_string(),
+            inputs: cached::key(&parts).to_string(),
             built: None,
         })
     }
@@ -95,7 +84,7 @@ impl Record {
 
     /// The record in an output folder, if there is a readable one.
     pub fn read(output: &Path) -> Result<Option<Record>> {
-        let path = output.join(FILE);
+        let path = output.join(names::RECORD);
         match fs::read(&path) {
             // A record that cannot be read only means that the build is made again.
             Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
@@ -117,6 +106,6 @@ impl Record {
         self.built = Some(built.clone());
         let mut text = serde_json::to_string_pretty(&self).map_err(Failure::internal)?;
         text.push('\n');
-        files::write_whole(&output.join(FILE), text.as_bytes(), 0o644)
+        files::write_whole(&output.join(names::RECORD), text.as_bytes(), 0o644)
     }
 }

@@ -12,7 +12,7 @@ use polybuild_recipe::{Recipe, Snapshot};
 
 use vkernel_abi::snapshot;
 
-use super::{Context, code, copy::beneath, modules::EmbeddedFile, pack, record};
+use super::{Context, cached, code, copy::beneath, modules::EmbeddedFile, pack};
 use crate::{
     confine::{self, Job, Words},
     exit,
@@ -79,7 +79,7 @@ fn key(cx: &Context<'_>, linked: &Megabinary, at: usize, settings: &Snapshot) ->
         // Mounted trees are visible at the snapshot point.
         &trees_digest(linked).to_string(),
     ];
-    Ok(record::key(&parts))
+    Ok(cached::key(&parts))
 }
 
 fn trees_digest(linked: &Megabinary) -> Digest {
@@ -97,7 +97,7 @@ fn trees_digest(linked: &Megabinary) -> Digest {
             });
         }
     }
-    record::key(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+    cached::key(&parts.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 fn cached_dump(cx: &Context<'_>, path: &Path) -> Option<SnapshotDump> {

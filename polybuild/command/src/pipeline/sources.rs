@@ -14,7 +14,7 @@ use polybuild_fetch::{
 };
 use polybuild_recipe::{Lock, LockedInput, Part, Pins, Recipe, Source};
 
-use super::{Context, cached, record};
+use super::{Context, cached};
 use crate::{
     exit::{self, Status},
     failure::{Failure, IoContext, Result},
@@ -212,7 +212,7 @@ fn unpacked(cx: &Context<'_>, source: &Source, fetched: &Fetched) -> Result<Arri
                 .map(|part| part.sha256.to_string()),
         );
     }
-    let key = record::key(&parts.iter().map(String::as_str).collect::<Vec<_>>());
+    let key = cached::key(&parts.iter().map(String::as_str).collect::<Vec<_>>());
     let entry = cx.cache.join("unpacked").join(key.hex());
     let tree = OnceCell::new();
     if !entry.is_dir() {

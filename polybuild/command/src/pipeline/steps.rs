@@ -16,7 +16,8 @@ use polybuild_recipe::{Build, Command as StepCommand, Recipe};
 use super::{
     Context, cached,
     copy::{beneath, copy},
-    inputs, record,
+    inputs::{self, Outputs},
+    record,
     sources::Sources,
 };
 use crate::{
@@ -26,17 +27,6 @@ use crate::{
     files,
     scratch::Scratch,
 };
-
-/// Finished steps: their folders by id.
-#[derive(Default)]
-pub(super) struct Outputs(BTreeMap<String, PathBuf>);
-
-impl Outputs {
-    /// The folder with a step's outputs.
-    pub(super) fn step(&self, id: &str) -> Option<&Path> {
-        self.0.get(id).map(PathBuf::as_path)
-    }
-}
 
 /// Runs all steps in order.
 pub(super) fn run(cx: &Context<'_>, recipe: &Recipe, sources: &Sources) -> Result<Outputs> {
@@ -55,7 +45,7 @@ pub(super) fn run(cx: &Context<'_>, recipe: &Recipe, sources: &Sources) -> Resul
             None => run_step(cx, step, sources, &outputs, &entry, &what)?,
         };
         keys.insert(step.id.clone(), key.to_string());
-        outputs.0.insert(step.id.clone(), made);
+        outputs.add(&step.id, made);
     }
     Ok(outputs)
 }
@@ -81,7 +71,7 @@ fn key(
     if cx.steps == Wish::Unconfined {
         parts.push(record::UNCONFINED.to_owned());
     }
-    Ok(record::key(
+    Ok(cached::key(
         &parts.iter().map(String::as_str).collect::<Vec<_>>(),
     ))
 }

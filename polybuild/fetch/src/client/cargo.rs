@@ -5,7 +5,7 @@
 
 use std::{ffi::OsStr, fs, path::Path};
 
-use polybuild_recipe::Sha256;
+use megabinary_format::Digest;
 use serde::Deserialize;
 
 use super::{Arrived, Job, tool::Tool};
@@ -25,7 +25,7 @@ struct Lock {
 struct Locked {
     name: String,
     version: String,
-    checksum: Option<Sha256>,
+    checksum: Option<Digest>,
 }
 
 /// The part of `cargo metadata --format-version 1` that is read.
@@ -116,7 +116,7 @@ pub(super) fn fetch(
 }
 
 /// Version and checksum of the crate in the throw-away package's lock file.
-fn locked(job: &Job<'_>, name: &str) -> Result<(String, Sha256), FetchError> {
+fn locked(job: &Job<'_>, name: &str) -> Result<(String, Digest), FetchError> {
     let path = job.guard.work.join("Cargo.lock");
     let text = fs::read_to_string(&path).map_err(io("read", path))?;
     let lock: Lock = toml::from_str(&text)

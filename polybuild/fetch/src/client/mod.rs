@@ -12,7 +12,8 @@ mod tool;
 
 use std::path::PathBuf;
 
-use polybuild_recipe::{Sha256, SourceUrl};
+use megabinary_format::Digest;
+use polybuild_recipe::SourceUrl;
 
 use crate::{Cache, FetchError, Options, Progress, Request, cache::Guard};
 
@@ -32,7 +33,7 @@ pub(crate) struct Arrived {
     /// Its exact version; empty if there is no such thing.
     pub(crate) version: String,
     /// The digest that the registry promises, where the client tells it.
-    pub(crate) registry: Option<Sha256>,
+    pub(crate) registry: Option<Digest>,
     /// Whether the file continues what an earlier fetch left.
     pub(crate) resumed: bool,
 }

@@ -6,7 +6,8 @@
 //! its refusal names the file's address and digest. The file then comes by curl and must have that
 //! digest.
 
-use polybuild_recipe::{PypiKind, Sha256};
+use megabinary_format::Digest;
+use polybuild_recipe::PypiKind;
 
 use super::{Arrived, Job, curl, tool::Tool};
 use crate::error::{FetchError, io};
@@ -123,7 +124,7 @@ fn newest(job: &Job<'_>, name: &str) -> Result<String, FetchError> {
 
 /// Address and digest in pip's refusal (`HashMismatch`): `NAME from URL (from …):`, then lines with
 /// `Expected` and `Got`.
-fn refused(words: &str) -> Option<(&str, Sha256)> {
+fn refused(words: &str) -> Option<(&str, Digest)> {
     let (before, after) = words.split_once(IMPOSSIBLE)?;
     let line = before.lines().rev().find(|line| line.contains(" from "))?;
     let (_, rest) = line.split_once(" from ")?;
@@ -132,7 +133,7 @@ fn refused(words: &str) -> Option<(&str, Sha256)> {
         .lines()
         .find_map(|line| line.trim().strip_prefix("Got"))?;
     let known = ["https://", "http://", "file:///"];
-    let digest = format!("sha256:{}", got.trim()).parse().ok()?;
+    let digest = Digest::from_hex(got.trim()).ok()?;
     known
         .iter()
         .any(|scheme| url.starts_with(scheme))

@@ -1,6 +1,7 @@
 //! Paragraphs of control files (`deb822(5)`): a `.dsc`, and what the index says of a package.
 
-use polybuild_recipe::{LockedPart, Sha256};
+use megabinary_format::Digest;
+use polybuild_recipe::LockedPart;
 
 /// Most files of one package.
 const FILES: usize = 64;
@@ -68,7 +69,7 @@ impl<'a> Paragraph<'a> {
             let part = || {
                 Some(LockedPart {
                     file: file.filter(|f| is_file_name(f))?.to_owned(),
-                    sha256: digest?.parse::<Sha256>().ok()?,
+                    sha256: Digest::from_hex(digest?).ok()?,
                     size: size?.parse().ok()?,
                 })
             };
@@ -100,7 +101,7 @@ mod tests {
     use super::*;
 
     fn digest() -> String {
-        Sha256::of(b"x").hex()
+        Digest::of(b"x").hex()
     }
 
     #[test]

@@ -398,7 +398,7 @@ fn end_of_day(seen: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use polybuild_recipe::Sha256;
+    use megabinary_format::Digest;
 
     use super::*;
 
@@ -406,7 +406,7 @@ mod tests {
     fn addresses_of_snapshots() {
         let part = LockedPart {
             file: "p_1+x-1.dsc".into(),
-            sha256: Sha256::of(b"x"),
+            sha256: Digest::of(b"x"),
             size: 1,
         };
         let package = LockedPackage {

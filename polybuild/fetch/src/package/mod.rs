@@ -17,7 +17,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use polybuild_recipe::{LockedPackage, LockedPart, Sha256};
+use megabinary_format::Digest;
+use polybuild_recipe::{LockedPackage, LockedPart};
 
 pub(crate) use control::{Paragraph, is_file_name};
 pub(crate) use get::Listed;
@@ -95,7 +96,7 @@ pub(crate) fn upstream_version(version: &str) -> &str {
 /// upstream archive. The error says what is wrong with the package.
 fn read(
     cache: &Cache,
-    main: &Sha256,
+    main: &Digest,
     wanted: &LockedPackage,
 ) -> Result<(SourcePackage, Option<String>), String> {
     let mut parts = wanted.parts.clone();

@@ -11,7 +11,8 @@ use std::{
     path::Path,
 };
 
-use polybuild_recipe::{LockedPatch, Sha256};
+use megabinary_format::Digest;
+use polybuild_recipe::LockedPatch;
 use tar::{Archive, EntryType};
 
 use super::shown;
@@ -45,7 +46,7 @@ impl SeriesPatch {
     pub(super) fn locked(&self) -> LockedPatch {
         LockedPatch {
             name: self.name.clone(),
-            sha256: Sha256::of(&self.bytes),
+            sha256: Digest::of(&self.bytes),
             cves: cves(&self.name, &self.bytes),
         }
     }

@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use megabinary_format::Digest;
+
 use super::layer::{Item, Layer, Link, Target};
 use crate::{
     Build, Command, Entry, Graft, Kind, LocalPath, Module, Output, Place, Preload, Program, Ref,
@@ -255,14 +257,17 @@ impl Lower<'_> {
             SourceUrl::Path { path } if !path.is_empty() => Some(self.local(&table.url, path)),
             _ => None,
         };
-        let sha256 = table.sha256.as_ref().and_then(|at| match at.value.parse() {
-            Ok(digest) => Some(digest),
-            Err(error) => {
-                let text = at.value.clone();
-                self.fail(&at.span, ProblemKind::BadDigest { text, error });
-                None
-            }
-        });
+        let sha256 = table
+            .sha256
+            .as_ref()
+            .and_then(|at| match Digest::from_either(&at.value) {
+                Ok(digest) => Some(digest),
+                Err(error) => {
+                    let text = at.value.clone();
+                    self.fail(&at.span, ProblemKind::BadDigest { text, error });
+                    None
+                }
+            });
         if matches!(url, SourceUrl::Https { .. }) && table.sha256.is_none() {
             self.fail(&table.url.span, ProblemKind::MissingDigest);
         }

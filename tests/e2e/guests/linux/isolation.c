@@ -144,6 +144,19 @@ int main(int count, char **words) {
         said("from it", read(master, &one, 1));
         return said("a file of 1 MiB", ftruncate(open("/dev/shm/f", O_CREAT | O_RDWR, 0600), 1 << 20));
     }
+    if (!strcmp(act, "ignored")) {
+        static const struct { int number; const char *name; } all[] = {
+            { SIGHUP, "HUP" }, { SIGINT, "INT" }, { SIGQUIT, "QUIT" }, { SIGUSR1, "USR1" },
+            { SIGPIPE, "PIPE" }, { SIGTERM, "TERM" }, { SIGCHLD, "CHLD" }, { SIGXFSZ, "XFSZ" } };
+        for (unsigned i = 0; i < sizeof all / sizeof *all; i++) {
+            struct sigaction now;
+            sigaction(all[i].number, NULL, &now);
+            if (now.sa_handler == SIG_IGN) printf("%s ", all[i].name);
+        }
+        kill(getpid(), SIGTERM);
+        puts("goes on");
+        return 0;
+    }
     if (!strcmp(act, "close")) {
         /* Who reads its output sees the end before it ends. */
         puts("closing");

@@ -192,6 +192,7 @@ static void looks(void)
 	T(getdents, listed(FOLDER, SYS_getdents));
 	T(getdents64, listed(FOLDER, SYS_getdents64));
 	T(chdir, apart(change_folder, FOLDER));
+	T(chroot, chroot(FOLDER));
 	T(execve, apart(execute, PATH));
 	T(execveat, apart(execute_at, PATH));
 	T(connect, to(SOCK_STREAM, PATH, 1));

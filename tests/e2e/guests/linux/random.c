@@ -1,7 +1,7 @@
 /* Random system calls with random memory: random SEED COUNT. The same seed makes the same choices;
  * what comes of them depends on the host.
  *
- * calls.h is made by the test from polyfills/sysroot/syscalls.txt: `calls`, with a name and kinds of
+ * calls.h is made by the test from the table of the interface (`vkernel_abi::wali`): `calls`, with a name and kinds of
  * parameters each, and `make(index, arguments)`. Left out is only what would end the experiment
  * before it tells anything: signals that look like a failure of the vkernel, or that stop. */
 #include <errno.h>
@@ -135,14 +135,14 @@ static int takes_signal(int index, int at)
 static void one(int *left)
 {
 	int index = BELOW(COUNT(calls));
-	const char *kinds = calls[index].kinds;
+	const enum kind *kinds = calls[index].kinds;
 	long a[6] = { 0 };
 	if (BELOW(3) == 0) scribble();
-	for (int i = 0; kinds[i]; i++) {
+	for (int i = 0; i < 6 && kinds[i]; i++) {
 		switch (kinds[i]) {
-		case 'p': a[i] = pointer(); break;
-		case 'i': a[i] = i == 0 || BELOW(3) == 0 ? descriptor() : (int)number(); break;
-		case 'l': case 'o': a[i] = wide(); break;
+		case ADDRESS: a[i] = pointer(); break;
+		case INT: a[i] = i == 0 || BELOW(3) == 0 ? descriptor() : (int)number(); break;
+		case WIDE: a[i] = wide(); break;
 		default: a[i] = number();
 		}
 		if (takes_signal(index, i)) a[i] = ONE_OF(signals);

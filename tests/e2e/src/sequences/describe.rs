@@ -1,10 +1,9 @@
 //! What the arguments of system calls are, one word each, so that sequences make sense: calls that
 //! make descriptors feed calls that take them, structures are structures.
 //!
-//! Names, numbers and widths are the interface's table (`vkernel_abi::wali`), what is a descriptor, a
-//! pointer or a path is the vkernel's (`vkernel_kernel::linux::TABLE`). [`DESCRIPTIONS`] says more
-//! where the tables say too little; a call without a line of its own gets words from their letters,
-//! so that a row added later is tried at once.
+//! Names, numbers, widths, and what is a descriptor, an address or a path are the interface's table
+//! (`vkernel_abi::wali`). [`DESCRIPTIONS`] says more where it says too little; a call without a line of
+//! its own gets words from what its parameters are, so that what is answered later is tried at once.
 //!
 //! | word | the argument is |
 //! |---|---|
@@ -17,8 +16,7 @@
 //! | `@NAME` | one of the values of that name, or several of them ([`values`]) |
 //! | others | structures and ids: see `generate` |
 
-use vkernel_abi::wali::{SYSCALLS, Syscall};
-use vkernel_kernel::linux::{Handler, row};
+use vkernel_abi::wali::{By, Param, PathUse, SYSCALLS, Syscall, Waits};
 
 /// What a descriptor leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -433,7 +431,7 @@ fn describe(index: usize, call: &'static Syscall) -> Described {
     let own = DESCRIPTIONS.iter().find(|(name, ..)| *name == call.name);
     let words = match own {
         Some((_, words, _)) => words.split_whitespace().map(str::to_owned).collect(),
-        None => from_letters(call),
+        None => from_params(call),
     };
     let makes = own
         .map(|(_, _, kind)| *kind)
@@ -450,37 +448,29 @@ fn describe(index: usize, call: &'static Syscall) -> Described {
         makes,
         // Calls that are refused one and all are tried now and then.
         weight: 4 * weight / if is_served(call) { 1 } else { 4 },
-        waits: row(call.number).is_some_and(|row| row.waits && !row.restarts),
+        waits: call.waits == Waits::UntilSignal,
     }
 }
 
 fn is_served(call: &Syscall) -> bool {
-    row(call.number).is_some_and(|row| !matches!(row.handler, Handler::Refuse))
+    matches!(call.by, By::Host | By::Vkernel)
 }
 
-/// Words from what the two tables say of a call.
-fn from_letters(call: &Syscall) -> Vec<String> {
-    let row = row(call.number);
-    let kinds = match row.map(|row| row.handler) {
-        Some(Handler::Pass(kinds)) => kinds,
-        _ => "",
-    };
-    let paths = row.map_or("", |row| row.path_letters());
-    let at = |letters: &str, i: usize| letters.as_bytes().get(i).copied().unwrap_or(b'.');
+/// Words from what the table says of a call.
+fn from_params(call: &Syscall) -> Vec<String> {
     call.params
-        .bytes()
-        .enumerate()
-        .map(|(i, letter)| match (at(paths, i), at(kinds, i), letter) {
-            (b'l' | b'L' | b'c' | b'C' | b'r' | b'k' | b'o', _, b'p') => "path",
-            (b'n', _, b'p') => "new",
-            (b'F' | b'G', ..) => "@at",
-            (_, b'f' | b'o', _) => "fd",
-            (_, b'd', _) => "dir",
-            (_, _, b'p') if i % 2 == 0 => "in",
-            (_, _, b'p') => "out",
-            (_, _, b'z') => "len",
-            (_, _, b'l' | b'o') => "off",
-            _ => "small",
+        .iter()
+        .map(|param| match param {
+            Param::Path(PathUse::Name) => "new",
+            Param::Path(_) => "path",
+            Param::AtFlags | Param::LinkFlags => "@at",
+            Param::Fd | Param::FdLook | Param::FdChange | Param::FdList | Param::FdOrNone => "fd",
+            Param::Folder => "dir",
+            Param::Out | Param::InOut => "out",
+            Param::In | Param::Text | Param::Range | Param::SocketAddress => "in",
+            Param::Size => "len",
+            Param::Long | Param::Offset => "off",
+            Param::Int | Param::Unsigned | Param::WatchFlags => "small",
         })
         .map(str::to_owned)
         .collect()
@@ -488,8 +478,6 @@ fn from_letters(call: &Syscall) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use vkernel_kernel::linux::TABLE;
-
     use super::*;
 
     #[test]
@@ -508,27 +496,23 @@ mod tests {
         }
     }
 
-    /// What the vkernel takes for a descriptor or a pointer is described as one.
+    /// What the vkernel takes for a descriptor is described as one.
     #[test]
-    fn descriptions_fit_the_vkernels_table() {
-        let all = all();
-        for row in TABLE.iter().flatten() {
-            let Some(described) = all.iter().find(|d| i64::from(d.call.number) == row.number)
-            else {
-                panic!("{} is no call of the interface", row.name);
-            };
-            let Handler::Pass(kinds) = row.handler else {
+    fn descriptions_fit_the_table() {
+        for described in all() {
+            let call = described.call;
+            if call.by != By::Host {
                 continue;
-            };
-            for (word, kind) in described.words.iter().zip(kinds.bytes()) {
+            }
+            for (word, param) in described.words.iter().zip(call.params) {
                 let is_descriptor = word.starts_with("fd") && word != "fdset"
                     || ["number", "dir"].contains(&word.as_str());
-                match kind {
-                    b'f' | b'd' | b'o' => {
-                        assert!(is_descriptor, "{}: {word} for {kinds}", row.name);
-                    }
-                    _ => assert!(!is_descriptor, "{}: {word} for {kinds}", row.name),
-                }
+                assert_eq!(
+                    is_descriptor,
+                    param.is_descriptor(),
+                    "{}: {word}",
+                    call.name
+                );
             }
         }
     }

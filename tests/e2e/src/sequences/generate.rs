@@ -54,8 +54,8 @@ impl Random {
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Place {
-    PollPage,
-    AfterPollPage,
+    SafepointPage,
+    AfterSafepointPage,
     Memory,
     Code,
     Launcher,
@@ -137,9 +137,9 @@ pub(super) const PATHS: &[&str] = &[
     "/proc/self/stack", "/proc/self/status", "/proc/self/fd", "/proc/self/fdinfo", "/proc/self/task",
     "/proc/self/ns/net", "/proc/self/ns/user", "/proc/self/uid_map", "/proc/self/oom_score_adj", "/proc/self/attr/current",
     "/proc/self/comm", "/proc/self/coredump_filter", "/proc/self/clear_refs", "/proc/self/timers", "/proc/self/mountinfo",
-    "/proc/self/fd/3", "/proc/self/fd/5", "/proc/self/fd/9", "/proc/self/fd/960", "/proc/self/fd/961",
+    "/proc/self/fd/3", "/proc/self/fd/5", "/proc/self/fd/9", "/proc/self/fd/1024", "/proc/self/fd/1025",
     "/proc/self/fd/963", "/proc/thread-self/fd/4", "/proc/thread-self/fd/6", "/proc/thread-self/fd/962",
-    "/proc/thread-self/mem", "/proc/thread-self/maps", "/proc/self/fdinfo/960", "/proc/thread-self/stat",
+    "/proc/thread-self/mem", "/proc/thread-self/maps", "/proc/self/fdinfo/1024", "/proc/thread-self/stat",
     "/proc/1/root", "/proc/1/root/etc/passwd", "/proc/1/mem", "/proc/1/maps", "/proc/1/environ", "/proc/1/cwd",
     "/proc/sys/kernel/hostname", "/proc/sys/kernel/core_pattern", "/proc/sys/vm/overcommit_memory",
     "/proc/sys/net/ipv4/ip_forward", "/proc/sys/kernel/printk", "/proc/sysrq-trigger", "/proc/kcore", "/proc/kmsg",
@@ -891,7 +891,7 @@ fn noise(random: &mut Random) -> i64 {
 
 fn number(random: &mut Random) -> i64 {
     match random.below(10) {
-        0 => random.one(&[959, 960, 961, 965, 1000, 1023, 1024, 1025]),
+        0 => random.one(&[1000, 1022, 1023, 1024, 1025, 1030, 1087, 1088]),
         _ => FIRST_NUMBER + random.below(30) as i64,
     }
 }
@@ -936,8 +936,8 @@ fn siginfo(random: &mut Random, signal: i64) -> Block {
     ]);
     bytes[8..12].copy_from_slice(&code.to_le_bytes());
     let address = match random.below(8) {
-        0..=2 => Value::Host(Place::PollPage),
-        3 => Value::Host(Place::AfterPollPage),
+        0..=2 => Value::Host(Place::SafepointPage),
+        3 => Value::Host(Place::AfterSafepointPage),
         4 => Value::Host(Place::Memory),
         5 => Value::Host(random.one(&[Place::Code, Place::Launcher])),
         _ => Value::Number(random.one(&[0, 4096, -1, 0x1234])),

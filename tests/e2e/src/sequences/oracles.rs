@@ -18,7 +18,7 @@ const SPACE: u64 = 1 << 32;
 const GUARD: u64 = 32 << 20;
 
 /// The vkernel's own descriptors.
-const OWN: std::ops::Range<i32> = 960..1024;
+const OWN: std::ops::Range<i32> = 1024..1088;
 
 /// One line of `/proc/PID/maps`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ fn mapping(line: &str) -> Option<Mapping> {
 pub(super) struct Layout {
     pub(super) base: u64,
     /// The page whose fault means that a signal has come.
-    pub(super) poll: u64,
+    pub(super) safepoint: u64,
     pub(super) code: u64,
     pub(super) launcher: u64,
 }
@@ -70,12 +70,12 @@ impl Layout {
         })?;
         let code: Vec<&Mapping> = maps.iter().filter(|m| m.rights == "r-xp").collect();
         let is_page = |m: &Mapping| m.end - m.start == 4096 && m.name.is_empty();
-        let poll = maps
+        let safepoint = maps
             .windows(2)
             .find(|pair| is_page(&pair[0]) && pair[0].rights == "r--p" && pair[1].rights == "---p");
         Some(Layout {
             base,
-            poll: poll.map_or(base - 4096, |pair| pair[0].start),
+            safepoint: safepoint.map_or(base - 4096, |pair| pair[0].start),
             code: code.last().map_or(0, |m| m.start),
             launcher: code.first().map_or(0, |m| m.start + 4096),
         })
@@ -84,8 +84,8 @@ impl Layout {
     /// The address of a place.
     pub(super) fn place(&self, place: Place) -> u64 {
         match place {
-            Place::PollPage => self.poll,
-            Place::AfterPollPage => self.poll + 4096,
+            Place::SafepointPage => self.safepoint,
+            Place::AfterSafepointPage => self.safepoint + 4096,
             Place::Memory => self.base + 4096,
             Place::Code => self.code,
             Place::Launcher => self.launcher,
@@ -397,7 +397,7 @@ mod tests {
         let base = 0x7f00_0000_0000;
         let layout = Layout {
             base,
-            poll: 0,
+            safepoint: 0,
             code: 0,
             launcher: 0,
         };
@@ -443,15 +443,15 @@ mod tests {
 
     #[test]
     fn descriptors_that_change_are_seen() {
-        let before: BTreeMap<i32, String> = [(960, "a".to_owned()), (961, "b".to_owned())].into();
+        let before: BTreeMap<i32, String> = [(1024, "a".to_owned()), (1025, "b".to_owned())].into();
         assert_eq!(descriptors_differ(&before, &before), None);
         let mut filled = before.clone();
-        filled.insert(970, "a".to_owned());
+        filled.insert(1030, "a".to_owned());
         assert_eq!(descriptors_differ(&before, &filled), None);
-        filled.insert(971, "c".to_owned());
+        filled.insert(1031, "c".to_owned());
         assert!(descriptors_differ(&before, &filled).is_some());
         let mut lost = before.clone();
-        lost.remove(&961);
+        lost.remove(&1025);
         assert!(descriptors_differ(&before, &lost).is_some());
     }
 }

@@ -228,7 +228,7 @@ impl<'a> Session<'a> {
             me: 0,
             layout: Layout {
                 base: 0,
-                poll: 0,
+                safepoint: 0,
                 code: 0,
                 launcher: 0,
             },

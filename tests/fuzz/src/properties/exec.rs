@@ -16,7 +16,8 @@ use std::{
 use megabinary_format::{
     Digest, Entry, EntryKind, Index, MemoryImage, Module, Policy, Route, Target, stub,
 };
-use vkernel_kernel::exec::{CommandLine, ExecRequest, Files, Resolution, resolve, resolve_stub};
+use vkernel_kernel::exec::{ExecRequest, Files, Resolution, resolve, resolve_stub};
+use vkernel_launcher::command_line::CommandLine;
 
 use crate::scratch::Scratch;
 

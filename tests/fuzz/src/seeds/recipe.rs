@@ -1,6 +1,7 @@
 //! Recipes that use every key, and lock files of them.
 
-use polybuild_recipe::{Lock, LockedInput, LockedLocal, LockedUse, Sha256};
+use megabinary_format::Digest;
+use polybuild_recipe::{Lock, LockedInput, LockedLocal, LockedUse};
 
 /// Name under which lock files are shown.
 pub const LOCK: &str = "recipe.lock";
@@ -165,7 +166,7 @@ pub fn recipes() -> Vec<Vec<u8>> {
 
 /// Lock files, empty and with each kind of line.
 pub fn locks() -> Vec<Vec<u8>> {
-    let sha256 = Sha256::of(b"x");
+    let sha256 = Digest::of(b"x");
     let mut lock = Lock {
         version: 2,
         recipe: sha256,

@@ -28,15 +28,15 @@ impl Handlers {
 /// be begun again. An error if the thread is to leave instead.
 pub(super) fn all(store: &mut StoreContextMut<'_, Guest>) -> wasmtime::Result<bool> {
     let inbox = &store.data().thread.inbox;
-    // What comes while this looks need not change what polls look at, which costs two system calls.
+    // What comes while this looks need not change what safepoints look at, which costs two system calls.
     inbox.will_look(true);
-    inbox.pass_polls();
+    inbox.pass_safepoints();
     let result = each(store);
     let guest = store.data();
     guest.thread.inbox.will_look(false);
     // It came between the last look and this.
     if guest.thread.inbox.has_caught() || guest.running()?.process.leave().is_some() {
-        guest.thread.inbox.call_at_poll();
+        guest.thread.inbox.call_at_safepoint();
     }
     result
 }
@@ -51,7 +51,7 @@ fn each(store: &mut StoreContextMut<'_, Guest>) -> wasmtime::Result<bool> {
             if let Some(stop) = running.process.leave() {
                 return Err(wasmtime::Error::new(stop));
             }
-            guest.thread.next_delivery(&running.process)
+            running.process.next_delivery(&guest.thread)
         };
         let Some(delivery) = next else {
             return Ok(restart);
@@ -106,12 +106,12 @@ fn one(store: &mut StoreContextMut<'_, Guest>, delivery: &Delivery) -> wasmtime:
     // The handler computes.
     store.data().thread.inbox.will_look(false);
     if store.data().thread.inbox.has_caught() {
-        store.data().thread.inbox.call_at_poll();
+        store.data().thread.inbox.call_at_safepoint();
     }
     let left = function.call(store.as_context_mut(), &arguments, &mut results);
     if left.is_err() {
         // Others may wait behind this one.
-        store.data().thread.inbox.call_at_poll();
+        store.data().thread.inbox.call_at_safepoint();
     }
     left?;
     store.data().thread.inbox.will_look(true);

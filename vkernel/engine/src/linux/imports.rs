@@ -7,8 +7,7 @@ use std::mem::MaybeUninit;
 use rustix::io::Errno;
 use vkernel_abi::wali::{self, Syscall};
 use vkernel_kernel::linux::{
-    Args, Cx, Row, Stop, answer, is_error, row,
-    straight::{ANY, READ, Shape, Straight, arguments, as_they_are},
+    AnyShape, Args, Cx, Import, ReadOrWrite, Shape, Stop, answer, is_error,
 };
 use wasmtime::{AsContextMut, Caller, FuncType, Linker, Module, ValRaw, ValType};
 
@@ -45,20 +44,16 @@ fn system_call(
     if super::testing::add(linker, from, field, call)? {
         return Ok(());
     }
-    let shape = as_they_are(
-        call.params,
-        ty.params().map(|ty| matches!(ty, ValType::I64)),
-    );
-    let row = row(call.number);
-    let straight = row.and_then(|row| Straight::new(row, shape));
-    let import = Import { call, row, shape };
+    let import = Import::new(call, ty.params().map(|ty| matches!(ty, ValType::I64)));
     let name = (from, field);
-    match straight {
-        None => link(linker, name, ty, move |caller, values| {
-            import.make(caller, values, None)
+    match import.is_direct() {
+        false => link(linker, name, ty, move |caller, values| {
+            make(&import, caller, values, None)
         }),
-        Some(way) if way.shape() == READ => link(linker, name, ty, passing::<READ>(import, way)),
-        Some(way) => link(linker, name, ty, passing::<ANY>(import, way)),
+        true if import.has::<ReadOrWrite>() => {
+            link(linker, name, ty, direct::<ReadOrWrite>(import))
+        }
+        true => link(linker, name, ty, direct::<AnyShape>(import)),
     }
 }
 
@@ -73,28 +68,27 @@ fn link(
     unsafe { linker.func_new_unchecked(from, field, ty, function) }.map(drop)
 }
 
-/// The function of a call that is passed straight on.
-fn passing<const SHAPE: Shape>(
+/// The function of a call that the host answers and nobody judges.
+fn direct<S: Shape>(
     import: Import,
-    straight: Straight,
 ) -> impl Fn(Caller<'_, Guest>, &mut Values) -> wasmtime::Result<()> + Send + Sync + 'static {
     move |caller, values| {
-        let (result, is_all) = pass::<SHAPE>(&caller, &straight, values)?;
+        let (result, is_all) = call_host::<S>(&caller, &import, values)?;
         match is_all {
             true => {
                 answer_with(values, result);
                 Ok(())
             }
-            false => import.make(caller, values, Some(result)),
+            false => make(&import, caller, values, Some(result)),
         }
     }
 }
 
-/// Passes a call straight on; whether that is all, because it did not fail and no signal came.
+/// Makes the host's call; whether that is all, because it did not fail and no signal came.
 #[inline(always)]
-fn pass<const SHAPE: Shape>(
+fn call_host<S: Shape>(
     caller: &Caller<'_, Guest>,
-    straight: &Straight,
+    import: &Import,
     values: &Values,
 ) -> wasmtime::Result<(i64, bool)> {
     let guest = caller.data();
@@ -103,15 +97,15 @@ fn pass<const SHAPE: Shape>(
         thread: &guest.thread,
     };
     guest.thread.inbox.will_look(true);
-    let result = straight.pass::<SHAPE, _>(&cx, values, low, whole);
+    let result = import.call::<S, _>(&cx, values, low, whole);
     guest.thread.inbox.will_look(false);
     Ok((result, !is_error(result) && !guest.thread.has_signals()))
 }
 
 /// The lower half of an argument.
 fn low(value: &MaybeUninit<ValRaw>) -> u32 {
-    // SAFETY: wasmtime initialises as many values as the type has parameters, and no shape has
-    // letters for more.
+    // SAFETY: wasmtime initialises as many values as the type has parameters, and of more none
+    // is read (`Import::new`).
     unsafe { value.assume_init_ref() }.get_u32()
 }
 
@@ -127,42 +121,31 @@ fn answer_with(values: &mut Values, result: i64) {
     }
 }
 
-/// A system call as a module imports it.
-struct Import {
-    call: &'static Syscall,
-    row: Option<&'static Row>,
-    /// Its arguments as they are.
-    shape: Shape,
-}
-
-impl Import {
-    /// Makes the call, with all that may come of it. `passed` is the host's result where it has
-    /// been passed on.
-    #[inline(never)]
-    fn make(
-        &self,
-        caller: Caller<'_, Guest>,
-        values: &mut Values,
-        passed: Option<i64>,
-    ) -> wasmtime::Result<()> {
-        let args = arguments(self.shape, values, low, whole);
-        let result = run(caller, self.call, self.row, &args, passed)?;
-        answer_with(values, result);
-        Ok(())
-    }
+/// Makes a call, with all that may come of it. `made` is the host's result where it has been called
+/// already.
+#[inline(never)]
+fn make(
+    import: &Import,
+    caller: Caller<'_, Guest>,
+    values: &mut Values,
+    made: Option<i64>,
+) -> wasmtime::Result<()> {
+    let args = import.args(values, low, whole);
+    let result = run(caller, import, &args, made)?;
+    answer_with(values, result);
+    Ok(())
 }
 
 /// One system call: made, begun again if a signal ended it and its handler wants that, and the
-/// handlers of what came meanwhile called. `passed` is the host's result where it has been made.
+/// handlers of what came meanwhile called. `made` is the host's result where it has been made.
 fn run(
     mut caller: Caller<'_, Guest>,
-    call: &'static Syscall,
-    row: Option<&'static Row>,
+    import: &Import,
     args: &Args,
-    mut passed: Option<i64>,
+    mut made: Option<i64>,
 ) -> wasmtime::Result<i64> {
     loop {
-        if row.is_some_and(|row| row.about_stacks) {
+        if import.is_about_stacks() {
             deliver::tell_stack(&mut caller.as_context_mut());
         }
         let guest = caller.data();
@@ -172,21 +155,14 @@ fn run(
             thread: &guest.thread,
         };
         guest.thread.inbox.will_look(true);
-        let answered = match (row, passed.take()) {
-            (Some(row), None) => row.run(&cx, args),
-            (Some(row), Some(result)) => row.passed(&cx, args, result),
-            (None, _) => {
-                running.process.unsupported(call.name, args);
-                Err(Stop::Errno(Errno::NOSYS))
-            }
-        };
+        let answered = import.run(&cx, args, made.take());
         guest.thread.inbox.will_look(false);
         let mail = guest.thread.has_signals();
         let value = match answered {
             Ok(value) => value,
             Err(Stop::Errno(Errno::INTR)) if mail => {
                 let again = deliver::all(&mut caller.as_context_mut())?;
-                if again && row.is_some_and(|row| row.begins_again(args)) {
+                if again && import.begins_again(args) {
                     continue;
                 }
                 return Ok(answer(Errno::INTR));
@@ -264,7 +240,7 @@ fn startup(linker: &mut Linker<Guest>, from: &str, field: &str) -> wasmtime::Res
                 },
             )?;
         }
-        // Compiled code polls instead (`polls`), unless it calls through a table.
+        // Compiled code has safepoints instead (`safepoints`), unless it calls through a table.
         wali::CHECKPOINT => {
             linker.func_wrap(from, field, |mut caller: Caller<'_, Guest>| {
                 deliver::all(&mut caller.as_context_mut()).map(drop)
@@ -272,6 +248,10 @@ fn startup(linker: &mut Linker<Guest>, from: &str, field: &str) -> wasmtime::Res
         }
         "__init" | "__deinit" => {
             linker.func_wrap(from, field, || 0_i32)?;
+        }
+        // There is no file with an environment for the first program.
+        "__get_init_envfile" => {
+            linker.func_wrap(from, field, |_: i32, _: i32| 0_i32)?;
         }
         "__proc_exit" => {
             linker.func_wrap(

@@ -2,14 +2,14 @@
 //! signal handlers, and its next program when it calls `execve`.
 //!
 //! What system calls mean is the kernel crate's; here they are linked to imports ([`imports`]),
-//! signals reach compiled code ([`polls`], [`deliver`]), threads get instances ([`threads`]).
+//! signals reach compiled code ([`safepoints`], [`deliver`]), threads get instances ([`threads`]).
 //!
 //! Invariant: the linear memory is 4 GiB for compiled code from the start and never moves; which
 //! of its pages are there is the kernel crate's business.
 
 mod deliver;
 mod imports;
-pub(crate) mod polls;
+pub(crate) mod safepoints;
 #[cfg(feature = "testing")]
 mod testing;
 mod threads;
@@ -24,8 +24,9 @@ use std::{
 use megabinary_format::{Module as IndexModule, Target};
 use vkernel_abi::snapshot;
 use vkernel_kernel::linux::{
-    Host, Image, LinuxProcess, Stop, Thread, end_at_faults_in, guest, install_fault_handlers,
-    signals::Inbox, space::PAGE,
+    Image, Inbox, LinuxProcess, Sandbox, Stop, Thread, expect_faults_in,
+    guest::{self, PAGE},
+    install_fault_handlers,
 };
 use wasmtime::{Engine, Instance, InstancePre, Linker, Module, SharedMemory, Store, Trap};
 
@@ -157,11 +158,11 @@ impl LinuxMachines {
         code: CodeImage,
         file: &Arc<OwnedFd>,
         image: Image,
-        host: &Arc<Host>,
+        sandbox: &Arc<Sandbox>,
         next: &Next,
     ) -> Result<LinuxOutcome, EngineError> {
         let initial = module.cold.pages.saturating_mul(WASM_PAGE as u64);
-        host.has_room_for(initial).map_err(|limit| {
+        sandbox.has_room_for(initial).map_err(|limit| {
             EngineError::wasmtime("making the memory")(wasmtime::format_err!(
                 "the program needs {initial} bytes of memory to start, its policy allows {limit}"
             ))
@@ -205,8 +206,8 @@ impl LinuxMachines {
             })?;
         }
         let mask = image.mask;
-        let process = process(image, base, initial, host);
-        end_at_faults_in(shared.is_some().then(|| process.space.memory()));
+        let process = process(image, base, initial, sandbox);
+        expect_faults_in(process.space.memory(), shared.is_some());
         if shared.is_some() {
             process.space.close_rest(initial).map_err(|errno| {
                 EngineError::wasmtime("laying out the memory")(wasmtime::Error::new(errno))
@@ -239,7 +240,7 @@ impl LinuxMachines {
                 Ok(Stop::Exec(image)) => LinuxOutcome::Exec(image),
                 Ok(Stop::Thread(status)) => {
                     store.data().thread.handled(u64::MAX);
-                    store.data().thread.ended(process);
+                    store.data().thread.ended(process.space.memory());
                     match process.thread_ended(status) {
                         Some(image) => LinuxOutcome::Exec(image),
                         None => process.exit(status),
@@ -276,12 +277,12 @@ fn signal_of(trap: Option<&Trap>) -> i32 {
     .as_raw()
 }
 
-fn process(image: Image, base: NonNull<u8>, initial: u64, host: &Arc<Host>) -> LinuxProcess {
+fn process(image: Image, base: NonNull<u8>, initial: u64, sandbox: &Arc<Sandbox>) -> LinuxProcess {
     // SAFETY: 4 GiB and a guard are reserved for every memory (`config`); it lives as long as its
     // store, and the process is used by that store's code alone.
     #[allow(unsafe_code)]
     let memory = unsafe { guest::Memory::new(base) };
-    LinuxProcess::new(image, memory, initial, Arc::clone(host))
+    LinuxProcess::new(image, memory, initial, Arc::clone(sandbox))
 }
 
 /// Makes the instance's thread the calling host thread's.
@@ -291,7 +292,7 @@ fn enter(
     running: &Arc<Running>,
 ) -> Result<(), EngineError> {
     let entry = &running.process.image.entry;
-    let poll = polls::connect(store, instance, &running.module, entry)?;
+    let safepoint = safepoints::connect(store, instance, &running.module, entry)?;
     let handlers = deliver::Handlers::of(instance, store);
     let guest = store.data_mut();
     guest.handlers = handlers;
@@ -300,7 +301,7 @@ fn enter(
     // the box before they give the store up.
     #[allow(unsafe_code)]
     unsafe {
-        guest.thread.inbox.enter(poll)
+        guest.thread.inbox.enter(safepoint)
     };
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use rustix::{io::Errno, thread::gettid};
-use vkernel_kernel::linux::{Stop, Thread, signals::Inbox};
+use vkernel_kernel::linux::{Inbox, Stop, Thread};
 use wasmtime::{Instance, Store, Trap};
 
 use super::{Guest, Running, enter, signal_of};
@@ -90,7 +90,7 @@ fn body(running: &Arc<Running>, mask: u64, argument: i32, tell: &mpsc::SyncSende
     thread.handled(u64::MAX);
     Inbox::leave();
     // The last thing that others can see of it: its stack may be gone right after.
-    thread.ended(process);
+    thread.ended(process.space.memory());
     // The first thread of a process that was forked by one of several threads.
     if let Some(image) = process.thread_ended(status) {
         drop(store);

@@ -6,7 +6,7 @@
 //!
 //! One table for all personalities. Invariant: nothing on a pseudo file system is ever opened for writing
 //! or changed, and only the devices that [`is_harmless`] lists are opened at all. The exceptions that
-//! Linux programs have are `linux::objects`'.
+//! Linux programs have are `linux::policy::objects`'.
 
 use std::os::fd::BorrowedFd;
 

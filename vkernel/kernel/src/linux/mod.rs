@@ -15,43 +15,40 @@
 //! survive any address; no descriptor of the vkernel's own can be named by the guest; nothing
 //! asks the host for executable memory.
 
-mod bound;
-mod call;
+mod answer;
 mod calls;
-mod departure;
-mod descriptors;
-mod faults;
-pub mod guest;
-mod host;
-mod instruction;
-mod network;
-mod objects;
-mod page;
-mod paths;
-pub mod polls;
-mod population;
+mod context;
+mod memory;
+mod policy;
 mod process;
-mod proofs;
-mod queued;
-mod reader;
-mod robust;
-pub mod signals;
-pub mod space;
-pub mod straight;
+mod signals;
+mod syscall;
 mod table;
-mod thread;
-mod timers;
-mod title;
-mod watchdog;
 
-pub use call::{Answer, Args, Cx, Stop, answer};
+pub use answer::{Answer, Args, Stop, answer};
 pub(crate) use calls::IOCTLS;
-pub use faults::{end_at_faults_in, install as install_fault_handlers};
-pub use page::support_page;
-pub use process::{Host, Image, LinuxProcess};
-pub use table::{Handler, Row, Support, TABLE, is_error, row};
-pub use thread::{Delivery, Thread, frame_mask, write_frame};
-pub use title::Title;
+pub use context::Cx;
+pub use memory::{guest, space};
+pub use process::{
+    LinuxProcess,
+    image::Image,
+    sandbox::Sandbox,
+    thread::{Delivery, Thread, frame_mask, write_frame},
+    title::Title,
+};
+pub use signals::{
+    faults::{expect_faults_in, install as install_fault_handlers},
+    inbox::Inbox,
+    mask::restore_mask,
+    safepoints,
+};
+pub use syscall::is_error;
+pub use table::{
+    TABLE,
+    import::{AnyShape, Import, ReadOrWrite, Shape},
+    row,
+    row::Row,
+};
 
 /// Host calls that a module can cause whose imports (`module.field`) these are.
 pub fn host_calls<'a>(imports: impl IntoIterator<Item = &'a String>) -> Vec<i64> {

@@ -4,16 +4,16 @@ use libc::*;
 use rustix::io::Errno;
 
 use super::super::{
-    call::{Answer, Args, Cx, int, word},
-    table::{Row, pass_on},
+    answer::{Answer, Args, int, word},
+    context::Cx,
+    syscall::Arg,
+    table::row::Handler,
 };
 
-pub(super) const ROWS: &[Row] = &[
-    Row::call(SYS_fcntl, fcntl).restarts(),
-    Row::call(SYS_ioctl, ioctl).restarts().partial(
-        "of terminals, pipes, sockets and files; TIOCSTI and what is not listed give ENOTTY",
-    ),
-    Row::call(SYS_prctl, prctl).partial("what concerns names, parents and dumping; else EINVAL"),
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_fcntl, fcntl),
+    Handler::new(SYS_ioctl, ioctl),
+    Handler::new(SYS_prctl, prctl),
 ];
 
 /// The argument is a number.
@@ -35,7 +35,18 @@ const FCNTL_VALUES: &[i32] = &[
     F_GETPIPE_SZ,
     F_ADD_SEALS,
     F_GET_SEALS,
+    F_CREATED_QUERY,
 ];
+
+/// F_DUPFD_QUERY and F_CREATED_QUERY of `<linux/fcntl.h>`, since Linux 6.10 and 6.12.
+const F_DUPFD_QUERY: i32 = 1027;
+const F_CREATED_QUERY: i32 = 1028;
+
+/// Advice on how long what is written lives (fcntl(2)); the argument is an address of 8 bytes.
+const F_GET_RW_HINT: i32 = 1035;
+const F_SET_RW_HINT: i32 = 1036;
+const F_GET_FILE_RW_HINT: i32 = 1037;
+const F_SET_FILE_RW_HINT: i32 = 1038;
 
 /// F_SETSIG and F_GETSIG of `<linux/fcntl.h>`.
 const F_SETSIG: i32 = 10;
@@ -54,25 +65,29 @@ const FCNTL_POINTERS: &[i32] = &[
     F_OFD_SETLKW,
     F_SETOWN_EX,
     F_GETOWN_EX,
+    F_GET_RW_HINT,
+    F_SET_RW_HINT,
+    F_GET_FILE_RW_HINT,
+    F_SET_FILE_RW_HINT,
 ];
 
 fn fcntl(cx: &Cx<'_>, args: &Args) -> Answer {
     let descriptor = cx.process.descriptors().check(args[0])?;
     let command = int(args[1]);
     let argument = if FCNTL_VALUES.contains(&command) {
-        args[2]
+        args[2].into()
     } else if FCNTL_POINTERS.contains(&command) {
-        cx.memory().address(word(args[2]))
+        cx.at(args[2])
+    } else if command == F_DUPFD_QUERY {
+        cx.process.descriptors().check(args[2])?
     } else {
         return Err(Errno::INVAL.into());
     };
-    let waits = command == F_SETLKW || command == F_OFD_SETLKW;
-    pass_on(
-        cx,
-        SYS_fcntl,
-        waits,
-        &[descriptor, args[1], argument, 0, 0, 0],
-    )
+    let host = [descriptor, args[1].into(), argument];
+    match command == F_SETLKW || command == F_OFD_SETLKW {
+        true => cx.host_waiting(SYS_fcntl, host),
+        false => cx.host(SYS_fcntl, host),
+    }
 }
 
 /// The argument is a number, or none.
@@ -89,6 +104,12 @@ const IOCTL_VALUES: &[u64] = &[
     FIOCLEX,
     FIONCLEX,
 ];
+
+/// FICLONE of `<linux/fs.h>`; the argument is a descriptor.
+const FICLONE: u64 = 0x4004_9409;
+
+/// SIOCGIFCONF of `<asm-generic/sockios.h>`; the argument is an address of a structure with an address.
+const SIOCGIFCONF: u64 = 0x8912;
 
 /// SIOCATMARK of `<asm-generic/sockios.h>`.
 const SIOCATMARK: u64 = 0x8905;
@@ -126,31 +147,65 @@ fn ioctl(cx: &Cx<'_>, args: &Args) -> Answer {
     let descriptor = cx.process.descriptors().check(args[0])?;
     let request = u64::from(word(args[1]));
     let argument = if IOCTL_VALUES.contains(&request) {
-        args[2]
+        args[2].into()
     } else if IOCTL_POINTERS.contains(&request) {
-        cx.memory().address(word(args[2]))
+        cx.at(args[2])
+    } else if request == FICLONE {
+        cx.process.descriptors().check(args[2])?
+    } else if request == SIOCGIFCONF {
+        return interfaces(cx, descriptor, word(args[2]));
     } else {
-        return Err(Errno::NOTTY.into());
+        // What is no open file says so first.
+        let flags = cx.host(SYS_fcntl, [descriptor, F_GETFL.into()])?;
+        return Err(match flags & i64::from(O_PATH) {
+            0 => Errno::NOTTY.into(),
+            _ => Errno::BADF.into(),
+        });
     };
-    pass_on(
-        cx,
-        SYS_ioctl,
-        true,
-        &[descriptor, request, argument, 0, 0, 0],
-    )
+    cx.host_waiting(SYS_ioctl, [descriptor, request.into(), argument])
 }
+
+/// SIOCGIFCONF (netdevice(7)). The guest's `ifconf` is a length and an address of 4 bytes each; what is at
+/// the address has the host's layout.
+fn interfaces(cx: &Cx<'_>, descriptor: Arg<'_>, pointer: u32) -> Answer {
+    /// The host's `ifconf`.
+    #[repr(C)]
+    struct Interfaces {
+        len: i32,
+        _pad: u32,
+        to: Arg<'static>,
+    }
+    let memory = cx.memory();
+    let (len, to) = (memory.u32(pointer)?, pointer.checked_add(4));
+    let to = memory.u32(to.ok_or(Errno::FAULT)?)?;
+    // Not beyond the end of the guest's memory.
+    let room = i32::try_from(u32::MAX - to).unwrap_or(i32::MAX);
+    let mut host = Interfaces {
+        len: len.cast_signed().min(room),
+        _pad: 0,
+        to: memory.arg(to),
+    };
+    let args = [descriptor, SIOCGIFCONF.into(), Arg::output(&mut host)];
+    let answer = cx.host_waiting(SYS_ioctl, args)?;
+    memory.write(pointer, &host.len.to_le_bytes())?;
+    Ok(answer)
+}
+
+/// Requests whose argument is neither a number nor an address of a structure without addresses.
+const IOCTL_OTHERS: &[u64] = &[FICLONE, SIOCGIFCONF];
 
 /// All requests, for the seccomp filter.
 pub(crate) const IOCTLS: &[u32] = &{
-    const VALUES: usize = IOCTL_VALUES.len();
-    let mut all = [0; VALUES + IOCTL_POINTERS.len()];
-    let mut at = 0;
-    while at < all.len() {
-        all[at] = match at < VALUES {
-            true => IOCTL_VALUES[at] as u32,
-            false => IOCTL_POINTERS[at - VALUES] as u32,
-        };
-        at += 1;
+    const LISTS: [&[u64]; 3] = [IOCTL_VALUES, IOCTL_POINTERS, IOCTL_OTHERS];
+    let mut all = [0; LISTS[0].len() + LISTS[1].len() + LISTS[2].len()];
+    let (mut list, mut at, mut to) = (0, 0, 0);
+    while to < all.len() {
+        if at == LISTS[list].len() {
+            (list, at) = (list + 1, 0);
+            continue;
+        }
+        all[to] = LISTS[list][at] as u32;
+        (at, to) = (at + 1, to + 1);
     }
     all
 };
@@ -180,16 +235,12 @@ const PRCTL_POINTERS: &[i32] = &[
 fn prctl(cx: &Cx<'_>, args: &Args) -> Answer {
     let option = int(args[0]);
     let second = if PRCTL_VALUES.contains(&option) {
-        args[1]
+        args[1].into()
     } else if PRCTL_POINTERS.contains(&option) {
-        cx.memory().address(args[1] as u32)
+        cx.at(args[1])
     } else {
         return Err(Errno::INVAL.into());
     };
-    pass_on(
-        cx,
-        SYS_prctl,
-        false,
-        &[args[0], second, args[2], args[3], args[4], 0],
-    )
+    let [_, _, third, fourth, fifth, _] = args.map(Arg::from);
+    cx.host(SYS_prctl, [option.into(), second, third, fourth, fifth])
 }

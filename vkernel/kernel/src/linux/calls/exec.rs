@@ -14,27 +14,23 @@ use rustix::{
 };
 
 use super::super::{
-    call::{Answer, Args, Cx, Stop, word},
-    paths::{
-        Reach,
-        object::{self, Act},
-    },
-    process::Image,
-    table::Row,
+    answer::{Answer, Args, Stop, word},
+    context::Cx,
+    policy::{judge::Act, object, paths::Reach},
+    process::image::Image,
+    table::row::Handler,
 };
 use crate::exec::{self, ExecRequest, Files, Resolution};
 
-pub(super) const ROWS: &[Row] = &[
-    Row::call(SYS_execve, execve)
-        .host(&[SYS_openat, SYS_getcwd, SYS_getdents64])
-        .partial(NOTE),
-    Row::call(SYS_execveat, execveat)
-        .host(&[SYS_openat, SYS_getcwd, SYS_getdents64, SYS_readlink])
-        .partial(NOTE),
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_execve, execve).host(&[SYS_openat, SYS_getcwd, SYS_getdents64]),
+    Handler::new(SYS_execveat, execveat).host(&[
+        SYS_openat,
+        SYS_getcwd,
+        SYS_getdents64,
+        SYS_readlink,
+    ]),
 ];
-
-const NOTE: &str = "programs of the image and scripts for them; ELF and WebAssembly files without a \
-                    route give EACCES";
 
 /// Most bytes of arguments and environment together: what Linux gives with a stack of 8 MiB, a
 /// quarter of it (execve(2)).
@@ -49,10 +45,10 @@ struct HostRoot<'a>(&'a Cx<'a>);
 impl Files for HostRoot<'_> {
     fn open(&self, path: &[u8]) -> io::Result<OwnedFd> {
         let HostRoot(cx) = self;
-        let paths = &cx.process.host.paths;
+        let paths = &cx.process.sandbox.paths;
         if paths.reach == Reach::Everything {
-            let held = paths.object(cx, AT_FDCWD, path, true)?;
-            paths.judge(cx, "execve", &held, Act::Look)?;
+            let held = paths.object(&cx.caller(), AT_FDCWD, path, true)?;
+            paths.judge(&cx.caller(), "execve", &held, Act::Look)?;
             return open(object::path_of(&held));
         }
         // Absolute: a request's paths are joined to its working directory.
@@ -74,7 +70,7 @@ fn execve(cx: &Cx<'_>, args: &Args) -> Answer {
 }
 
 fn execveat(cx: &Cx<'_>, args: &Args) -> Answer {
-    let at = cx.process.descriptors().folder(args[0]) as i32;
+    let at = cx.process.descriptors().folder(args[0]);
     let name = cx.memory().path(word(args[1]))?;
     let flags = args[4] as i32;
     if flags & !(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0 {
@@ -110,7 +106,7 @@ fn run(cx: &Cx<'_>, path: Vec<u8>, shown: Option<Vec<u8>>, argv: u32, env: u32) 
     let argv = memory.strings(argv, MOST)?;
     let env = memory.strings(env, MOST)?;
     let cwd = rustix::process::getcwd(Vec::new())?.into_bytes();
-    let host = &cx.process.host;
+    let sandbox = &cx.process.sandbox;
     // The guest's program is not the file that the host executes.
     let (path, itself) = match path == OWN_PROGRAM {
         true => (cx.process.image.program.clone(), Some(path)),
@@ -122,7 +118,7 @@ fn run(cx: &Cx<'_>, path: Vec<u8>, shown: Option<Vec<u8>>, argv: u32, env: u32) 
         env,
         cwd,
     };
-    match exec::resolve(&host.index, &HostRoot(cx), request.clone()) {
+    match exec::resolve(&sandbox.index, &HostRoot(cx), request.clone()) {
         Ok(Resolution::Launch(launch)) => {
             let mut image = Image::from(launch);
             image.executed = itself.unwrap_or(image.executed);
@@ -132,18 +128,18 @@ fn run(cx: &Cx<'_>, path: Vec<u8>, shown: Option<Vec<u8>>, argv: u32, env: u32) 
                 }
                 image.executed = shown;
             }
-            let module = host.index.modules.get(image.module as usize);
+            let module = sandbox.index.modules.get(image.module as usize);
             let initial = module.map_or(0, |m| m.cold.pages.saturating_mul(WASM_PAGE));
-            if host.has_room_for(initial).is_err() {
+            if sandbox.has_room_for(initial).is_err() {
                 let reason = "the program needs more memory to start than the limit allows";
-                let audit = &host.audit;
+                let audit = &sandbox.audit;
                 audit.refuse("execve", &image.program, reason, "ENOMEM");
                 return Err(Errno::NOMEM.into());
             }
             // From here on there is no way back.
             let mask = cx.thread.close();
             cx.process.end_others()?;
-            cx.thread.release_robust(cx.process);
+            cx.thread.release_robust(memory);
             image.mask = Some(mask);
             Err(Stop::Exec(Box::new(image)))
         }
@@ -156,7 +152,8 @@ fn run(cx: &Cx<'_>, path: Vec<u8>, shown: Option<Vec<u8>>, argv: u32, env: u32) 
             // scripts to learn that they are some: the host kernel says no more. No refusals.
             if ![ENOENT, ENOTDIR, ENOEXEC].contains(&errno) {
                 let reason = error.to_string();
-                host.audit
+                sandbox
+                    .audit
                     .refuse("execve", error.path(), &reason, error.errno_name());
             }
             Err(Errno::from_raw_os_error(errno).into())

@@ -5,173 +5,96 @@
 use std::os::fd::BorrowedFd;
 
 use libc::*;
-use rustix::io::Errno;
+use rustix::{fs::FileType, io::Errno};
 
-use super::super::{
-    call::{Answer, Args, Cx, Stop, word},
-    paths::{
-        Reach,
-        listing::list,
-        object::{Act, is_dots, split},
+use super::{
+    super::{
+        answer::{Answer, Args, Stop, word},
+        context::Cx,
+        policy::{
+            judge::Act,
+            object::{is_dots, split},
+            paths::Reach,
+        },
+        syscall::Arg,
+        table::row::Handler,
     },
-    table::{Row, pass_on},
+    listing::list,
 };
 
-/// What is not as on Linux where the guest chooses a number (`descriptors`).
-const OWN: &str =
-    "64 numbers are the vkernel's and give EBADF: from 960, or from the limit if it is lower";
-
-/// All threads have one table of descriptors, in which each call has numbers of the vkernel's for a moment
-/// (`paths::private`): a copy would keep what was held when it was made.
-const UNSHARE: &str = "CLOSE_RANGE_UNSHARE gives EINVAL in a process with several threads";
-
-/// Which device nodes there can be.
-const NODES: &str = "device nodes other than null, zero, full, random, urandom, tty, ptmx and terminals of \
-                     devpts give EPERM";
-
-pub(super) const ROWS: &[Row] = &[
-    Row::pass(SYS_read, "fpv").restarts(),
-    Row::pass(SYS_write, "fpv").restarts(),
-    Row::pass(SYS_pread64, "fpvv").restarts(),
-    Row::pass(SYS_pwrite64, "fpvv").restarts(),
-    Row::pass(SYS_close, "f"),
-    Row::call(SYS_close_range, close_range).partial(UNSHARE),
-    Row::pass(SYS_lseek, "fvv"),
-    Row::pass(SYS_stat, "pp"),
-    Row::pass(SYS_lstat, "pp"),
-    Row::pass(SYS_fstat, "fp"),
-    Row::pass(SYS_newfstatat, "dppv"),
-    Row::pass(SYS_statx, "dpvvp"),
-    Row::pass(SYS_statfs, "pp"),
-    Row::pass(SYS_fstatfs, "fp"),
-    Row::pass(SYS_access, "pv"),
-    Row::pass(SYS_faccessat, "dpv"),
-    Row::pass(SYS_faccessat2, "dpvv"),
-    Row::call(SYS_getdents, |cx, args| list(cx, SYS_getdents, args)),
-    Row::call(SYS_getdents64, |cx, args| list(cx, SYS_getdents64, args)),
-    Row::pass(SYS_getcwd, "pv"),
-    Row::pass(SYS_chdir, "p"),
-    Row::pass(SYS_fchdir, "f"),
-    Row::pass(SYS_mkdir, "pv"),
-    Row::pass(SYS_mkdirat, "dpv"),
-    Row::pass(SYS_rmdir, "p"),
-    Row::pass(SYS_mknod, "pvv").partial(NODES),
-    Row::pass(SYS_mknodat, "dpvv").partial(NODES),
-    Row::pass(SYS_rename, "pp"),
-    Row::pass(SYS_renameat, "dpdp"),
-    Row::pass(SYS_renameat2, "dpdpv"),
-    Row::pass(SYS_link, "pp"),
-    Row::pass(SYS_linkat, "dpdpv"),
-    Row::pass(SYS_symlink, "pp"),
-    Row::pass(SYS_symlinkat, "pdp"),
-    Row::call(SYS_readlink, readlink),
-    Row::call(SYS_readlinkat, readlinkat),
-    Row::pass(SYS_unlink, "p"),
-    Row::pass(SYS_unlinkat, "dpv"),
-    Row::pass(SYS_chmod, "pv"),
-    Row::pass(SYS_fchmod, "fv").host(&[SYS_chmod]),
-    Row::pass(SYS_fchmodat, "dpv"),
-    Row::pass(SYS_fchmodat2, "dpvv"),
-    Row::pass(SYS_chown, "pvv"),
-    Row::pass(SYS_lchown, "pvv").host(&[SYS_chown]),
-    Row::pass(SYS_fchown, "fvv").host(&[SYS_chown]),
-    Row::pass(SYS_fchownat, "dpvvv"),
-    Row::pass(SYS_umask, "v"),
-    Row::pass(SYS_utime, "pp"),
-    Row::pass(SYS_utimes, "pp"),
-    Row::pass(SYS_futimesat, "dpp"),
-    Row::pass(SYS_utimensat, "dppv"),
-    Row::pass(SYS_truncate, "pv"),
-    Row::pass(SYS_ftruncate, "fv"),
-    Row::pass(SYS_fallocate, "fvvv").restarts(),
-    Row::pass(SYS_fadvise64, "fvvv"),
-    Row::pass(SYS_readahead, "fvv"),
-    Row::pass(SYS_fsync, "f"),
-    Row::pass(SYS_fdatasync, "f"),
-    Row::pass(SYS_sync_file_range, "fvvv"),
-    Row::pass(SYS_syncfs, "f"),
-    Row::pass(SYS_sync, ""),
-    Row::pass(SYS_flock, "fv").restarts(),
-    Row::pass(SYS_memfd_create, "pv"),
-    Row::pass(SYS_dup, "f"),
-    Row::pass(SYS_dup2, "ff").partial(OWN),
-    Row::pass(SYS_dup3, "ffv").partial(OWN),
-    Row::pass(SYS_pipe, "p"),
-    Row::pass(SYS_pipe2, "pv"),
-    Row::pass(SYS_sendfile, "ffpv").restarts(),
-    Row::pass(SYS_copy_file_range, "fpfpvv").restarts(),
-    Row::pass(SYS_splice, "fpfpvv").restarts(),
-    Row::pass(SYS_tee, "ffvv").restarts(),
-    Row::pass(SYS_setxattr, "pppvv"),
-    Row::pass(SYS_lsetxattr, "pppvv").host(&[SYS_setxattr]),
-    Row::pass(SYS_fsetxattr, "fppvv").host(&[SYS_setxattr]),
-    Row::pass(SYS_getxattr, "pppv"),
-    Row::pass(SYS_lgetxattr, "pppv"),
-    Row::pass(SYS_fgetxattr, "fppv"),
-    Row::pass(SYS_listxattr, "ppv"),
-    Row::pass(SYS_llistxattr, "ppv"),
-    Row::pass(SYS_flistxattr, "fpv"),
-    Row::pass(SYS_removexattr, "pp"),
-    Row::pass(SYS_lremovexattr, "pp").host(&[SYS_removexattr]),
-    Row::pass(SYS_fremovexattr, "fp").host(&[SYS_removexattr]),
-    Row::pass(SYS_inotify_init, ""),
-    Row::pass(SYS_inotify_init1, "v"),
-    Row::pass(SYS_inotify_add_watch, "fpv"),
-    Row::pass(SYS_inotify_rm_watch, "fv"),
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_close_range, close_range),
+    Handler::new(SYS_getdents, |cx, args| list(cx, SYS_getdents, args)),
+    Handler::new(SYS_getdents64, |cx, args| list(cx, SYS_getdents64, args)),
+    Handler::new(SYS_chroot, chroot).host(&[SYS_geteuid]),
+    Handler::new(SYS_readlink, readlink),
+    Handler::new(SYS_readlinkat, readlinkat),
 ];
 
 fn readlink(cx: &Cx<'_>, args: &Args) -> Answer {
-    let at = i64::from(AT_FDCWD) as u64;
-    link(cx, at, args[0], args[1], args[2])
+    link(cx, AT_FDCWD, args[0], args[1], args[2])
 }
 
 fn readlinkat(cx: &Cx<'_>, args: &Args) -> Answer {
-    link(cx, args[0], args[1], args[2], args[3])
+    let at = cx.process.descriptors().folder(args[0]);
+    link(cx, at, args[1], args[2], args[3])
 }
 
 /// The guest's program is not the file that the host executes.
-fn link(cx: &Cx<'_>, at: u64, path: u64, buffer: u64, len: u64) -> Answer {
-    let at = cx.process.descriptors().folder(at);
-    let memory = cx.memory();
-    let name = memory.path(word(path))?;
+fn link(cx: &Cx<'_>, at: i32, path: u64, buffer: u64, len: u64) -> Answer {
+    if len as i32 <= 0 {
+        return Err(Errno::INVAL.into());
+    }
+    let name = cx.memory().path(word(path))?;
     if name == b"/proc/self/exe" || name == format!("/proc/{}/exe", std::process::id()).as_bytes() {
         return program(cx, buffer, len);
     }
-    let host = [
-        at,
-        memory.address(word(path)),
-        memory.address(word(buffer)),
-        len,
-        0,
-        0,
-    ];
     if name.ends_with(b"exe") && is_own_executable(at, &name) {
         return program(cx, buffer, len);
     }
-    if cx.process.host.paths.reach == Reach::Everything {
-        return link_in_view(cx, at as i32, &name, host);
+    let (to, len) = (cx.at(buffer), len.into());
+    if cx.process.sandbox.paths.reach == Reach::Everything {
+        return link_in_view(cx, at, &name, [to, len]);
     }
-    pass_on(cx, SYS_readlinkat, false, &host)
+    cx.host(SYS_readlinkat, [at.into(), cx.at(path), to, len])
 }
 
-/// Reads a link unless it is hidden.
-fn link_in_view(cx: &Cx<'_>, at: i32, name: &[u8], mut host: Args) -> Answer {
+/// Reads a link to a buffer of the guest's unless it is hidden.
+fn link_in_view(cx: &Cx<'_>, at: i32, name: &[u8], [to, len]: [Arg<'_>; 2]) -> Answer {
     const OPERATION: &str = "readlink";
-    let paths = &cx.process.host.paths;
+    let (paths, caller) = (&cx.process.sandbox.paths, cx.caller());
     // A name that cannot be a link's, or the descriptor itself.
     let follows = name.ends_with(b"/") || is_dots(name) || split(name).is_none();
     let held = match name.is_empty() {
-        true => paths.object_of(cx, at)?,
-        false => paths.object(cx, at, name, follows)?,
+        true => paths.object_of(&caller, at)?,
+        false => paths.object(&caller, at, name, follows)?,
     };
-    paths.judge(cx, OPERATION, &held, Act::Look)?;
-    host[0] = held.argument();
-    host[1] = c"".as_ptr() as u64;
-    match pass_on(cx, SYS_readlinkat, false, &host) {
+    paths.judge(&caller, OPERATION, &held, Act::Look)?;
+    match cx.host(SYS_readlinkat, [held.arg(), c"".into(), to, len]) {
         // It is no link; an empty name says so in another way (readlink(2)).
         Err(Stop::Errno(Errno::NOENT)) if !name.is_empty() => Err(Errno::INVAL.into()),
         answer => answer,
     }
+}
+
+/// The sandbox's root is fixed: who is there already may say so.
+fn chroot(cx: &Cx<'_>, args: &Args) -> Answer {
+    const OPERATION: &str = "chroot";
+    let path = cx.memory().path(word(args[0]))?;
+    let (paths, caller) = (&cx.process.sandbox.paths, cx.caller());
+    let held = paths.object(&caller, AT_FDCWD, &path, true)?;
+    paths.judge(&caller, OPERATION, &held, Act::Look)?;
+    let (found, root) = (rustix::fs::fstat(&held)?, rustix::fs::stat("/")?);
+    if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
+        return Err(Errno::NOTDIR.into());
+    }
+    let is_root = (found.st_dev, found.st_ino) == (root.st_dev, root.st_ino);
+    if is_root && cx.host(SYS_geteuid, [])? == 0 {
+        return Ok(0);
+    }
+    let audit = &cx.process.sandbox.audit;
+    audit.refuse(OPERATION, &path, "the sandbox's root is fixed", "EPERM");
+    Err(Errno::PERM.into())
 }
 
 fn program(cx: &Cx<'_>, buffer: u64, len: u64) -> Answer {
@@ -185,9 +108,9 @@ fn program(cx: &Cx<'_>, buffer: u64, len: u64) -> Answer {
 }
 
 /// Whether a path leads to `/proc/self/exe` by another way, such as from an open `/proc/self`.
-fn is_own_executable(at: u64, path: &[u8]) -> bool {
+fn is_own_executable(at: i32, path: &[u8]) -> bool {
     use rustix::fs::{AtFlags, CWD, statat};
-    let at = match at as i32 {
+    let at = match at {
         AT_FDCWD => CWD,
         // SAFETY: looked at only; a number that is not open gives an error.
         at if at >= 0 => unsafe { BorrowedFd::borrow_raw(at) },
@@ -218,7 +141,7 @@ fn close_range(cx: &Cx<'_>, args: &Args) -> Answer {
     let above = [first.max(after).into(), last.into(), flags];
     for [first, last, flags] in [below, above] {
         if first <= last {
-            pass_on(cx, SYS_close_range, false, &[first, last, flags, 0, 0, 0])?;
+            cx.host(SYS_close_range, [first, last, flags].map(Arg::from))?;
         }
     }
     Ok(0)

@@ -11,37 +11,34 @@ use rustix::{
 };
 
 use super::super::{
-    bound::Bound,
-    call::{Answer, Args, Cx, word},
-    descriptors::set_limit,
-    table::{Row, pass_on},
+    answer::{Answer, Args, word},
+    context::Cx,
+    process::{bound::Bound, descriptors::set_limit},
+    syscall::Arg,
+    table::row::Handler,
 };
 use crate::confine::files;
 
-pub(super) const ROWS: &[Row] = &[
-    Row::call(SYS_getrlimit, getrlimit),
-    Row::call(SYS_setrlimit, setrlimit).partial(NOTE),
-    Row::call(SYS_prlimit64, prlimit).partial(NOTE),
-    Row::pass(SYS_getrusage, "vp"),
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_getrlimit, getrlimit),
+    Handler::new(SYS_setrlimit, setrlimit),
+    Handler::new(SYS_prlimit64, prlimit),
 ];
-
-const NOTE: &str = "of the process itself; RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_AS and RLIMIT_DATA can \
-                    be lowered, not raised; the last two both limit all that is mapped";
 
 fn getrlimit(cx: &Cx<'_>, args: &Args) -> Answer {
     let to = word(args[1]);
     let own = match args[0] as u32 {
         RLIMIT_NOFILE => descriptors(cx),
         RLIMIT_FSIZE => size(cx),
-        RLIMIT_AS => cx.process.host.address_space.both(),
-        RLIMIT_DATA => cx.process.host.data.both(),
+        RLIMIT_AS => cx.process.sandbox.address_space.both(),
+        RLIMIT_DATA => cx.process.sandbox.data.both(),
         resource => {
             // Not by getrlimit: who comes here by prlimit64 may not import it, and then the filter
             // does not let it through.
             let mut own = [0_u64; 2];
-            let host = [0, resource.into(), 0, (&raw mut own) as u64, 0, 0];
-            pass_on(cx, SYS_prlimit64, false, &host)?;
-            std::hint::black_box(own)
+            let host = [Arg::NONE, resource.into(), Arg::NONE, Arg::output(&mut own)];
+            cx.host(SYS_prlimit64, host)?;
+            own
         }
     };
     cx.memory().write(to, &own.map(u64::to_le_bytes).concat())?;
@@ -58,7 +55,7 @@ fn prlimit(cx: &Cx<'_>, args: &Args) -> Answer {
         return Err(Errno::PERM.into());
     }
     match (word(args[2]), word(args[3])) {
-        (0, 0) => pass_on(cx, SYS_prlimit64, false, &[0, args[1], 0, 0, 0, 0]),
+        (0, 0) => cx.host(SYS_prlimit64, [Arg::NONE, args[1].into()]),
         (0, old) => getrlimit(cx, &[args[1], old.into(), 0, 0, 0, 0]),
         (new, old) => set(cx, args[1], new, old),
     }
@@ -73,23 +70,20 @@ fn set(cx: &Cx<'_>, resource: u64, new: u32, old: u32) -> Answer {
     if resource as u32 == RLIMIT_FSIZE {
         return set_size(cx, limits, old);
     }
-    let host = &cx.process.host;
+    let sandbox = &cx.process.sandbox;
     match resource as u32 {
-        RLIMIT_AS => return set_memory(cx, &host.address_space, limits, old),
-        RLIMIT_DATA => return set_memory(cx, &host.data, limits, old),
+        RLIMIT_AS => return set_memory(cx, &sandbox.address_space, limits, old),
+        RLIMIT_DATA => return set_memory(cx, &sandbox.data, limits, old),
         _ => {}
     }
-    let old = memory.address(old);
-    let host = [0, resource, limits.as_ptr() as u64, old, 0, 0];
-    let answer = pass_on(cx, SYS_prlimit64, false, &host);
-    std::hint::black_box(&limits);
-    answer
+    let (resource, new, old) = (resource.into(), Arg::input(&limits), memory.arg(old));
+    cx.host(SYS_prlimit64, [Arg::NONE, resource, new, old])
 }
 
 /// The guest's limits of descriptors: soft, hard.
 fn descriptors(cx: &Cx<'_>) -> [u64; 2] {
-    let host = &cx.process.host;
-    [&host.files_soft, &host.files_hard].map(|limit| limit.load(Ordering::SeqCst))
+    let sandbox = &cx.process.sandbox;
+    [&sandbox.files_soft, &sandbox.files_hard].map(|limit| limit.load(Ordering::SeqCst))
 }
 
 fn set_files(cx: &Cx<'_>, [soft, hard]: [u64; 2], old: u32) -> Answer {
@@ -105,10 +99,10 @@ fn set_files(cx: &Cx<'_>, [soft, hard]: [u64; 2], old: u32) -> Answer {
         cx.memory()
             .write(old, &before.map(u64::to_le_bytes).concat())?;
     }
-    let _settled = cx.process.host.paths.private.settled();
+    let _settled = cx.process.sandbox.paths.private.settled();
     set_limit(cx.process.descriptors().on_host(soft))?;
-    cx.process.host.files_soft.store(soft, Ordering::SeqCst);
-    cx.process.host.files_hard.store(hard, Ordering::SeqCst);
+    cx.process.sandbox.files_soft.store(soft, Ordering::SeqCst);
+    cx.process.sandbox.files_hard.store(hard, Ordering::SeqCst);
     Ok(0)
 }
 
@@ -119,14 +113,16 @@ fn set_memory(cx: &Cx<'_>, bound: &Bound, limits: [u64; 2], old: u32) -> Answer 
         cx.memory().write(old, &before)?;
     }
     bound.set(limits);
-    cx.process.space.set_limit(cx.process.host.memory_limit());
+    cx.process
+        .space
+        .set_limit(cx.process.sandbox.memory_limit());
     Ok(0)
 }
 
 /// The guest's limits of the size of files: soft, hard.
 fn size(cx: &Cx<'_>) -> [u64; 2] {
     let soft = process::getrlimit(Resource::Fsize).current;
-    let hard = cx.process.host.size_hard.load(Ordering::SeqCst);
+    let hard = cx.process.sandbox.size_hard.load(Ordering::SeqCst);
     [soft.unwrap_or(u64::MAX), hard]
 }
 
@@ -143,6 +139,6 @@ fn set_size(cx: &Cx<'_>, [soft, hard]: [u64; 2], old: u32) -> Answer {
             .write(old, &before.map(u64::to_le_bytes).concat())?;
     }
     files::set_size(soft).map_err(|_| Errno::PERM)?;
-    cx.process.host.size_hard.store(hard, Ordering::SeqCst);
+    cx.process.sandbox.size_hard.store(hard, Ordering::SeqCst);
     Ok(0)
 }

@@ -4,30 +4,33 @@ use libc::*;
 use rustix::io::Errno;
 
 use super::super::{
-    call::{Answer, Args, Cx, int, word},
-    table::Row,
+    answer::{Answer, Args, int, word},
+    context::Cx,
+    memory::space::Locking,
+    syscall::Arg,
+    table::row::Handler,
 };
 
-pub(super) const ROWS: &[Row] = &[
-    Row::call(SYS_mmap, mmap).partial(
-        "PROT_EXEC is refused (EACCES) and audited; MAP_HUGETLB and MAP_GROWSDOWN give EINVAL",
-    )
-    .host(&[SYS_mlock]),
-    Row::call(SYS_munmap, munmap),
-    Row::call(SYS_mprotect, mprotect).partial("PROT_EXEC is refused (EACCES) and audited"),
-    Row::call(SYS_mremap, mremap)
-        .partial("a private map of a file cannot grow, a shared one only by moving to a place of the host's choice; else ENOMEM"),
-    Row::call(SYS_madvise, madvise)
-        .partial("advice that concerns other processes or memory errors gives EINVAL"),
-    Row::call(SYS_msync, msync),
-    Row::call(SYS_mlock, |cx, args| over(cx, SYS_mlock, args)),
-    Row::call(SYS_munlock, |cx, args| over(cx, SYS_munlock, args)),
-    Row::call(SYS_mlock2, |cx, args| over(cx, SYS_mlock2, args)),
-    Row::call(SYS_mincore, |cx, args| {
-        let to = cx.memory().address(word(args[2]));
-        over(cx, SYS_mincore, &[args[0], args[1], to, 0, 0, 0])
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_mmap, mmap).host(&[SYS_mlock2]),
+    Handler::new(SYS_munmap, munmap),
+    Handler::new(SYS_mprotect, mprotect),
+    Handler::new(SYS_mremap, mremap),
+    Handler::new(SYS_madvise, madvise),
+    Handler::new(SYS_msync, msync),
+    Handler::new(SYS_mlock, |cx, args| over(cx, SYS_mlock, args)),
+    Handler::new(SYS_munlock, |cx, args| over(cx, SYS_munlock, args)),
+    Handler::new(SYS_mlock2, |cx, args| over(cx, SYS_mlock2, args)),
+    Handler::new(SYS_mlockall, mlockall).host(&[SYS_mlock2, SYS_munlock]),
+    Handler::new(SYS_munlockall, |cx, _| {
+        cx.process.space.unlock_all()?;
+        Ok(0)
+    })
+    .host(&[SYS_munlock]),
+    Handler::new(SYS_mincore, |cx, args| {
+        over_with(cx, SYS_mincore, args, cx.at(args[2]))
     }),
-    Row::call(SYS_brk, brk).partial("the break never moves: C libraries use mmap instead"),
+    Handler::new(SYS_brk, brk),
 ];
 
 /// EACCES, as for a file on a file system mounted `noexec`: of EPERM, C libraries make ENOMEM.
@@ -35,7 +38,7 @@ fn refuse_execution(cx: &Cx<'_>, operation: &str, protection: i32) -> Result<(),
     if protection & PROT_EXEC == 0 {
         return Ok(());
     }
-    cx.process.host.audit.refuse(
+    cx.process.sandbox.audit.refuse(
         operation,
         &cx.process.image.program,
         "no memory becomes executable: PROT_EXEC",
@@ -49,7 +52,7 @@ fn mmap(cx: &Cx<'_>, args: &Args) -> Answer {
     refuse_execution(cx, "mmap", protection)?;
     let descriptor = match flags & MAP_ANONYMOUS != 0 {
         true => -1,
-        false => cx.process.descriptors().check(args[4])? as i32,
+        false => cx.process.descriptors().number(args[4])?,
     };
     let offset = args[5].cast_signed();
     let address = cx.process.space.map(
@@ -141,8 +144,28 @@ fn msync(cx: &Cx<'_>, args: &Args) -> Answer {
 
 /// A call on a range of memory, with at most one more argument.
 fn over(cx: &Cx<'_>, number: i64, args: &Args) -> Answer {
+    over_with(cx, number, args, args[2].into())
+}
+
+/// As [`over`], with this for the third argument.
+fn over_with(cx: &Cx<'_>, number: i64, args: &Args, third: Arg<'_>) -> Answer {
     let (address, len) = (word(args[0]), word(args[1]));
-    Ok(cx.process.space.over(address, len, number, args[2])?)
+    Ok(cx.process.space.over(address, len, number, third)?)
+}
+
+fn mlockall(cx: &Cx<'_>, args: &Args) -> Answer {
+    const KNOWN: i32 = MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT;
+    let flags = int(args[0]);
+    if flags == 0 || flags == MCL_ONFAULT || flags & !KNOWN != 0 {
+        return Err(Errno::INVAL.into());
+    }
+    let locking = match flags & MCL_ONFAULT {
+        0 => Locking::AtOnce,
+        _ => Locking::OnFault,
+    };
+    let (current, future) = (flags & MCL_CURRENT != 0, flags & MCL_FUTURE != 0);
+    cx.process.space.lock_all(locking, current, future)?;
+    Ok(0)
 }
 
 fn brk(_: &Cx<'_>, _: &Args) -> Answer {

@@ -7,26 +7,23 @@ use rustix::io::Errno;
 
 use super::{
     super::{
-        call::{Answer, Args, Cx, word},
-        guest::Memory,
-        paths::address::{Use, judged},
-        table::{Row, pass_on},
+        answer::{Answer, Args, word},
+        context::Cx,
+        memory::guest::Memory,
+        policy::{address::judged, network::Use},
+        syscall::Arg,
+        table::row::Handler,
     },
     vectors::with_vectors,
 };
 
-pub(super) const ROWS: &[Row] = &[
-    Row::call(SYS_sendmsg, |cx, args| one(cx, SYS_sendmsg, args))
-        .host(&[SYS_getsockopt])
-        .restarts(),
-    Row::call(SYS_recvmsg, |cx, args| one(cx, SYS_recvmsg, args)).restarts(),
-    Row::call(SYS_sendmmsg, |cx, args| many(cx, SYS_sendmsg, args))
-        .restarts()
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_sendmsg, |cx, args| one(cx, SYS_sendmsg, args)).host(&[SYS_getsockopt]),
+    Handler::new(SYS_recvmsg, |cx, args| one(cx, SYS_recvmsg, args)),
+    Handler::new(SYS_sendmmsg, |cx, args| many(cx, SYS_sendmsg, args))
         .host(&[SYS_sendmsg, SYS_getsockopt]),
-    Row::call(SYS_recvmmsg, |cx, args| many(cx, SYS_recvmsg, args))
-        .restarts()
-        .host(&[SYS_recvmsg])
-        .partial("the timeout is not looked at"),
+    Handler::new(SYS_recvmmsg, |cx, args| many(cx, SYS_recvmsg, args))
+        .host(&[SYS_recvmsg, SYS_getsockopt]),
 ];
 
 /// Size of a guest's `mmsghdr`.
@@ -40,13 +37,13 @@ const MOST: u32 = 1024;
 
 /// The host's `msghdr`.
 #[repr(C)]
-struct HostHeader {
-    name: u64,
+struct HostHeader<'a> {
+    name: Arg<'a>,
     name_len: u32,
     _pad: u32,
-    vectors: u64,
+    vectors: Arg<'a>,
     count: u64,
-    control: u64,
+    control: Arg<'a>,
     control_len: u64,
     flags: i32,
     _end: u32,
@@ -57,8 +54,9 @@ fn one(cx: &Cx<'_>, number: i64, args: &Args) -> Answer {
     message(cx, number, descriptor, word(args[1]), args[2])
 }
 
-fn message(cx: &Cx<'_>, number: i64, descriptor: u64, header: u32, flags: u64) -> Answer {
+fn message(cx: &Cx<'_>, number: i64, descriptor: Arg<'_>, header: u32, flags: u64) -> Answer {
     let memory: Memory = cx.memory();
+    let sandbox = &cx.process.sandbox;
     let bytes: [u8; 36] = memory.array(header)?;
     let field = |at: usize| {
         bytes[at..]
@@ -72,7 +70,8 @@ fn message(cx: &Cx<'_>, number: i64, descriptor: u64, header: u32, flags: u64) -
         true => {
             let (name, len) = (field(0).into(), field(4).into());
             Some(judged(
-                cx,
+                &cx.caller(),
+                (&sandbox.paths, &sandbox.network),
                 "sendmsg",
                 descriptor,
                 (name, len),
@@ -81,41 +80,41 @@ fn message(cx: &Cx<'_>, number: i64, descriptor: u64, header: u32, flags: u64) -
         }
         false => None,
     };
-    let (name, name_len) = match &address {
-        Some(address) => address.arguments(),
-        None => (memory.address(field(0)), field(4).into()),
+    let [name, name_len] = match &address {
+        Some(address) => address.args(),
+        None => [memory.arg(field(0)), field(4).into()],
     };
     if number == SYS_recvmsg && field(20) != 0 {
         make_room(cx);
     }
     let mut control = Vec::new();
-    let (control_at, control_len) = match cx.process.host.network.is_limited() {
+    let (control_at, control_len) = match sandbox.network.is_limited() {
         true if number == SYS_sendmsg && field(20) != 0 => {
             if field(24) as usize > MOST_CONTROL {
                 return Err(Errno::NOBUFS.into());
             }
             control.resize(field(24) as usize, 0);
             memory.read(field(20), &mut control)?;
-            cx.process.host.network.judge_control(cx, &control)?;
-            (control.as_ptr() as u64, control.len() as u64)
+            sandbox.network.judge_control(&cx.caller(), &control)?;
+            (Arg::input(control.as_slice()), control.len() as u64)
         }
-        _ => (memory.address(field(20)), field(24).into()),
+        _ => (memory.arg(field(20)), field(24).into()),
     };
     // A length that is negative as an int is EINVAL on Linux; here the host says so.
     with_vectors(memory, field(8), field(12).into(), |vectors| {
         let mut host = HostHeader {
             name,
-            name_len: name_len as u32,
+            name_len: name_len.register() as u32,
             _pad: 0,
-            vectors: vectors.as_ptr() as u64,
+            vectors: Arg::input(vectors),
             count: vectors.len() as u64,
             control: control_at,
             control_len,
             flags: 0,
             _end: 0,
         };
-        let passed = [descriptor, (&raw mut host) as u64, flags, 0, 0, 0];
-        let answer = pass_on(cx, number, true, &passed)?;
+        let args = [descriptor, Arg::output(&mut host), flags.into()];
+        let answer = cx.host_waiting(number, args)?;
         if number == SYS_recvmsg {
             memory.write(header + 4, &host.name_len.to_le_bytes())?;
             memory.write(header + 24, &(host.control_len as u32).to_le_bytes())?;
@@ -131,6 +130,16 @@ fn many(cx: &Cx<'_>, number: i64, args: &Args) -> Answer {
     let descriptor = cx.process.descriptors().check(args[0])?;
     let (mut header, count) = (word(args[1]), word(args[2]).min(MOST));
     let mut flags = args[3];
+    if count == 0 {
+        // What is no socket says so.
+        let (mut kind, mut len) = (0_i32, size_of::<i32>() as u32);
+        let (level, option) = (SOL_SOCKET.into(), SO_TYPE.into());
+        let value = [Arg::output(&mut kind), Arg::output(&mut len)];
+        return cx.host(
+            SYS_getsockopt,
+            [descriptor, level, option, value[0], value[1]],
+        );
+    }
     let mut done = 0;
     while done < count {
         match message(
@@ -167,11 +176,8 @@ const MOST_DESCRIPTORS: i32 = 253;
 fn make_room(cx: &Cx<'_>) {
     let limit = cx.process.descriptors();
     let last = limit.first_own() - MOST_DESCRIPTORS;
-    let taken = || {
-        let args = [last as u64, F_GETFD as u64, 0, 0, 0, 0];
-        pass_on(cx, SYS_fcntl, false, &args).is_ok()
-    };
+    let taken = || cx.host(SYS_fcntl, [last.into(), F_GETFD.into()]).is_ok();
     if last > 0 && !limit.has_grown() && taken() {
-        cx.process.host.more_descriptors();
+        cx.process.sandbox.more_descriptors();
     }
 }

@@ -9,26 +9,30 @@ use std::{
 
 use libc::*;
 use rustix::{
-    fs::{FileType, Stat, fstat, fstatfs},
+    fs::{AtFlags, FileType, Stat, fstat, fstatfs},
     io::Errno,
     time::{ClockId, clock_gettime},
 };
 
 use super::super::{
-    call::{Answer, Args, Cx, Stop, word},
-    objects::Opening,
-    paths::{
-        Held, Reach,
-        object::{self, Act, split},
+    answer::{Answer, Args, Stop, word},
+    context::Cx,
+    policy::{
+        held::Held,
+        judge::Act,
+        object::{self, split},
+        objects::Opening,
+        paths::Reach,
     },
-    table::{Row, pass_on},
+    syscall::Arg,
+    table::row::Handler,
 };
 
-pub(super) const ROWS: &[Row] = &[
-    Row::call(SYS_open, open).restarts().host(&[SYS_openat]),
-    Row::call(SYS_openat, openat).restarts(),
-    Row::call(SYS_creat, creat).restarts().host(&[SYS_openat]),
-    Row::call(SYS_openat2, openat2).restarts(),
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_open, open).host(&[SYS_openat, SYS_ftruncate]),
+    Handler::new(SYS_openat, openat).host(&[SYS_ftruncate]),
+    Handler::new(SYS_creat, creat).host(&[SYS_openat, SYS_ftruncate]),
+    Handler::new(SYS_openat2, openat2).host(&[SYS_openat, SYS_ftruncate]),
 ];
 
 /// Name of the operation in refusals.
@@ -84,21 +88,20 @@ impl How {
 }
 
 fn open(cx: &Cx<'_>, args: &Args) -> Answer {
-    let at = i64::from(AT_FDCWD) as u64;
-    opened(cx, at, args[0], args[1], args[2])
+    opened(cx, AT_FDCWD, args[0], args[1], args[2])
 }
 
 fn creat(cx: &Cx<'_>, args: &Args) -> Answer {
-    let at = i64::from(AT_FDCWD) as u64;
     let flags = (O_CREAT | O_WRONLY | O_TRUNC) as u64;
-    opened(cx, at, args[0], flags, args[1])
+    opened(cx, AT_FDCWD, args[0], flags, args[1])
 }
 
 fn openat(cx: &Cx<'_>, args: &Args) -> Answer {
-    opened(cx, args[0], args[1], args[2], args[3])
+    let at = cx.process.descriptors().folder(args[0]);
+    opened(cx, at, args[1], args[2], args[3])
 }
 
-fn opened(cx: &Cx<'_>, at: u64, path: u64, flags: u64, mode: u64) -> Answer {
+fn opened(cx: &Cx<'_>, at: i32, path: u64, flags: u64, mode: u64) -> Answer {
     let how = How {
         // An int of the guest's: what widening added is no flag.
         flags: u64::from(flags as u32),
@@ -133,12 +136,121 @@ fn openat2(cx: &Cx<'_>, args: &Args) -> Answer {
         mode: number(8),
         resolve: number(16),
     };
-    run(cx, args[0], args[1], how, SYS_openat2)
+    let at = cx.process.descriptors().folder(args[0]);
+    run(cx, at, args[1], how, SYS_openat2)
 }
 
-fn run(cx: &Cx<'_>, at: u64, path: u64, how: How, number: i64) -> Answer {
-    let paths = &cx.process.host.paths;
-    let at = cx.process.descriptors().folder(at);
+fn run(cx: &Cx<'_>, at: i32, path: u64, how: How, number: i64) -> Answer {
+    let special = special(cx, word(path));
+    if special == Some(Special::Program) {
+        return program(cx, how);
+    }
+    let answer = by_path(cx, at, path, how, number);
+    match (special, &answer) {
+        (Some(Special::Descriptor(number)), Err(Stop::Errno(Errno::ACCESS))) => {
+            again(cx, number, &how).or(answer)
+        }
+        _ => answer,
+    }
+}
+
+/// A path that leads to what a process has, not to a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Special {
+    /// Its program.
+    Program,
+    /// A descriptor of its own.
+    Descriptor(i32),
+}
+
+/// What a path is by its name alone (`proc(5)`).
+fn special(cx: &Cx<'_>, pointer: u32) -> Option<Special> {
+    // Nearly all paths are others, which the first bytes tell.
+    let start: [u8; 6] = cx.memory().array(pointer).ok()?;
+    match &start {
+        b"/proc/" | b"/dev/s" | b"/dev/f" => {
+            special_name(&cx.memory().path(pointer).ok()?, cx.process.id())
+        }
+        _ => None,
+    }
+}
+
+fn special_name(path: &[u8], process: i32) -> Option<Special> {
+    let path = std::str::from_utf8(path).ok()?;
+    let number = match path {
+        "/dev/stdin" => "0",
+        "/dev/stdout" => "1",
+        "/dev/stderr" => "2",
+        _ => match path.strip_prefix("/dev/fd/") {
+            Some(number) => number,
+            None => {
+                let (whose, what) = path.strip_prefix("/proc/")?.split_once('/')?;
+                let own = ["self", "thread-self"].contains(&whose);
+                if !own && whose != process.to_string() {
+                    return None;
+                }
+                match what {
+                    "exe" => return Some(Special::Program),
+                    what => what.strip_prefix("fd/")?,
+                }
+            }
+        },
+    };
+    number.parse().ok().map(Special::Descriptor)
+}
+
+/// Opens the program's own file: the one that the host executes is another.
+fn program(cx: &Cx<'_>, how: How) -> Answer {
+    if how.creates() && how.has(O_EXCL) {
+        return Err(Errno::EXIST.into());
+    }
+    if how.has(O_NOFOLLOW) && !how.is_place() {
+        return Err(Errno::LOOP.into());
+    }
+    if how.writes() {
+        return Err(Errno::TXTBSY.into());
+    }
+    let how = How {
+        resolve: 0,
+        ..how.without(O_CREAT | O_NOFOLLOW)
+    };
+    by_name(cx, AT_FDCWD, &cx.process.image.program, &how)
+}
+
+/// Another descriptor of what one of the guest's own leads to, if that allows no more than this one: as
+/// `dup(2)`, and so nothing that the guest could not have.
+fn again(cx: &Cx<'_>, number: i32, how: &How) -> Answer {
+    let descriptor = cx.process.descriptors().check(number as u64)?;
+    // What lies in the root can be asked for by its own name, and has answered.
+    // SAFETY: looked at only; a number that is not open gives an error.
+    let held = fstat(unsafe { BorrowedFd::borrow_raw(number) })?;
+    let path = object::real_path(number)?;
+    let place = rustix::fs::statat(rustix::fs::CWD, path.as_slice(), AtFlags::SYMLINK_NOFOLLOW);
+    if place.is_ok_and(|place| (place.st_dev, place.st_ino) == (held.st_dev, held.st_ino)) {
+        return Err(Errno::ACCESS.into());
+    }
+    let has = cx.host(SYS_fcntl, [descriptor, F_GETFL.into()])? as i32;
+    let (wanted, given) = (how.flags as i32 & O_ACCMODE, has & O_ACCMODE);
+    let same_end = how.flags as i32 & O_APPEND == has & O_APPEND;
+    let fits = given == O_RDWR || given == wanted;
+    if !fits || !same_end || has & O_PATH != 0 || how.is_place() || how.has(O_DIRECTORY) {
+        return Err(Errno::ACCESS.into());
+    }
+    if how.creates() && how.has(O_EXCL) {
+        return Err(Errno::EXIST.into());
+    }
+    if how.has(O_TRUNC) {
+        cx.host(SYS_ftruncate, [descriptor, Arg::NONE])?;
+    }
+    let command = match how.has(O_CLOEXEC) {
+        true => F_DUPFD_CLOEXEC,
+        false => F_DUPFD,
+    };
+    cx.host(SYS_fcntl, [descriptor, command.into(), Arg::NONE])
+}
+
+fn by_path(cx: &Cx<'_>, at: i32, path: u64, how: How, number: i64) -> Answer {
+    let paths = &cx.process.sandbox.paths;
     let changes = how.writes() || how.creates() || how.makes_nameless();
     let by_host = match paths.reach {
         Reach::Everything => false,
@@ -151,15 +263,14 @@ fn run(cx: &Cx<'_>, at: u64, path: u64, how: How, number: i64) -> Answer {
     };
     if by_host && !how.writes() {
         if how.is_place() {
-            return host(cx, at, cx.memory().address(word(path)), &how, number);
+            return host(cx, at, cx.at(path), &how, number);
         }
         if let Some(answer) = for_reading(cx, at, word(path), &how, number) {
             return answer;
         }
     } else if by_host {
-        let path = cx.memory().address(word(path));
         // A shorter way to the same: truncated when it has been judged.
-        match host(cx, at, path, &how.without(O_TRUNC), number) {
+        match host(cx, at, cx.at(path), &how.without(O_TRUNC), number) {
             // The megabinary runs, which is reason enough for the host; the audit is to know.
             Err(Stop::Errno(Errno::TXTBSY)) if paths.has_proc => {}
             opened => {
@@ -170,6 +281,11 @@ fn run(cx: &Cx<'_>, at: u64, path: u64, how: How, number: i64) -> Answer {
         }
     }
     let path = cx.memory().path(word(path))?;
+    by_name(cx, at, &path, &how)
+}
+
+/// Opens what is at a path that was read once, held and judged before it is opened.
+fn by_name(cx: &Cx<'_>, at: i32, path: &[u8], how: &How) -> Answer {
     if path.is_empty() {
         return Err(Errno::NOENT.into());
     }
@@ -178,14 +294,12 @@ fn run(cx: &Cx<'_>, at: u64, path: u64, how: How, number: i64) -> Answer {
     }
     for _ in 0..ROUNDS {
         let follow = !(how.has(O_NOFOLLOW) || how.creates() && how.has(O_EXCL));
-        match held(cx, at as i32, &path, &how, follow) {
-            Ok(held) => return open_held(cx, &held, &how),
-            Err(Errno::NOENT) if how.creates() => {
-                match create(cx, at as i32, &path, &how, follow) {
-                    Err(Stop::Errno(Errno::EXIST)) if !how.has(O_EXCL) => {}
-                    created => return created,
-                }
-            }
+        match held(cx, at, path, how, follow) {
+            Ok(held) => return open_held(cx, &held, how),
+            Err(Errno::NOENT) if how.creates() => match create(cx, at, path, how, follow) {
+                Err(Stop::Errno(Errno::EXIST)) if !how.has(O_EXCL) => {}
+                created => return created,
+            },
             Err(error) => return Err(error.into()),
         }
     }
@@ -194,17 +308,14 @@ fn run(cx: &Cx<'_>, at: u64, path: u64, how: How, number: i64) -> Answer {
 
 /// The host's own call. openat(2) passes over flags that it does not know, openat2(2) refuses
 /// them: each is asked in its own way.
-fn host(cx: &Cx<'_>, at: u64, path: u64, how: &How, number: i64) -> Answer {
-    let args = match number == SYS_openat2 {
+fn host(cx: &Cx<'_>, at: i32, path: Arg<'_>, how: &How, number: i64) -> Answer {
+    match number == SYS_openat2 {
         true => {
-            let size = size_of::<How>() as u64;
-            [at, path, (&raw const *how) as u64, size, 0, 0]
+            let args = [at.into(), path, Arg::input(how), size_of::<How>().into()];
+            cx.host_waiting(number, args)
         }
-        false => [at, path, how.flags, how.mode, 0, 0],
-    };
-    let answer = pass_on(cx, number, true, &args);
-    std::hint::black_box(how);
-    answer
+        false => cx.host_waiting(number, [at.into(), path, how.flags.into(), how.mode.into()]),
+    }
 }
 
 /// Flags of open(2) that openat2(2) takes without O_PATH; openat(2) passes over all others.
@@ -234,10 +345,10 @@ const O_LARGEFILE_: i32 = 0o100_000;
 /// With one guest thread, that is afterwards. With more, another one could read what is still to be judged.
 /// Then the host is asked for what lies on the mount of the root itself (RESOLVE_NO_XDEV of openat2(2)): it
 /// is not the host kernel's, and has no devices but the image's.
-fn for_reading(cx: &Cx<'_>, at: u64, path: u32, how: &How, number: i64) -> Option<Answer> {
-    let paths = &cx.process.host.paths;
+fn for_reading(cx: &Cx<'_>, at: i32, path: u32, how: &How, number: i64) -> Option<Answer> {
+    let paths = &cx.process.sandbox.paths;
     if cx.alone() {
-        let opened = host(cx, at, cx.memory().address(path), how, number);
+        let opened = host(cx, at, cx.memory().arg(path), how, number);
         let descriptor = match opened {
             Ok(descriptor) => descriptor,
             error => return Some(error),
@@ -272,7 +383,7 @@ fn for_reading(cx: &Cx<'_>, at: u64, path: u32, how: &How, number: i64) -> Optio
         mode: 0,
         resolve: RESOLVE_NO_XDEV,
     };
-    match host(cx, 0, path.as_ptr() as u64, &how, SYS_openat2) {
+    match host(cx, 0, path.as_c_str().into(), &how, SYS_openat2) {
         // On another mount; or a host kernel that cannot tell.
         Err(Stop::Errno(Errno::XDEV | Errno::NOSYS | Errno::INVAL | Errno::AGAIN)) => None,
         answer => Some(answer),
@@ -281,7 +392,7 @@ fn for_reading(cx: &Cx<'_>, at: u64, path: u32, how: &How, number: i64) -> Optio
 
 /// Whether the guest may have what was opened for reading; not as it is if there is a copy for it.
 fn is_fit(cx: &Cx<'_>, descriptor: i32) -> Result<bool, Errno> {
-    let paths = &cx.process.host.paths;
+    let paths = &cx.process.sandbox.paths;
     // SAFETY: the host has just opened it for the guest.
     let file = unsafe { BorrowedFd::borrow_raw(descriptor) };
     let stat = fstat(file)?;
@@ -289,14 +400,16 @@ fn is_fit(cx: &Cx<'_>, descriptor: i32) -> Result<bool, Errno> {
     if paths.objects.is_plainly_read(&stat) {
         return Ok(true);
     }
-    let opening = paths.objects.judge(cx, OPERATION, file, &stat, false)?;
+    let opening = paths
+        .objects
+        .judge(&cx.caller(), OPERATION, file, &stat, false)?;
     Ok(matches!(opening, Opening::Itself))
 }
 
 /// EACCES for the audit's stream, which only the vkernel's descriptor leads to; and where it is a pipe, for
 /// what else is the vkernel's own.
 fn judge_own(cx: &Cx<'_>, number: i32, stat: &Stat) -> Result<(), Errno> {
-    let paths = &cx.process.host.paths;
+    let paths = &cx.process.sandbox.paths;
     let kind = FileType::from_raw_mode(stat.st_mode);
     let regular = matches!(kind, FileType::RegularFile | FileType::Directory);
     let taken = !regular && paths.is_own(stat);
@@ -304,7 +417,7 @@ fn judge_own(cx: &Cx<'_>, number: i32, stat: &Stat) -> Result<(), Errno> {
         return Ok(());
     }
     let reason = "it is the audit's own stream";
-    let audit = &cx.process.host.audit;
+    let audit = &cx.process.sandbox.audit;
     audit.refuse(OPERATION, b"", reason, "EACCES");
     Err(Errno::ACCESS)
 }
@@ -339,12 +452,7 @@ fn is_new(stat: &Stat) -> bool {
 
 /// What O_TRUNC would have done.
 fn truncate(cx: &Cx<'_>, descriptor: i32, file: BorrowedFd<'_>) -> Result<(), Stop> {
-    match pass_on(
-        cx,
-        SYS_ftruncate,
-        false,
-        &[descriptor as u64, 0, 0, 0, 0, 0],
-    ) {
+    match cx.host(SYS_ftruncate, [descriptor.into(), Arg::NONE]) {
         // Opened for reading, or a file of the host kernel that has no length.
         Err(Stop::Errno(Errno::INVAL | Errno::BADF))
             if fstatfs(file)?.f_type != PROC_SUPER_MAGIC =>
@@ -359,19 +467,23 @@ fn truncate(cx: &Cx<'_>, descriptor: i32, file: BorrowedFd<'_>) -> Result<(), St
 /// Judges an object that is to be written.
 fn judge(cx: &Cx<'_>, file: BorrowedFd<'_>, stat: &Stat) -> Result<(), Errno> {
     let number = file.as_raw_fd();
-    let objects = &cx.process.host.paths.objects;
-    objects.judge(cx, OPERATION, file, stat, true)?;
+    let objects = &cx.process.sandbox.paths.objects;
+    objects.judge(&cx.caller(), OPERATION, file, stat, true)?;
     judge_own(cx, number, stat)?;
     if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
-        let paths = &cx.process.host.paths;
-        paths.judge_object(cx, OPERATION, number, stat, Act::Change)?;
+        let is_program = stat.st_mode & 0o111 != 0;
+        if is_program && cx.process.sandbox.programs.is_running(stat) {
+            return Err(Errno::TXTBSY);
+        }
+        let paths = &cx.process.sandbox.paths;
+        paths.judge_object(&cx.caller(), OPERATION, number, stat, Act::Change)?;
     }
     Ok(())
 }
 
 /// Holds what is at a path.
 fn held<'a>(cx: &Cx<'a>, at: i32, path: &[u8], how: &How, follow: bool) -> Result<Held<'a>, Errno> {
-    let paths = &cx.process.host.paths;
+    let paths = &cx.process.sandbox.paths;
     if how.resolve == 0 {
         return paths.object_aside(at, path, follow);
     }
@@ -381,9 +493,9 @@ fn held<'a>(cx: &Cx<'a>, at: i32, path: &[u8], how: &How, follow: bool) -> Resul
 
 /// Opens for use what is held.
 fn open_held(cx: &Cx<'_>, held: &Held<'_>, how: &How) -> Answer {
-    let paths = &cx.process.host.paths;
+    let paths = &cx.process.sandbox.paths;
     let stat = fstat(held)?;
-    paths.judge_object(cx, OPERATION, held.number(), &stat, Act::Look)?;
+    paths.judge_object(&cx.caller(), OPERATION, held.number(), &stat, Act::Look)?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     if how.creates() && how.has(O_EXCL) {
         return Err(Errno::EXIST.into());
@@ -395,30 +507,35 @@ fn open_held(cx: &Cx<'_>, held: &Held<'_>, how: &How) -> Answer {
         return Err(Errno::ISDIR.into());
     }
     if how.makes_nameless() {
-        paths.judge_object(cx, OPERATION, held.number(), &stat, Act::Change)?;
+        paths.judge_object(&cx.caller(), OPERATION, held.number(), &stat, Act::Change)?;
     } else if how.writes() {
         judge(cx, held.as_fd(), &stat)?;
     } else if !how.is_place() {
         judge_own(cx, held.number(), &stat)?;
         let objects = &paths.objects;
-        match objects.judge(cx, OPERATION, held.as_fd(), &stat, false)? {
+        match objects.judge(&cx.caller(), OPERATION, held.as_fd(), &stat, false)? {
             Opening::Itself => {}
             Opening::Copy(_) if how.has(O_DIRECTORY) => return Err(Errno::NOTDIR.into()),
-            Opening::Copy(kind) => return Ok(objects.open_copy(cx, held, &kind, how.flags)?),
+            Opening::Copy(kind) => {
+                return Ok(objects.open_copy(
+                    &cx.caller(),
+                    &paths.private,
+                    held,
+                    &kind,
+                    how.flags,
+                )?);
+            }
         }
     }
     let how = how.without(O_CREAT | O_EXCL | O_NOFOLLOW);
     let path = object::path_of(held);
     let how = How { resolve: 0, ..how };
-    let at = i64::from(AT_FDCWD) as u64;
-    let answer = host(cx, at, path.as_ptr() as u64, &how, SYS_openat);
-    drop(path);
-    answer
+    host(cx, AT_FDCWD, path.as_c_str().into(), &how, SYS_openat)
 }
 
 /// Creates a file where there is none, behind the links at the path's end.
 fn create(cx: &Cx<'_>, at: i32, path: &[u8], how: &How, follow: bool) -> Answer {
-    let paths = &cx.process.host.paths;
+    let paths = &cx.process.sandbox.paths;
     let (mut at, mut path) = (at, path.to_vec());
     let mut folder: Held<'_>;
     for _ in 0..LINKS {
@@ -447,17 +564,14 @@ fn create(cx: &Cx<'_>, at: i32, path: &[u8], how: &How, follow: bool) -> Answer 
             };
             continue;
         }
-        paths.judge_name(cx, OPERATION, &folder, name, Act::Name)?;
+        paths.judge_name(&cx.caller(), OPERATION, &folder, name, Act::Name)?;
         let place = object::path_in(&folder, name)?;
         let how = How {
             flags: how.flags | (O_EXCL | O_NOFOLLOW) as u64,
             mode: how.mode,
             resolve: 0,
         };
-        let at = i64::from(AT_FDCWD) as u64;
-        let answer = host(cx, at, place.as_ptr() as u64, &how, SYS_openat);
-        drop(place);
-        return answer;
+        return host(cx, AT_FDCWD, place.as_c_str().into(), &how, SYS_openat);
     }
     Err(Errno::LOOP.into())
 }
@@ -467,5 +581,28 @@ fn close(descriptor: i64) {
     // SAFETY: the caller has opened it.
     unsafe {
         libc::close(descriptor as i32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_has_is_known_by_its_name() {
+        for (path, expected) in [
+            ("/proc/self/exe", Some(Special::Program)),
+            ("/proc/17/exe", Some(Special::Program)),
+            ("/proc/18/exe", None),
+            ("/proc/thread-self/fd/3", Some(Special::Descriptor(3))),
+            ("/dev/stdin", Some(Special::Descriptor(0))),
+            ("/dev/fd/12", Some(Special::Descriptor(12))),
+            ("/dev/fd/x", None),
+            ("/dev/full", None),
+            ("/proc/self/fd", None),
+            ("/proc/self/maps", None),
+        ] {
+            assert_eq!(special_name(path.as_bytes(), 17), expected, "{path}");
+        }
     }
 }

@@ -5,25 +5,19 @@ use libc::*;
 use rustix::io::Errno;
 
 use super::super::{
-    call::{Answer, Args, Cx, Stop, word},
-    guest::Memory,
-    signals::SYNCHRONOUS,
-    table::{Row, pass_on},
+    answer::{Answer, Args, Stop, word},
+    context::Cx,
+    memory::guest::Memory,
+    signals::set::SYNCHRONOUS,
+    syscall::{Arg, HostArgs},
+    table::row::Handler,
 };
 
-pub(super) const ROWS: &[Row] = &[
-    Row::pass(SYS_poll, "pvv").waits(),
-    Row::call(SYS_ppoll, ppoll).waits(),
-    Row::pass(SYS_select, "vpppp").waits(),
-    Row::call(SYS_pselect6, pselect).waits(),
-    Row::pass(SYS_epoll_create, "v"),
-    Row::pass(SYS_epoll_create1, "v"),
-    Row::pass(SYS_epoll_ctl, "fvfp"),
-    Row::pass(SYS_epoll_wait, "fpvv").waits(),
-    Row::call(SYS_epoll_pwait, epoll_pwait).waits(),
-    Row::call(SYS_epoll_pwait2, epoll_pwait2).waits(),
-    Row::pass(SYS_eventfd, "v"),
-    Row::pass(SYS_eventfd2, "vv"),
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_ppoll, ppoll),
+    Handler::new(SYS_pselect6, pselect),
+    Handler::new(SYS_epoll_pwait, epoll_pwait),
+    Handler::new(SYS_epoll_pwait2, epoll_pwait2),
 ];
 
 /// A signal mask of the guest's for the time of a wait. The host must let in what the vkernel needs
@@ -47,21 +41,19 @@ impl Mask {
     }
 
     /// Makes a host call that waits under this mask.
-    fn wait(mask: Option<&Mask>, cx: &Cx<'_>, number: i64, host: &Args) -> Answer {
+    fn wait(mask: Option<&Mask>, cx: &Cx<'_>, number: i64, host: HostArgs<'_>) -> Answer {
         match mask {
-            None => pass_on(cx, number, true, host),
+            None => cx.host_waiting(number, host),
             Some(mask) => cx
                 .thread
-                .wait_under(mask.guest, || pass_on(cx, number, true, host)),
+                .wait_under(mask.guest, || cx.host_waiting(number, host)),
         }
     }
 }
 
 /// The host's address of a mask, if there is one.
-fn address(mask: Option<&Mask>) -> u64 {
-    mask.map_or(0, |mask| {
-        std::ptr::from_ref(std::hint::black_box(&mask.host)) as u64
-    })
+fn address(mask: Option<&Mask>) -> Arg<'_> {
+    mask.map_or(Arg::NONE, |mask| Arg::input(&mask.host))
 }
 
 /// A call whose arguments `at` and `at + 1` are a mask and its size; `pointers` are others that are
@@ -70,19 +62,16 @@ fn masked(cx: &Cx<'_>, number: i64, args: &Args, at: usize, pointers: &[usize]) 
     let memory = cx.memory();
     let pointer = word(args[at]);
     let mask = Mask::at(memory, pointer, args[at + 1])?;
-    let mut host = *args;
+    let mut host: HostArgs<'_> = args.map(Arg::from);
     for pointer in pointers {
-        host[*pointer] = memory.address(word(args[*pointer]));
+        host[*pointer] = cx.at(args[*pointer]);
     }
     // A size that is wrong is for the host to refuse, before it looks at the mask.
     host[at] = match &mask {
-        None => memory.address(pointer),
+        None => memory.arg(pointer),
         some => address(some.as_ref()),
     };
-    let answer = Mask::wait(mask.as_ref(), cx, number, &host);
-    // The host kernel reads it, which the compiler cannot see.
-    std::hint::black_box(&mask);
-    answer
+    Mask::wait(mask.as_ref(), cx, number, host)
 }
 
 fn ppoll(cx: &Cx<'_>, args: &Args) -> Answer {
@@ -90,40 +79,38 @@ fn ppoll(cx: &Cx<'_>, args: &Args) -> Answer {
 }
 
 fn epoll_pwait(cx: &Cx<'_>, args: &Args) -> Answer {
-    let mut args = *args;
-    args[0] = cx.process.descriptors().check(args[0])?;
-    masked(cx, SYS_epoll_pwait, &args, 4, &[1])
+    cx.process.descriptors().check(args[0])?;
+    masked(cx, SYS_epoll_pwait, args, 4, &[1])
 }
 
 fn epoll_pwait2(cx: &Cx<'_>, args: &Args) -> Answer {
-    let mut args = *args;
-    args[0] = cx.process.descriptors().check(args[0])?;
-    masked(cx, SYS_epoll_pwait2, &args, 4, &[1, 3])
+    cx.process.descriptors().check(args[0])?;
+    masked(cx, SYS_epoll_pwait2, args, 4, &[1, 3])
 }
 
 /// The last argument leads to an address and a size: the address is the guest's.
 fn pselect(cx: &Cx<'_>, args: &Args) -> Answer {
     let memory = cx.memory();
-    let mut own = None;
-    let mut mask = [0_u64; 2];
+    let own;
+    let mask: [Arg<'_>; 2];
     let last = match word(args[5]) {
-        0 => 0,
+        0 => {
+            own = None;
+            Arg::NONE
+        }
         pointer => {
             let size = memory.u64(pointer.checked_add(8).ok_or(Errno::FAULT)?)?;
             let pointer = memory.u32(pointer)?;
             own = Mask::at(memory, pointer, size)?;
             let at = match &own {
-                None => memory.address(pointer),
+                None => memory.arg(pointer),
                 some => address(some.as_ref()),
             };
-            mask = [at, size];
-            mask.as_ptr() as u64
+            mask = [at, size.into()];
+            Arg::input(&mask)
         }
     };
-    let at = |i: usize| memory.address(word(args[i]));
-    let host = [args[0], at(1), at(2), at(3), at(4), last];
-    let answer = Mask::wait(own.as_ref(), cx, SYS_pselect6, &host);
-    // The host kernel reads them, which the compiler cannot see.
-    std::hint::black_box((&mask, &own));
-    answer
+    let at = |i: usize| cx.at(args[i]);
+    let host = [args[0].into(), at(1), at(2), at(3), at(4), last];
+    Mask::wait(own.as_ref(), cx, SYS_pselect6, host)
 }

@@ -1,77 +1,68 @@
 //! Processes: the host's own, with its ids, groups, sessions and waiting.
 #![allow(unsafe_code)]
 
+use std::sync::atomic::Ordering;
+
 use libc::*;
-use rustix::io::Errno;
 
 use super::super::{
-    call::{Answer, Args, Cx, Stop, int, word},
-    population::Population,
-    signals,
-    table::Row,
+    answer::{Answer, Args, Errno, Stop, int, word},
+    context::Cx,
+    process::population::Population,
+    signals::mask,
+    syscall::Arg,
+    table::row::Handler,
 };
 
-pub(super) const ROWS: &[Row] = &[
-    Row::call(SYS_fork, fork).host(&[SYS_clone, SYS_kill]),
-    Row::call(SYS_vfork, fork)
-        .host(&[SYS_clone, SYS_kill])
-        .partial("a fork: the child has its own memory"),
-    Row::call(SYS_clone, clone)
-        .host(&[SYS_clone, SYS_kill])
-        .partial("with the flags of fork and vfork; threads have their own call; else ENOSYS"),
-    Row::call(SYS_exit_group, exit_group),
-    Row::pass(SYS_wait4, "vpvp").restarts(),
-    Row::pass(SYS_waitid, "vvpvp").restarts(),
-    Row::call(SYS_getpid, |cx, _| Ok(cx.process.id().into())),
-    Row::pass(SYS_getppid, ""),
-    Row::pass(SYS_gettid, ""),
-    Row::pass(SYS_getpgid, "v"),
-    Row::pass(SYS_getpgrp, ""),
-    Row::pass(SYS_setpgid, "vv"),
-    Row::pass(SYS_getsid, "v"),
-    Row::pass(SYS_setsid, ""),
-    Row::pass(SYS_getuid, ""),
-    Row::pass(SYS_geteuid, ""),
-    Row::pass(SYS_getgid, ""),
-    Row::pass(SYS_getegid, ""),
-    Row::pass(SYS_getresuid, "ppp"),
-    Row::pass(SYS_getresgid, "ppp"),
-    Row::pass(SYS_getgroups, "vp"),
-    Row::pass(SYS_setuid, "v"),
-    Row::pass(SYS_setgid, "v"),
-    Row::pass(SYS_setreuid, "vv"),
-    Row::pass(SYS_setregid, "vv"),
-    Row::pass(SYS_setresuid, "vvv"),
-    Row::pass(SYS_setresgid, "vvv"),
-    Row::pass(SYS_setfsuid, "v"),
-    Row::pass(SYS_setfsgid, "v"),
-    Row::pass(SYS_setgroups, "vp"),
-    Row::pass(SYS_capget, "pp"),
-    Row::pass(SYS_capset, "pp"),
-    Row::pass(SYS_uname, "p"),
-    Row::pass(SYS_sysinfo, "p"),
-    Row::pass(SYS_getpriority, "vv"),
-    Row::pass(SYS_setpriority, "vvv"),
-    Row::pass(SYS_sched_yield, ""),
-    Row::pass(SYS_sched_getaffinity, "vvp"),
-    Row::pass(SYS_sched_setaffinity, "vvp"),
-    Row::pass(SYS_sched_getscheduler, "v"),
-    Row::pass(SYS_sched_setscheduler, "vvp"),
-    Row::pass(SYS_sched_getparam, "vp"),
-    Row::pass(SYS_sched_setparam, "vp"),
-    Row::pass(SYS_sched_get_priority_max, "v"),
-    Row::pass(SYS_sched_get_priority_min, "v"),
-    Row::pass(SYS_sched_rr_get_interval, "vp"),
-    Row::pass(SYS_getcpu, "ppp"),
-    Row::pass(SYS_getrandom, "pvv").restarts(),
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_fork, fork).host(&[SYS_clone, SYS_kill]),
+    Handler::new(SYS_vfork, fork).host(&[SYS_clone, SYS_kill]),
+    Handler::new(SYS_clone, clone).host(&[SYS_clone, SYS_kill]),
+    Handler::new(SYS_exit_group, exit_group),
+    Handler::new(SYS_setpgid, setpgid).host(&[SYS_waitid, SYS_getsid]),
+    Handler::new(SYS_personality, personality),
+    Handler::new(SYS_getpid, |cx, _| Ok(cx.process.id().into())),
 ];
+
+/// The host does not know which children have executed a program.
+fn setpgid(cx: &Cx<'_>, args: &Args) -> Answer {
+    let child = int(args[0]);
+    let programs = &cx.process.sandbox.programs;
+    if int(args[1]) >= 0 && programs.has_executed(child) && is_child(cx, child) {
+        let session = |process: i32| cx.host(SYS_getsid, [process.into()]).ok();
+        if session(child).is_some_and(|of_child| session(0) == Some(of_child)) {
+            return Err(Errno::ACCESS.into());
+        }
+    }
+    cx.host(SYS_setpgid, [args[0].into(), args[1].into()])
+}
+
+fn is_child(cx: &Cx<'_>, process: i32) -> bool {
+    let how = WEXITED | WNOHANG | WNOWAIT;
+    let args = [P_PID.into(), process.into(), Arg::NONE, how.into()];
+    cx.host(SYS_waitid, args).is_ok()
+}
+
+fn personality(cx: &Cx<'_>, args: &Args) -> Answer {
+    /// Only asks.
+    const ASKS: u32 = u32::MAX;
+    /// Addresses of guests are never chosen at random.
+    const HARMLESS: u32 = ADDR_NO_RANDOMIZE as u32;
+    let persona = &cx.process.sandbox.persona;
+    let before = match word(args[0]) {
+        ASKS => persona.load(Ordering::SeqCst),
+        wanted if wanted & !HARMLESS == 0 => persona.swap(wanted, Ordering::SeqCst),
+        _ => return Err(Errno::INVAL.into()),
+    };
+    Ok(before.into())
+}
 
 fn fork(cx: &Cx<'_>, _: &Args) -> Answer {
     let (process, thread) = (cx.process, cx.thread);
-    let population = process.host.population.as_ref();
+    let population = process.sandbox.population.as_ref();
     let slot = match population.map(Population::reserve).transpose() {
         Err(_) => {
-            process.host.refuse_another("fork", "processes_max");
+            process.sandbox.refuse_another("fork", "processes_max");
             return Err(Errno::AGAIN.into());
         }
         Ok(slot) => population.zip(slot),
@@ -86,13 +77,13 @@ fn fork(cx: &Cx<'_>, _: &Args) -> Answer {
         (
             process.space.lock(),
             process.actions(),
-            process.host.paths.private.settled(),
+            process.sandbox.paths.private.settled(),
         )
     });
     let threads = process.before_fork();
-    let timers = &process.host.timers;
+    let timers = &process.sandbox.timers;
     let mut timers = (!alone || timers.are_used()).then(|| timers.lock());
-    signals::set_mask(u64::MAX);
+    mask::set_mask(u64::MAX);
     // SAFETY: the child goes on in this very thread; see above for locks.
     let child = unsafe { libc::fork() };
     let error = Errno::from_io_error(&std::io::Error::last_os_error());

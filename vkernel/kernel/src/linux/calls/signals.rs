@@ -4,33 +4,31 @@ use libc::*;
 use rustix::io::Errno;
 
 use super::super::{
-    call::{Answer, Args, Cx, int, word},
-    process::{Action, on_host},
-    queued,
-    signals::{COUNT, SYNCHRONOUS, UNBLOCKABLE, bit, is_leave},
-    table::{Row, pass_on},
+    answer::{Answer, Args, int, word},
+    context::Cx,
+    signals::{
+        action::{Action, IGNORE, handles_faults, on_host},
+        inbox::is_leave,
+        queued,
+        set::{COUNT, SYNCHRONOUS, UNBLOCKABLE, bit},
+    },
+    syscall::Arg,
+    table::row::Handler,
 };
 
-pub(super) const ROWS: &[Row] = &[
-    Row::call(SYS_rt_sigaction, action)
-        .partial("handlers of SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS are called when the signal is sent, not for faults of the program: those end it; a SIGSEGV from another thread or process is lost if it comes in the instant in which a poll of the compiled code faults"),
-    Row::call(SYS_rt_sigprocmask, mask),
-    Row::call(SYS_rt_sigpending, pending),
-    Row::call(SYS_rt_sigsuspend, suspend).waits(),
-    Row::call(SYS_rt_sigtimedwait, timed_wait).waits(),
-    Row::pass(SYS_pause, "").waits(),
-    Row::call(SYS_sigaltstack, alternate_stack).about_stacks(),
-    Row::pass(SYS_kill, "vv"),
-    Row::pass(SYS_tkill, "vv"),
-    Row::pass(SYS_tgkill, "vvv"),
-    Row::call(SYS_rt_sigqueueinfo, |cx, args| {
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_rt_sigaction, action),
+    Handler::new(SYS_rt_sigprocmask, mask),
+    Handler::new(SYS_rt_sigpending, pending),
+    Handler::new(SYS_rt_sigsuspend, suspend),
+    Handler::new(SYS_rt_sigtimedwait, timed_wait),
+    Handler::new(SYS_sigaltstack, alternate_stack).about_stacks(),
+    Handler::new(SYS_rt_sigqueueinfo, |cx, args| {
         queue(cx, SYS_rt_sigqueueinfo, args, 1)
     }),
-    Row::call(SYS_rt_tgsigqueueinfo, |cx, args| {
+    Handler::new(SYS_rt_tgsigqueueinfo, |cx, args| {
         queue(cx, SYS_rt_tgsigqueueinfo, args, 2)
     }),
-    Row::pass(SYS_signalfd, "opv"),
-    Row::pass(SYS_signalfd4, "opvv"),
 ];
 
 /// Size of the kernel's signal set.
@@ -50,7 +48,7 @@ fn action(cx: &Cx<'_>, args: &Args) -> Answer {
         _ if bit(signal) & UNBLOCKABLE != 0 => return Err(Errno::INVAL.into()),
         pointer => {
             let handler = match memory.u32(pointer)? {
-                IGNORE_ELSEWHERE => super::super::process::IGNORE,
+                IGNORE_ELSEWHERE => IGNORE,
                 handler => handler,
             };
             Some(Action {
@@ -67,6 +65,7 @@ fn action(cx: &Cx<'_>, args: &Args) -> Answer {
         if bit(signal) & SYNCHRONOUS == 0 {
             on_host(signal, &wanted).map_err(|_| Errno::INVAL)?;
         }
+        handles_faults(signal, &wanted);
         *slot = wanted;
     }
     drop(actions);
@@ -110,8 +109,7 @@ fn suspend(cx: &Cx<'_>, args: &Args) -> Answer {
     let wanted = cx.memory().u64(word(args[0]))?;
     cx.thread.wait_under(wanted, || {
         let mask = wanted & !SYNCHRONOUS;
-        let host = [(&raw const mask) as u64, SET, 0, 0, 0, 0];
-        pass_on(cx, SYS_rt_sigsuspend, true, &host)
+        cx.host_waiting(SYS_rt_sigsuspend, [Arg::input(&mask), SET.into()])
     })
 }
 
@@ -121,9 +119,8 @@ fn pending(cx: &Cx<'_>, args: &Args) -> Answer {
         return Err(Errno::INVAL.into());
     }
     let mut set = 0_u64;
-    let host = [(&raw mut set) as u64, SET, 0, 0, 0, 0];
-    pass_on(cx, SYS_rt_sigpending, false, &host)?;
-    let set = std::hint::black_box(set) | cx.thread.held_back();
+    cx.host(SYS_rt_sigpending, [Arg::output(&mut set), SET.into()])?;
+    let set = set | cx.thread.held_back();
     let bytes = set.to_le_bytes();
     cx.memory()
         .write(word(args[0]), bytes.get(..size as usize).unwrap_or(&bytes))?;
@@ -131,7 +128,6 @@ fn pending(cx: &Cx<'_>, args: &Args) -> Answer {
 }
 
 fn timed_wait(cx: &Cx<'_>, args: &Args) -> Answer {
-    let at = |i: usize| cx.memory().address(word(args[i]));
     if args[3] == SET
         && let set = cx.memory().u64(word(args[0]))?
         && let Some(caught) = cx.thread.take_held_back(set)
@@ -141,8 +137,9 @@ fn timed_wait(cx: &Cx<'_>, args: &Args) -> Answer {
         }
         return Ok(caught.signal.into());
     }
-    let host = [at(0), at(1), at(2), args[3], 0, 0];
-    let signal = pass_on(cx, SYS_rt_sigtimedwait, true, &host)?;
+    let at = |i: usize| cx.at(args[i]);
+    let host = [at(0), at(1), at(2), args[3].into()];
+    let signal = cx.host_waiting(SYS_rt_sigtimedwait, host)?;
     if is_leave(signal) {
         cx.thread.inbox.tell_to_leave();
         return Err(Errno::INTR.into());
@@ -167,11 +164,9 @@ fn queue(cx: &Cx<'_>, number: i64, args: &Args, at: usize) -> Answer {
     if int(args[at - 1]) == rustix::thread::gettid().as_raw_nonzero().get() {
         queued::on_its_way(signal, &mut info);
     }
-    let mut host = *args;
-    host[at + 1] = info.as_ptr() as u64;
-    let answer = pass_on(cx, number, false, &host);
-    std::hint::black_box(&info);
-    answer
+    let mut host = args.map(Arg::from);
+    host[at + 1] = Arg::input(&info);
+    cx.host(number, host)
 }
 
 fn alternate_stack(cx: &Cx<'_>, args: &Args) -> Answer {

@@ -4,42 +4,32 @@ use libc::*;
 use rustix::io::Errno;
 
 use super::super::{
-    call::{Answer, Args, Cx, int, word},
-    paths::address::{Use, judged},
-    table::{Row, pass_on},
+    answer::{Answer, Args, int},
+    context::Cx,
+    policy::{address::judged, network::Use},
+    syscall::{Arg, HostArgs},
+    table::row::Handler,
 };
 
-pub(super) const ROWS: &[Row] = &[
-    Row::call(SYS_socket, socket)
-        .partial("TCP, UDP and ICMP's datagrams of AF_INET and AF_INET6, and AF_UNIX; other families give EAFNOSUPPORT, other protocols EPROTONOSUPPORT, raw sockets EPERM"),
-    Row::call(SYS_socketpair, socket_pair).partial("AF_UNIX; others give EAFNOSUPPORT or, as natively, EOPNOTSUPP"),
-    Row::call(SYS_bind, |cx, args| {
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_socket, socket),
+    Handler::new(SYS_socketpair, socket_pair),
+    Handler::new(SYS_bind, |cx, args| {
         addressed(cx, "bind", SYS_bind, args, 1)
     })
     .host(&[SYS_getsockopt]),
-    Row::call(SYS_listen, listen).host(&[SYS_getsockname, SYS_getsockopt, SYS_shutdown]),
-    Row::call(SYS_connect, |cx, args| {
+    Handler::new(SYS_listen, listen).host(&[SYS_getsockname, SYS_getsockopt, SYS_shutdown]),
+    Handler::new(SYS_connect, |cx, args| {
         addressed(cx, "connect", SYS_connect, args, 1)
     })
-    .host(&[SYS_getsockopt])
-    .restarts(),
-    Row::pass(SYS_accept, "fpp").restarts(),
-    Row::pass(SYS_accept4, "fppv").restarts(),
-    Row::pass(SYS_shutdown, "fv"),
-    Row::pass(SYS_getsockname, "fpp"),
-    Row::pass(SYS_getpeername, "fpp"),
-    Row::call(SYS_sendto, |cx, args| {
+    .host(&[SYS_getsockopt]),
+    Handler::new(SYS_sendto, |cx, args| {
         addressed(cx, "sendto", SYS_sendto, args, 4)
     })
-    .host(&[SYS_getsockopt])
-    .restarts(),
-    Row::pass(SYS_recvfrom, "fpvvpp").restarts(),
-    Row::call(SYS_setsockopt, setsockopt).partial(OPTIONS),
-    Row::call(SYS_getsockopt, getsockopt).partial(OPTIONS),
+    .host(&[SYS_getsockopt]),
+    Handler::new(SYS_setsockopt, setsockopt),
+    Handler::new(SYS_getsockopt, getsockopt),
 ];
-
-const OPTIONS: &str = "options that attach filter programs give EPERM, and so do those whose values have addresses \
-                       in them: TCP_ZEROCOPY_RECEIVE, and the tables of netfilter";
 
 /// Options whose values hold addresses, which the host kernel would take for its own process's: level, first
 /// and last option (`linux/tcp.h`, `linux/netfilter*/`). Most of them are for administrators only; the first
@@ -70,15 +60,15 @@ fn refuse_addresses(level: i32, option: i32) -> Result<(), Errno> {
 
 fn getsockopt(cx: &Cx<'_>, args: &Args) -> Answer {
     refuse_addresses(int(args[1]), int(args[2]))?;
-    let at = |i: usize| cx.memory().address(word(args[i]));
     let socket = cx.process.descriptors().check(args[0])?;
-    let host = [socket, args[1], args[2], at(3), at(4), 0];
-    pass_on(cx, SYS_getsockopt, false, &host)
+    let (level, option) = (args[1].into(), args[2].into());
+    let host = [socket, level, option, cx.at(args[3]), cx.at(args[4])];
+    cx.host(SYS_getsockopt, host)
 }
 
 /// A call with a socket and, at `at`, an address and its length.
 fn addressed(cx: &Cx<'_>, operation: &str, number: i64, args: &Args, at: usize) -> Answer {
-    let mut host = *args;
+    let mut host: HostArgs<'_> = args.map(Arg::from);
     host[0] = cx.process.descriptors().check(args[0])?;
     let (wanted, waits) = match number == SYS_bind {
         true => (Use::Own, false),
@@ -86,14 +76,19 @@ fn addressed(cx: &Cx<'_>, operation: &str, number: i64, args: &Args, at: usize) 
         false => (Use::Message, true),
     };
     if number == SYS_sendto {
-        host[1] = cx.memory().address(word(args[1]));
+        host[1] = cx.at(args[1]);
     }
-    let address = judged(cx, operation, host[0], (args[at], args[at + 1]), wanted)?;
-    (host[at], host[at + 1]) = address.arguments();
-    let answer = pass_on(cx, number, waits, &host);
-    // The host kernel has read it.
-    drop(address);
-    answer
+    let sandbox = &cx.process.sandbox;
+    let address = judged(
+        &cx.caller(),
+        (&sandbox.paths, &sandbox.network),
+        operation,
+        host[0],
+        (args[at], args[at + 1]),
+        wanted,
+    )?;
+    [host[at], host[at + 1]] = address.args();
+    cx.call(number, waits, &host)
 }
 
 /// Types of the internet's sockets, and their protocols. What is not here has its own ways to find
@@ -120,7 +115,7 @@ fn socket(cx: &Cx<'_>, args: &Args) -> Answer {
         return Err(Errno::AFNOSUPPORT.into());
     }
     if [SOCK_RAW, SOCK_RDM, SOCK_DCCP, SOCK_PACKET].contains(&kind) {
-        cx.process.host.audit.refuse(
+        cx.process.sandbox.audit.refuse(
             "socket",
             &cx.process.image.program,
             "raw sockets are not offered",
@@ -129,7 +124,7 @@ fn socket(cx: &Cx<'_>, args: &Args) -> Answer {
         return Err(Errno::PERM.into());
     }
     if family == AF_UNIX {
-        return unix(cx, SYS_socket, args);
+        return unix(cx, SYS_socket, args, Arg::NONE);
     }
     let protocols = INTERNET.iter().find(|(known, _)| *known == kind);
     let Some((_, protocols)) = protocols else {
@@ -138,8 +133,9 @@ fn socket(cx: &Cx<'_>, args: &Args) -> Answer {
     if !protocols.contains(&protocol) {
         return Err(Errno::PROTONOSUPPORT.into());
     }
-    cx.process.host.network.judge_socket(cx)?;
-    pass_on(cx, SYS_socket, false, args)
+    let network = &cx.process.sandbox.network;
+    network.judge_socket(&cx.caller())?;
+    cx.host(SYS_socket, [family.into(), args[1].into(), protocol.into()])
 }
 
 fn socket_pair(cx: &Cx<'_>, args: &Args) -> Answer {
@@ -148,40 +144,40 @@ fn socket_pair(cx: &Cx<'_>, args: &Args) -> Answer {
         AF_INET | AF_INET6 => return Err(Errno::OPNOTSUPP.into()),
         _ => return Err(Errno::AFNOSUPPORT.into()),
     }
-    let mut host = *args;
-    host[3] = cx.memory().address(word(args[3]));
-    unix(cx, SYS_socketpair, &host)
+    unix(cx, SYS_socketpair, args, cx.at(args[3]))
 }
 
-/// A call that makes Unix sockets.
-fn unix(cx: &Cx<'_>, number: i64, args: &Args) -> Answer {
+/// A call that makes Unix sockets; `to` is where a pair goes.
+fn unix(cx: &Cx<'_>, number: i64, args: &Args, to: Arg<'_>) -> Answer {
     if !UNIX.contains(&type_of(args[1])?) {
         return Err(Errno::SOCKTNOSUPPORT.into());
     }
     if ![0, AF_UNIX].contains(&int(args[2])) {
         return Err(Errno::PROTONOSUPPORT.into());
     }
-    pass_on(cx, number, false, args)
+    let [family, kind, protocol, ..] = args.map(Arg::from);
+    cx.host(number, [family, kind, protocol, to])
 }
 
 /// The socket is held while it is judged and used: another thread could put another one in its place. The
 /// address can change meanwhile, also in another process that has the socket, if it goes back to none
 /// (connect(2), AF_UNSPEC): so what listens is judged once more, and listens no more if it may not.
 fn listen(cx: &Cx<'_>, args: &Args) -> Answer {
-    let (host, mut args) = (&cx.process.host, *args);
-    let number = cx.process.descriptors().check(args[0])?;
-    if !host.network.is_limited() {
-        args[0] = number;
-        return pass_on(cx, SYS_listen, false, &args);
+    let (sandbox, backlog) = (&cx.process.sandbox, args[1].into());
+    let number = cx.process.descriptors().number(args[0])?;
+    if !sandbox.network.is_limited() {
+        return cx.host(SYS_listen, [number.into(), backlog]);
     }
     // A descriptor of a socket: closing a duplicate gives no record locks up.
-    let socket = host.paths.socket(cx, number as i32)?;
-    args[0] = socket.argument();
-    host.network.judge_listening(cx, args[0])?;
-    let answer = pass_on(cx, SYS_listen, false, &args)?;
-    if let Err(errno) = host.network.judge_listening(cx, args[0]) {
-        let both = SHUT_RDWR as u64;
-        pass_on(cx, SYS_shutdown, false, &[args[0], both, 0, 0, 0, 0])?;
+    let socket = sandbox.paths.socket(&cx.caller(), number)?;
+    let judge = || {
+        let network = &sandbox.network;
+        network.judge_listening(&cx.caller(), socket.arg())
+    };
+    judge()?;
+    let answer = cx.host(SYS_listen, [socket.arg(), backlog])?;
+    if let Err(errno) = judge() {
+        cx.host(SYS_shutdown, [socket.arg(), SHUT_RDWR.into()])?;
         return Err(errno.into());
     }
     Ok(answer)
@@ -202,12 +198,12 @@ fn setsockopt(cx: &Cx<'_>, args: &Args) -> Answer {
     }
     let (level, option) = (int(args[1]), int(args[2]));
     refuse_addresses(level, option)?;
-    let network = &cx.process.host.network;
-    network.judge_option(cx, "setsockopt", level, option)?;
-    let mut host = *args;
-    host[0] = cx.process.descriptors().check(args[0])?;
-    host[3] = cx.memory().address(args[3] as u32);
-    pass_on(cx, SYS_setsockopt, false, &host)
+    let network = &cx.process.sandbox.network;
+    network.judge_option(&cx.caller(), "setsockopt", level, option)?;
+    let socket = cx.process.descriptors().check(args[0])?;
+    let (level, option) = (level.into(), option.into());
+    let host = [socket, level, option, cx.at(args[3]), args[4].into()];
+    cx.host(SYS_setsockopt, host)
 }
 
 #[cfg(test)]

@@ -4,26 +4,25 @@ use libc::*;
 use rustix::io::Errno;
 
 use super::super::{
-    call::{Answer, Args, Cx, Stop, int, word},
-    table::{Row, pass_on},
+    answer::{Answer, Args, Stop, int, word},
+    context::Cx,
+    syscall::Arg,
+    table::row::Handler,
 };
 
-pub(super) const ROWS: &[Row] = &[
-    Row::call(SYS_exit, exit),
-    Row::call(SYS_set_tid_address, set_tid_address),
-    Row::call(SYS_futex, futex).restarts(),
-    Row::call(SYS_set_robust_list, set_robust_list).partial(
-        "the list is walked when a thread or its process ends by itself or calls execve, not when a signal ends it",
-    ),
-    Row::call(SYS_get_robust_list, get_robust_list)
-        .partial("of the calling thread; others give EPERM"),
-    Row::call(SYS_membarrier, membarrier),
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_exit, exit),
+    Handler::new(SYS_set_tid_address, set_tid_address),
+    Handler::new(SYS_futex, futex),
+    Handler::new(SYS_set_robust_list, set_robust_list),
+    Handler::new(SYS_get_robust_list, get_robust_list),
+    Handler::new(SYS_membarrier, membarrier),
 ];
 
 fn exit(cx: &Cx<'_>, args: &Args) -> Answer {
     let status = int(args[0]);
     if cx.process.threads() == 1 {
-        cx.thread.release_robust(cx.process);
+        cx.thread.release_robust(cx.memory());
         cx.process.exit(status);
     }
     Err(Stop::Thread(status))
@@ -31,22 +30,21 @@ fn exit(cx: &Cx<'_>, args: &Args) -> Answer {
 
 fn set_tid_address(cx: &Cx<'_>, args: &Args) -> Answer {
     cx.thread.clear_tid.set(word(args[0]));
-    pass_on(cx, SYS_gettid, false, &[0; 6])
+    cx.host(SYS_gettid, [])
 }
 
 /// The fourth argument is a timeout or a number, by the operation (futex(2)).
 fn futex(cx: &Cx<'_>, args: &Args) -> Answer {
-    let memory = cx.memory();
     let operation = int(args[1]) & !(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
     let fourth = match operation {
         FUTEX_WAKE | FUTEX_REQUEUE | FUTEX_CMP_REQUEUE | FUTEX_WAKE_OP | FUTEX_WAKE_BITSET
-        | FUTEX_CMP_REQUEUE_PI | FUTEX_UNLOCK_PI => u64::from(word(args[3])),
+        | FUTEX_CMP_REQUEUE_PI | FUTEX_UNLOCK_PI => word(args[3]).into(),
         FUTEX_WAIT
         | FUTEX_WAIT_BITSET
         | FUTEX_LOCK_PI
         | FUTEX_TRYLOCK_PI
         | FUTEX_WAIT_REQUEUE_PI
-        | FUTEX_LOCK_PI2 => memory.address(word(args[3])),
+        | FUTEX_LOCK_PI2 => cx.at(args[3]),
         _ => return Err(Errno::NOSYS.into()),
     };
     let waits = !matches!(
@@ -54,14 +52,14 @@ fn futex(cx: &Cx<'_>, args: &Args) -> Answer {
         FUTEX_WAKE | FUTEX_REQUEUE | FUTEX_CMP_REQUEUE | FUTEX_WAKE_OP | FUTEX_WAKE_BITSET
     );
     let host = [
-        memory.address(word(args[0])),
-        args[1],
-        args[2],
+        cx.at(args[0]),
+        args[1].into(),
+        args[2].into(),
         fourth,
-        memory.address(word(args[4])),
-        args[5],
+        cx.at(args[4]),
+        args[5].into(),
     ];
-    pass_on(cx, SYS_futex, waits, &host)
+    cx.call(SYS_futex, waits, &host)
 }
 
 /// Size of the guest's `robust_list_head`.
@@ -90,5 +88,5 @@ fn set_robust_list(cx: &Cx<'_>, args: &Args) -> Answer {
 }
 
 fn membarrier(cx: &Cx<'_>, args: &Args) -> Answer {
-    pass_on(cx, SYS_membarrier, false, args)
+    cx.host(SYS_membarrier, args.map(Arg::from))
 }

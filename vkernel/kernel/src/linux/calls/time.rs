@@ -4,40 +4,30 @@ use libc::*;
 use rustix::io::Errno;
 
 use super::super::{
-    call::{Answer, Args, Cx, int, word},
-    table::{Row, pass_on},
-    timers,
+    answer::{Answer, Args, int, word},
+    context::Cx,
+    process::timers,
+    signals::event::HostEvent,
+    syscall::{Arg, HostArgs},
+    table::row::Handler,
 };
 
-pub(super) const ROWS: &[Row] = &[
-    Row::call(SYS_clock_gettime, clock_gettime),
-    Row::pass(SYS_clock_getres, "vp"),
-    Row::pass(SYS_clock_nanosleep, "vvpp").waits(),
-    Row::pass(SYS_nanosleep, "pp").waits(),
-    Row::call(SYS_gettimeofday, gettimeofday).host(&[SYS_clock_gettime]),
-    Row::call(SYS_time, time).host(&[SYS_clock_gettime]),
-    Row::pass(SYS_times, "p"),
-    Row::pass(SYS_alarm, "v"),
-    Row::pass(SYS_getitimer, "vp"),
-    Row::pass(SYS_setitimer, "vpp"),
-    Row::call(SYS_timer_create, timer_create).host(&[SYS_timer_delete]).partial(
-        "SIGEV_THREAD_ID and SIGEV_SIGNAL and SIGEV_NONE; the C library makes SIGEV_THREAD of them",
-    ),
-    Row::call(SYS_timer_settime, |cx, args| {
-        let at = |i: usize| cx.memory().address(word(args[i]));
-        timer(cx, SYS_timer_settime, &[args[0], args[1], at(2), at(3), 0, 0])
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_clock_gettime, clock_gettime),
+    Handler::new(SYS_gettimeofday, gettimeofday).host(&[SYS_clock_gettime]),
+    Handler::new(SYS_time, time).host(&[SYS_clock_gettime]),
+    Handler::new(SYS_timer_create, timer_create).host(&[SYS_timer_delete]),
+    Handler::new(SYS_timer_settime, |cx, args| {
+        let (flags, new, old) = (args[1].into(), cx.at(args[2]), cx.at(args[3]));
+        timer(cx, SYS_timer_settime, args[0], [flags, new, old])
     }),
-    Row::call(SYS_timer_gettime, |cx, args| {
-        let to = cx.memory().address(word(args[1]));
-        timer(cx, SYS_timer_gettime, &[args[0], to, 0, 0, 0, 0])
+    Handler::new(SYS_timer_gettime, |cx, args| {
+        timer(cx, SYS_timer_gettime, args[0], [cx.at(args[1])])
     }),
-    Row::call(SYS_timer_getoverrun, |cx, args| {
-        timer(cx, SYS_timer_getoverrun, args)
+    Handler::new(SYS_timer_getoverrun, |cx, args| {
+        timer(cx, SYS_timer_getoverrun, args[0], [])
     }),
-    Row::call(SYS_timer_delete, timer_delete),
-    Row::pass(SYS_timerfd_create, "vv"),
-    Row::pass(SYS_timerfd_settime, "fvpp"),
-    Row::pass(SYS_timerfd_gettime, "fp"),
+    Handler::new(SYS_timer_delete, timer_delete),
 ];
 
 /// A clock's time, by the host's C library, which reads most clocks without entering the host kernel
@@ -75,8 +65,7 @@ fn gettimeofday(cx: &Cx<'_>, args: &Args) -> Answer {
     let (time, zone) = (word(args[0]), word(args[1]));
     if zone != 0 {
         let memory = cx.memory();
-        let host = [memory.address(time), memory.address(zone), 0, 0, 0, 0];
-        return pass_on(cx, SYS_gettimeofday, false, &host);
+        return cx.host(SYS_gettimeofday, [memory.arg(time), memory.arg(zone)]);
     }
     if time != 0 {
         let now = now(CLOCK_REALTIME)?;
@@ -95,27 +84,24 @@ fn time(cx: &Cx<'_>, args: &Args) -> Answer {
     Ok(seconds)
 }
 
-/// The guest's `sigevent` begins with a value of 4 bytes, the host's with one of 8.
 fn timer_create(cx: &Cx<'_>, args: &Args) -> Answer {
     let memory = cx.memory();
-    let mut event = [0_u8; 64];
-    let host_event = match word(args[1]) {
-        0 => 0,
-        pointer => {
-            let guest: [u8; 16] = memory.array(pointer)?;
-            let notify = i32::from_le_bytes([guest[8], guest[9], guest[10], guest[11]]);
-            if ![SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD_ID].contains(&notify) {
-                return Err(Errno::INVAL.into());
-            }
-            event[..4].copy_from_slice(&guest[..4]);
-            event[8..20].copy_from_slice(&guest[4..16]);
-            event.as_ptr() as u64
-        }
+    let event = match word(args[1]) {
+        0 => None,
+        pointer => Some(HostEvent::read(memory, pointer)?),
     };
+    let known = [SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD_ID];
+    if event
+        .as_ref()
+        .is_some_and(|event| !known.contains(&event.notify()))
+    {
+        return Err(Errno::INVAL.into());
+    }
+    let host_event = event.as_ref().map_or(Arg::NONE, HostEvent::arg);
     let mut id = 0_i32;
-    let host = [args[0], host_event, &raw mut id as u64, 0, 0, 0];
-    let mut timers = cx.process.host.timers.lock();
-    pass_on(cx, SYS_timer_create, false, &host)?;
+    let mut timers = cx.process.sandbox.timers.lock();
+    let host = [args[0].into(), host_event, Arg::output(&mut id)];
+    cx.host(SYS_timer_create, host)?;
     let told = memory.write(word(args[2]), &id.to_le_bytes());
     match told {
         Ok(()) => timers.push(id),
@@ -126,19 +112,22 @@ fn timer_create(cx: &Cx<'_>, args: &Args) -> Answer {
 }
 
 /// A call about a timer, which must be one of the guest's.
-fn timer(cx: &Cx<'_>, number: i64, host: &Args) -> Answer {
-    if cx.process.host.timers.is_own(int(host[0])) {
+fn timer<const N: usize>(cx: &Cx<'_>, number: i64, id: u64, rest: [Arg<'_>; N]) -> Answer {
+    if cx.process.sandbox.timers.is_own(int(id)) {
         return Err(Errno::INVAL.into());
     }
-    pass_on(cx, number, false, host)
+    let mut host: HostArgs<'_> = [Arg::NONE; 6];
+    host[0] = id.into();
+    host[1..=N].copy_from_slice(&rest);
+    cx.call(number, false, &host)
 }
 
 fn timer_delete(cx: &Cx<'_>, args: &Args) -> Answer {
-    if cx.process.host.timers.is_own(int(args[0])) {
+    if cx.process.sandbox.timers.is_own(int(args[0])) {
         return Err(Errno::INVAL.into());
     }
-    let mut timers = cx.process.host.timers.lock();
-    let deleted = pass_on(cx, SYS_timer_delete, false, args)?;
+    let mut timers = cx.process.sandbox.timers.lock();
+    let deleted = cx.host(SYS_timer_delete, [args[0].into()])?;
     timers.retain(|id| *id != int(args[0]));
     Ok(deleted)
 }

@@ -4,23 +4,25 @@ use libc::*;
 use rustix::io::Errno;
 
 use super::super::{
-    call::{Answer, Args, Cx, word},
-    guest::Memory,
-    table::{Row, pass_on},
+    answer::{Answer, Args, word},
+    context::Cx,
+    memory::guest::Memory,
+    syscall::Arg,
+    table::row::Handler,
 };
 
-pub(super) const ROWS: &[Row] = &[
-    Row::call(SYS_readv, |cx, args| vectored(cx, SYS_readv, args)).restarts(),
-    Row::call(SYS_writev, |cx, args| vectored(cx, SYS_writev, args)).restarts(),
-    Row::call(SYS_preadv, |cx, args| vectored(cx, SYS_preadv, args)).restarts(),
-    Row::call(SYS_pwritev, |cx, args| vectored(cx, SYS_pwritev, args)).restarts(),
-    Row::call(SYS_preadv2, |cx, args| vectored(cx, SYS_preadv2, args)).restarts(),
-    Row::call(SYS_pwritev2, |cx, args| vectored(cx, SYS_pwritev2, args)).restarts(),
-    Row::call(SYS_vmsplice, |cx, args| vectored(cx, SYS_vmsplice, args)).restarts(),
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler::new(SYS_readv, |cx, args| vectored(cx, SYS_readv, args)),
+    Handler::new(SYS_writev, |cx, args| vectored(cx, SYS_writev, args)),
+    Handler::new(SYS_preadv, |cx, args| vectored(cx, SYS_preadv, args)),
+    Handler::new(SYS_pwritev, |cx, args| vectored(cx, SYS_pwritev, args)),
+    Handler::new(SYS_preadv2, |cx, args| vectored(cx, SYS_preadv2, args)),
+    Handler::new(SYS_pwritev2, |cx, args| vectored(cx, SYS_pwritev2, args)),
+    Handler::new(SYS_vmsplice, |cx, args| vectored(cx, SYS_vmsplice, args)),
 ];
 
 /// The host's `iovec`: address and length.
-pub(super) type HostVector = [u64; 2];
+pub(crate) type HostVector = [u64; 2];
 
 /// Most elements (UIO_MAXIOV).
 const MOST: usize = 1024;
@@ -29,7 +31,7 @@ const MOST: usize = 1024;
 const FEW: usize = 8;
 
 /// Gives `with` the host's form of `count` vectors at `pointer`.
-pub(super) fn with_vectors(
+pub(crate) fn with_vectors(
     memory: Memory,
     pointer: u32,
     count: u64,
@@ -76,9 +78,9 @@ fn vectored(cx: &Cx<'_>, number: i64, args: &Args) -> Answer {
     let descriptor = cx.process.descriptors().check(args[0])?;
     // An `int` count: a negative one is refused by being too many.
     with_vectors(cx.memory(), word(args[1]), args[2], |vectors| {
-        let mut host = *args;
+        let mut host = args.map(Arg::from);
         host[0] = descriptor;
-        host[1] = vectors.as_ptr() as u64;
-        pass_on(cx, number, true, &host)
+        host[1] = Arg::input(vectors);
+        cx.host_waiting(number, host)
     })
 }
