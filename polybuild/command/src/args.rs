@@ -226,6 +226,9 @@ pub struct Lock {
     /// Resolve only the source of this id anew and leave the others as they are; may be repeated.
     #[arg(long, value_name = "NAME", conflicts_with = "check")]
     pub update: Vec<String>,
+    /// Leave every source as it is locked that the recipe still wants so; resolve new ones only.
+    #[arg(long, conflicts_with_all = ["check", "update"])]
+    pub keep: bool,
 }
 
 /// `polybuild sbom`.

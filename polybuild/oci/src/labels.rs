@@ -19,7 +19,8 @@ pub const MEGABINARY: &str = "dev.vkernel.megabinary.digest";
 pub const INDEX: &str = "dev.vkernel.index.digest";
 /// Identifier of the key that signed the index, as minisign prints it.
 pub const KEY_ID: &str = "dev.vkernel.signature.key-id";
-/// Digest of the lock file the image was built from.
+/// Digest of the lock files the image was built from, one after the other: the recipe's own, then those
+/// of the recipes that it is made from.
 pub const LOCK: &str = "dev.vkernel.recipe.lock.digest";
 
 /// Components that are the upstream version, without the fixes of the distribution that their source

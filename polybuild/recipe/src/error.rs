@@ -190,6 +190,14 @@ impl ProblemKind {
             ProblemKind::UnknownKey { nearest, .. } | ProblemKind::Type { nearest, .. } => {
                 mean(nearest)
             }
+            ProblemKind::UnknownReference {
+                what: "toolchain",
+                known,
+                ..
+            } if known.is_empty() => Some(
+                "the recipe that declares it belongs in `uses`, as `uses = [\"musl/1.2.5\"]`"
+                    .into(),
+            ),
             ProblemKind::UnknownReference { nearest, known, .. } => mean(nearest).or_else(|| {
                 (!known.is_empty()).then(|| format!("there are: {}", known.join(", ")))
             }),

@@ -1,9 +1,10 @@
-//! `recipe.lock`: what every input was when it was last resolved.
+//! `recipe.lock`: what every input of one recipe file was when it was last resolved. What other recipes
+//! declare that the file is made from is in their own lock files ([`Part`]).
 //!
 //! Invariant: a lock file names no host, so that it means the same behind every mirror.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt, fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -12,10 +13,10 @@ use std::{
 use megabinary_format::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::{LocalError, LockedPackage, Recipe, Series, Source, digest_path, package::hex_digits};
+use crate::{LocalError, LockedPackage, Part, Series, Source, digest_path, package::hex_digits};
 
 /// Version of the format that this release reads and writes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const HEADER: &str = "# Written by `polybuild lock`; do not edit.\n\n";
 
@@ -23,16 +24,30 @@ const HEADER: &str = "# Written by `polybuild lock`; do not edit.\n\n";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lock {
-    /// Version of the format: 1.
+    /// Version of the format: 2.
     pub version: u32,
-    /// Digest of the resolved recipe.
+    /// Digest of the recipe file: see [`Part::digest`].
     pub recipe: Digest,
-    /// Every fetched source, in the order of the recipe.
+    /// The recipes that it is made from, in the order of `from` and `uses`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "used")]
+    pub used: Vec<LockedUse>,
+    /// Every fetched source that it declares, in its order.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "input")]
     pub inputs: Vec<LockedInput>,
-    /// Every local file or folder that the recipe names, sorted by path.
+    /// Every local file or folder that it names, sorted by path.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "local")]
     pub locals: Vec<LockedLocal>,
+}
+
+/// A recipe that the recipe is made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedUse {
+    /// Its file, relative to the recipe's folder.
+    pub path: String,
+    /// Digest of what is written in it: see [`Part::digest`].
+    #[serde(serialize_with = "hex_digits")]
+    pub sha256: Digest,
 }
 
 /// One fetched source.
@@ -155,6 +170,8 @@ pub enum StaleReason {
     /// The series of a source package was locked as applied and is to be left out, or the other way
     /// round; or the lock file has no parts of the package.
     Series(String),
+    /// A recipe that this one is made from has changed, is new, or is not named any more.
+    Used(String),
     /// A local file or folder has changed, is new, or is not named any more.
     Local(String),
     /// Something else in the recipe has changed.
@@ -170,7 +187,7 @@ impl StaleReason {
             | StaleReason::Address { id, .. }
             | StaleReason::Digest { id, .. }
             | StaleReason::Series(id) => Some(id),
-            StaleReason::Local(_) | StaleReason::Recipe => None,
+            StaleReason::Used(_) | StaleReason::Local(_) | StaleReason::Recipe => None,
         }
     }
 }
@@ -193,6 +210,7 @@ impl fmt::Display for StaleReason {
                 f,
                 "source `{id}` was locked without what is said of its series of patches now"
             ),
+            StaleReason::Used(path) => write!(f, "the recipe {path} has changed"),
             StaleReason::Local(path) => write!(f, "{path} has changed"),
             StaleReason::Recipe => f.write_str("the recipe has changed"),
         }
@@ -216,13 +234,14 @@ impl LockStatus {
 }
 
 impl Lock {
-    /// A lock of `recipe` with these fetched inputs; local inputs are hashed here.
-    pub fn new(recipe: &Recipe, inputs: Vec<LockedInput>) -> Result<Lock, LockError> {
+    /// A lock of a recipe file with these fetched inputs; local inputs are hashed here.
+    pub fn new(part: &Part, inputs: Vec<LockedInput>) -> Result<Lock, LockError> {
         Ok(Lock {
             version: VERSION,
-            recipe: recipe.digest(),
+            recipe: part.digest,
+            used: used(part),
             inputs,
-            locals: locals(recipe)?,
+            locals: locals(part)?,
         })
     }
 
@@ -293,10 +312,11 @@ impl Lock {
         self.inputs.iter().find(|i| i.id == id)
     }
 
-    /// Compares the lock with the recipe as it is now, local files included.
-    pub fn check(&self, recipe: &Recipe) -> Result<LockStatus, LockError> {
+    /// Compares the lock with the recipe file as it is now, local files and the recipes that it is made
+    /// from included; not with what those declare, which is in their own locks.
+    pub fn check(&self, part: &Part) -> Result<LockStatus, LockError> {
         let mut reasons = Vec::new();
-        for source in recipe.sources.iter().filter(|s| s.local.is_none()) {
+        for source in part.sources.iter().filter(|s| s.local.is_none()) {
             let now = source.url.lock_form();
             match self.input(&source.id) {
                 None => reasons.push(StaleReason::Added(source.id.clone())),
@@ -320,28 +340,17 @@ impl Lock {
             }
         }
         for input in &self.inputs {
-            if recipe.source(&input.id).is_none_or(|s| s.local.is_some()) {
+            if part.source(&input.id).is_none_or(|s| s.local.is_some()) {
                 reasons.push(StaleReason::Removed(input.id.clone()));
             }
         }
-        let changed = {
-            let was: BTreeMap<_, _> = self.locals.iter().map(|l| (&l.path, l)).collect();
-            let now = locals(recipe)?;
-            let is: BTreeMap<_, _> = now.iter().map(|l| (&l.path, l)).collect();
-            let mut paths: Vec<String> = was
-                .keys()
-                .chain(is.keys())
-                .filter(|path| was.get(*path) != is.get(*path))
-                .map(|path| (*path).clone())
-                .collect();
-            paths.sort();
-            paths.dedup();
-            paths
-        };
-        reasons.extend(changed.into_iter().map(StaleReason::Local));
+        let recipes = changed(&self.used, &used(part), |used| &used.path);
+        reasons.extend(recipes.into_iter().map(StaleReason::Used));
+        let files = changed(&self.locals, &locals(part)?, |local| &local.path);
+        reasons.extend(files.into_iter().map(StaleReason::Local));
         // What changes an input changes the recipe's digest too: say it only if nothing else
         // explains it.
-        if reasons.is_empty() && self.recipe != recipe.digest() {
+        if reasons.is_empty() && self.recipe != part.digest {
             reasons.push(StaleReason::Recipe);
         }
         Ok(match reasons.is_empty() {
@@ -360,15 +369,37 @@ fn series_agrees(source: &Source, input: &LockedInput) -> bool {
     }
 }
 
-/// The recipe's local inputs as they are now.
-fn locals(recipe: &Recipe) -> Result<Vec<LockedLocal>, LockError> {
-    let mut found = BTreeMap::new();
-    for local in recipe.local_paths() {
-        if !found.contains_key(&local.name) {
-            let (sha256, size) = digest_path(&local.path)?;
-            let path = local.name.clone();
-            found.insert(path.clone(), LockedLocal { path, sha256, size });
+/// The paths of what is not the same in both lists, sorted.
+fn changed<T: PartialEq>(was: &[T], is: &[T], path: impl Fn(&T) -> &String) -> Vec<String> {
+    let was: BTreeMap<_, _> = was.iter().map(|item| (path(item), item)).collect();
+    let is: BTreeMap<_, _> = is.iter().map(|item| (path(item), item)).collect();
+    let all: BTreeSet<_> = was.keys().chain(is.keys()).collect();
+    all.into_iter()
+        .filter(|path| was.get(**path) != is.get(**path))
+        .map(|path| (*path).clone())
+        .collect()
+}
+
+/// The recipes that a recipe file is made from, as they are now; each once.
+fn used(part: &Part) -> Vec<LockedUse> {
+    let mut found: Vec<LockedUse> = Vec::new();
+    for used in &part.used {
+        if !found.iter().any(|known| known.path == used.path) {
+            found.push(LockedUse {
+                path: used.path.clone(),
+                sha256: used.digest,
+            });
         }
     }
-    Ok(found.into_values().collect())
+    found
+}
+
+/// A recipe file's local inputs as they are now, sorted by path.
+fn locals(part: &Part) -> Result<Vec<LockedLocal>, LockError> {
+    let digested = part.locals.iter().map(|local| {
+        let (sha256, size) = digest_path(&local.path)?;
+        let path = local.name.clone();
+        Ok(LockedLocal { path, sha256, size })
+    });
+    digested.collect()
 }

@@ -17,7 +17,7 @@ use megabinary_format::Digest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::SourceUrl;
+use crate::{Part, SourceUrl};
 
 /// A recipe with everything that it inherits and uses.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -25,9 +25,9 @@ pub struct Recipe {
     /// The file it was loaded from, as given to [`crate::load`].
     #[serde(skip)]
     pub path: PathBuf,
-    /// Every recipe file that was read, the first being `path`.
+    /// Every recipe file that was read, the first being `path`: at least that one.
     #[serde(skip)]
-    pub files: Vec<PathBuf>,
+    pub parts: Vec<Part>,
     /// Name, `python`.
     pub name: String,
     /// Version of what it makes.
@@ -159,7 +159,7 @@ pub struct Build {
     pub id: String,
     /// What to run.
     pub command: Command,
-    /// Environment besides the fixed part.
+    /// Environment besides the fixed part; see [`Build::FOLDER`].
     pub env: BTreeMap<String, String>,
     /// Commands of the machine that the step may run.
     pub tools: Vec<String>,
@@ -167,6 +167,24 @@ pub struct Build {
     pub inputs: BTreeMap<String, Ref>,
     /// What it makes.
     pub outputs: Vec<Output>,
+}
+
+impl Build {
+    /// What stands for the step's folder in a value of its environment.
+    pub const FOLDER: &str = "{folder}";
+}
+
+/// What build steps have in common that name it: it is part of each such [`Build`] of a recipe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Toolchain {
+    /// Name.
+    pub name: String,
+    /// Commands of the machine.
+    pub tools: Vec<String>,
+    /// Variables.
+    pub env: BTreeMap<String, String>,
+    /// Relative path in the step's folder → what is put there.
+    pub inputs: BTreeMap<String, Ref>,
 }
 
 /// Something that a build step makes.
@@ -305,6 +323,9 @@ pub struct ImageFile {
     pub content: Content,
     /// Permission bits; 0o777 for links.
     pub mode: u32,
+    /// User and group; `None`: root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<(u32, u32)>,
 }
 
 /// What an [`ImageFile`] is.
@@ -438,11 +459,6 @@ impl Recipe {
     pub fn module(&self, name: &str) -> Option<&Module> {
         self.modules.iter().find(|m| m.name == name)
     }
-
-    /// Where `polybuild lock` puts the lock file: `recipe.lock` for `recipe.toml`, beside it.
-    pub fn lock_path(&self) -> PathBuf {
-        self.path.with_extension("lock")
-    }
 }
 
 impl Recipe {
@@ -465,17 +481,5 @@ impl Recipe {
             .chain(files)
             .chain(trees)
             .chain(builds)
-    }
-
-    /// Every file or folder of the machine that the recipe names; one may come more than once.
-    pub fn local_paths(&self) -> impl Iterator<Item = &LocalPath> {
-        let sources = self
-            .sources
-            .iter()
-            .flat_map(|s| s.local.iter().chain(&s.patches));
-        sources.chain(self.refs().filter_map(|r| match r {
-            Ref::Local(local) => Some(local),
-            _ => None,
-        }))
     }
 }

@@ -32,6 +32,7 @@ const TABLES: &[(&str, &str)] = &[
     ("recipe", "[recipe]"),
     ("source", "[[source]]"),
     ("build", "[[build]]"),
+    ("toolchain", "[[toolchain]]"),
     ("module", "[[module]]"),
     ("module.graft", "[[module.graft]]"),
     ("module.snapshot", "[module.snapshot]"),
@@ -153,7 +154,8 @@ impl<'a> Page<'a> {
     /// What a value means, with the choices that it has.
     fn meaning(&self, schema: &'a Json) -> String {
         let mut text = description(schema);
-        let choices = self.target(schema).get("oneOf").and_then(Json::as_array);
+        // Of a list the choices are those of what it consists of.
+        let choices = self.table(schema).get("oneOf").and_then(Json::as_array);
         for choice in choices.into_iter().flatten() {
             let name = choice.get("const").and_then(Json::as_str);
             let _ = write!(

@@ -131,6 +131,16 @@ pub(crate) fn mode(text: &str) -> Option<u32> {
     octal.then(|| u32::from_str_radix(text, 8).ok())?
 }
 
+/// User and group from `"999:999"`.
+pub(crate) fn owner(text: &str) -> Option<(u32, u32)> {
+    let number = |digits: &str| {
+        let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        plain.then(|| digits.parse().ok())?
+    };
+    let (user, group) = text.split_once(':')?;
+    Some((number(user)?, number(group)?))
+}
+
 /// Whether `name` matches `pattern`, in which `*` stands for any bytes, none included.
 pub(crate) fn matches_pattern(pattern: &[u8], name: &[u8]) -> bool {
     // Greedy matching with one point of return: linear in most cases, never exponential.
@@ -176,6 +186,13 @@ pub(crate) fn normalise(path: &Path) -> PathBuf {
         }
     }
     out
+}
+
+/// The whole path of what is named from the working directory.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    // `absolute` of the library fails only for an empty path or without a working directory.
+    let path = Path::new(".").join(path);
+    normalise(&std::path::absolute(&path).unwrap_or(path))
 }
 
 /// `to` as seen from the folder `from`; both absolute and normal.

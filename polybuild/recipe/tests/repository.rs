@@ -32,6 +32,8 @@ fn all_recipes_load() {
     assert!(found.len() >= 3, "the repository's recipes were not found");
     for path in found {
         let recipe = load(&path).unwrap_or_else(|e| panic!("{}: {e}\n{e:?}", path.display()));
-        Lock::read(&recipe.lock_path()).unwrap();
+        for part in &recipe.parts {
+            Lock::read(&part.lock_path()).unwrap();
+        }
     }
 }

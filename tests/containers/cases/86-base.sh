@@ -171,6 +171,99 @@ base_git() {
 }
 real_case "base in docker, git" base_git
 
+# git's commands that are shell scripts, what a new repository begins with, and a hook: a submodule that is
+# added, cloned and brought up to date, a request to pull, a history written anew.
+BASE_GIT_SCRIPTS=$(cat <<'END'
+export GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_DATE='1700000000 +0000' GIT_COMMITTER_DATE='1700000000 +0000'
+git config --global user.name 'A Name'; git config --global user.email a@name.invalid
+git config --global init.defaultBranch main; git config --global protocol.file.allow always
+mkdir /tmp/part; cd /tmp/part; git init -q; echo part >part; git add .; git commit -q -m part
+mkdir /tmp/whole; cd /tmp/whole; git init -q; ls .git; ls .git/hooks | wc -l
+git submodule --quiet add /tmp/part lib/part; git commit -q -m 'with a part'; cat .gitmodules
+git submodule status | cut -c 1-20,42-; git submodule foreach 'cat part'
+git clone -q --recurse-submodules /tmp/whole /tmp/copy; cat /tmp/copy/lib/part/part
+echo 1 >/tmp/part/part; git -C /tmp/part commit -q -a -m changed
+cd /tmp/copy; git submodule --quiet update --remote; git status --short; cat lib/part/part
+cd /tmp/whole; git checkout -q -b other; echo x >x; git add x; git commit -q -m 'a file'
+git request-pull main /tmp/whole other | sed -n 's/^  a/a/p; $p'
+export FILTER_BRANCH_SQUELCH_WARNING=1
+git filter-branch -f --msg-filter 'tr a-z A-Z' main..other 2>&1 | tail -1; git log -2 --format=%s
+cat >.git/hooks/commit-msg <<'HOOK'
+#!/bin/sh
+grep -q 'line' "$1" || { echo "refused: $(cat "$1")" >&2; exit 1; }
+HOOK
+chmod +x .git/hooks/commit-msg; echo y >x; git commit -q -a -m nothing; echo $?; git commit -q -a -m 'a line'; echo $?
+END
+)
+# What Debian's git of the same version prints.
+BASE_GIT_SCRIPTED=$(cat <<'END'
+HEAD
+branches
+config
+description
+hooks
+info
+objects
+refs
+14
+[submodule "lib/part"]
+	path = lib/part
+	url = /tmp/part
+ 1212626fcc67350a435 lib/part (heads/main)
+Entering 'lib/part'
+part
+part
+From /tmp/part
+   1212626..d107819  main       -> origin/main
+ M lib/part
+1
+a file (2023-11-14 22:13:20 +0000)
+ create mode 100644 x
+Ref 'refs/heads/other' was rewritten
+A FILE
+with a part
+refused: nothing
+1
+0
+END
+)
+base_git_scripts() {
+    equals "$(in_docker "$BASE_IMAGE" sh -c "exec 2>&1; $BASE_GIT_SCRIPTS")" "$BASE_GIT_SCRIPTED"
+}
+real_case "base in docker, git's scripts" base_git_scripts
+
+# Patterns of the shells: a backslash in brackets quotes what follows (POSIX, XCU 2.13.1), in `case`, in
+# parameters and in names of files. Debian's dash and bash print the same.
+BASE_PATTERNS=$(cat <<'END'
+for word in - b ']'; do
+    case $word in
+    [a\-z\]]) echo "$word: one of a, -, z, ]" ;;
+    *) echo "$word: not" ;;
+    esac
+done
+name=my-app; echo "${name%%[!a-z\-]*}"; name=a]b; echo "${name#*[x\]]}"
+case 5 in [[:digit:]]) echo digit ;; esac; case '\' in [\\]) echo backslash ;; esac
+mkdir /tmp/p; cd /tmp/p; touch a ./- b ']'; echo [a\-z]; echo [\]]; echo ?
+END
+)
+BASE_MATCHED="-: one of a, -, z, ]
+b: not
+]: one of a, -, z, ]
+my-app
+b
+digit
+backslash
+- a
+]
+- ] a b"
+base_patterns() {
+    local shell
+    for shell in sh dash bash; do
+        equals "$(LC_ALL=C in_docker "$BASE_IMAGE" "$shell" -c "$BASE_PATTERNS")" "$BASE_MATCHED"
+    done
+}
+real_case "base in docker, patterns" base_patterns
+
 # What bash has and the other shell has not.
 BASE_BASH=$(cat <<'END'
 set -e -o pipefail

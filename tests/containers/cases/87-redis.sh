@@ -162,6 +162,59 @@ redis_load() {
 }
 real_case "redis in docker under load" redis_load
 
+# What people bring: options alone, a configuration file, another program, a command line of the server.
+redis_arguments() {
+    docker run -d --network none --name redis-options "$REDIS_IMAGE" --save 60 1 --loglevel warning
+    eventually redis_answers redis-options
+    equals "$(docker exec redis-options redis-cli CONFIG GET save | tail -n 1)" "60 1"
+    equals "$(docker exec redis-options redis-cli CONFIG GET loglevel | tail -n 1)" warning
+    docker rm -f redis-options
+    printf 'maxmemory 64mb\nsave ""\n' >"$WORK/own.conf" && chmod a+r "$WORK/own.conf"
+    docker run -d --network none --name redis-file -v "$WORK/own.conf:/etc/own.conf:ro" \
+        "$REDIS_IMAGE" /etc/own.conf --maxclients 77
+    eventually redis_answers redis-file
+    equals "$(docker exec redis-file redis-cli CONFIG GET maxmemory | tail -n 1)" 67108864
+    equals "$(docker exec redis-file redis-cli CONFIG GET maxclients | tail -n 1)" 77
+    docker rm -f redis-file
+    contains "$(in_docker "$REDIS_IMAGE" redis-cli --version)" "redis-cli 8.0.2"
+    contains "$(in_docker "$REDIS_IMAGE" --version)" "Redis server v=8.0.2"
+    contains "$(in_docker "$REDIS_IMAGE" redis-benchmark --version)" "redis-benchmark 8.0.2"
+    exits_with 127 "cannot execute no-such-program: No such file" in_docker "$REDIS_IMAGE" no-such-program
+}
+real_case "redis in docker, arguments" redis_arguments
+
+# The server is the user redis, and its files are for that user alone; a folder that was root's is taken over,
+# but what a link in it leads to is not. Another user that the container names stays.
+redis_user() {
+    local data=$WORK/redis-owned
+    uid() { docker top "$1" -o pid,uid | awk 'END { print $2 }'; }
+    mkdir -p "$data/appendonlydir" && touch "$data/old" "$data/appendonlydir/file" "$WORK/not-data"
+    ln -s /etc/passwd "$data/link"
+    ln "$WORK/not-data" "$data/second-name"
+    docker run -d --network none --name redis-user -v "$data:/data" "$REDIS_IMAGE" --appendonly yes
+    eventually redis_answers redis-user
+    equals "$(uid redis-user)" 999
+    equals "$(stat -c %u:%g "$data" "$data/old" "$data/appendonlydir/file" "$data/link" | sort -u)" 999:999
+    equals "$(stat -c %u:%g "$WORK/not-data" /etc/passwd | sort -u)" 0:0
+    docker exec redis-user redis-cli SET a b
+    docker exec redis-user redis-cli SAVE
+    equals "$(stat -c '%u %a' "$data/dump.rdb")" "999 600"
+    docker rm -f redis-user
+    # A volume has the image's owner; nothing has to be changed for a user that is named.
+    docker run -d --network none --user 999:999 --name redis-user -v redis-owned:/data "$REDIS_IMAGE" --save 3600 1
+    eventually redis_answers redis-user
+    equals "$(docker exec redis-user redis-cli SAVE)" OK
+    docker rm -f redis-user
+    docker volume rm redis-owned
+    # Without the rights to change owner and user, it says so.
+    docker run -d --network none --cap-drop ALL --name redis-user "$REDIS_IMAGE" --save ""
+    eventually redis_answers redis-user
+    contains "$(docker logs redis-user 2>&1)" "the server runs as root, because the container may not change its user"
+    docker rm -f redis-user
+    rm -rf "$data"
+}
+real_case "redis in docker, users" redis_user
+
 redis_podman() {
     podman load -i "${REDIS_DIR:-$WORK/redis}/oci-archive.tar"
     podman run -d --pull never --network none --name redis-podman "$REDIS_IMAGE"
@@ -170,5 +223,10 @@ redis_podman() {
     podman stop redis-podman
     equals "$(podman inspect -f '{{.State.ExitCode}}' redis-podman)" 0
     podman rm redis-podman
+    podman run -d --pull never --network none --name redis-podman "$REDIS_IMAGE" --save 60 1 --loglevel warning
+    eventually redis_podman_answers
+    equals "$(podman exec redis-podman redis-cli CONFIG GET save | tail -n 1)" "60 1"
+    equals "$(podman top redis-podman huser | tail -n 1 | tr -d ' ')" 999
+    podman rm -f redis-podman
 }
 real_case "redis in podman" redis_podman

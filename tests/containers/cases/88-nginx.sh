@@ -119,3 +119,77 @@ real_case "nginx in docker, a worker dies" nginx_worker_dies
 real_case "nginx in docker, confined" nginx_answers --read-only --tmpfs /run --tmpfs /var/cache/nginx \
     --cap-drop ALL --cap-add SETUID --cap-add SETGID --cap-add CHOWN --cap-add DAC_OVERRIDE \
     --security-opt no-new-privileges
+
+# The variant with a shell: sites from templates, by a user without rights, whose output is the container's.
+NGINX_SHELL_IMAGE=vkernel/nginx:1.26.3-shell
+nginx_shell_build() {
+    [[ -n ${NGINX_SHELL_DIR:-} ]] ||
+        CALL_TIMEOUT=900 polybuild_build "$ROOT/base-images/nginx/1.26.3-shell/recipe.toml" "$WORK/nginx-shell"
+    verify "${NGINX_SHELL_DIR:-$WORK/nginx-shell}/docker-archive.tar"
+    docker load -i "${NGINX_SHELL_DIR:-$WORK/nginx-shell}/docker-archive.tar"
+    mkdir -p "$WORK/nginx-templates/more"
+    cat >"$WORK/nginx-templates/default.conf.template" <<'END'
+server {
+    listen 127.0.0.1:${PORT};
+    location = /small { default_type text/plain; return 200 "${ANSWER} $request_uri $ANSWER\n"; }
+    location = /more { include conf.d/more/inner; }
+}
+END
+    echo 'return 204;' >"$WORK/nginx-templates/more/inner.template"
+    echo 'not a template' >"$WORK/nginx-templates/README"
+    chmod -R a+rX "$WORK/nginx-templates" && chmod a+x "$WORK"
+}
+real_case "nginx with a shell, build, verify and load" nginx_shell_build
+
+# nginx_shell CLIENT OPTION...: a container of the image with the templates, until it answers, and away again.
+nginx_shell() {
+    local client=$1
+    shift
+    "$client" run -d --network host --name nginx-shell -e PORT=$NGINX_PORT -e 'ANSWER=yes & \\1' \
+        -v "$WORK/nginx-templates:/etc/nginx/templates:ro" "$@" "$NGINX_SHELL_IMAGE"
+    eventually get /small || { "$client" logs nginx-shell; return 1; }
+    equals "$(get /small)" 'yes & \1 /small yes & \1'
+    equals "$(get /more -o /dev/null -w '%{http_code}')" 204
+    exits_with 22 404 get /nothing
+    contains "$("$client" logs nginx-shell 2>/dev/null)" '"GET /nothing HTTP/1.1" 404'
+    contains "$("$client" logs nginx-shell 2>&1 >/dev/null)" 'open() "/usr/share/nginx/html/nothing" failed'
+    contains "$("$client" logs nginx-shell 2>/dev/null)" 'default.conf.template becomes /etc/nginx/conf.d/default.conf'
+    equals "$("$client" exec nginx-shell id -u)" 101
+    equals "$("$client" exec nginx-shell sh -c 'cd /etc/nginx/conf.d && find . -type f | sort')" \
+        $'./default.conf\n./more/inner'
+    "$client" stop nginx-shell
+    equals "$("$client" inspect -f '{{.State.ExitCode}}' nginx-shell)" 0
+    "$client" rm nginx-shell
+}
+real_case "nginx with a shell in docker" nginx_shell docker
+real_case "nginx with a shell in docker, confined" nginx_shell docker --cap-drop ALL \
+    --security-opt no-new-privileges --read-only --tmpfs /tmp --tmpfs /etc/nginx/conf.d:uid=101
+
+# The site that it has without templates, another command, and scripts of one's own.
+nginx_shell_scripts() {
+    docker run -d --network none --name nginx-default "$NGINX_SHELL_IMAGE"
+    nginx_default_answers() {
+        contains "$(docker exec nginx-default wget -q -O - http://127.0.0.1:8080/)" "Welcome to nginx!"
+    }
+    eventually nginx_default_answers
+    docker rm -f nginx-default
+    mkdir -p "$WORK/nginx-scripts"
+    echo 'export GREETING=hello' >"$WORK/nginx-scripts/10-set.envsh"
+    # shellcheck disable=SC2016 # for the shell in the image
+    printf '#!/bin/sh\necho "$GREETING from a script"; exit 3\n' >"$WORK/nginx-scripts/15-say.sh"
+    chmod -R a+rX "$WORK/nginx-scripts" && chmod a+x "$WORK/nginx-scripts/15-say.sh"
+    # A script that fails keeps the server from starting.
+    exits_with 3 "hello from a script" \
+        in_docker -v "$WORK/nginx-scripts:/docker-entrypoint.d:ro" "$NGINX_SHELL_IMAGE"
+    equals "$(in_docker "$NGINX_SHELL_IMAGE" sh -c 'echo $((6 * 7)); id -un')" $'42\nnginx'
+    # shellcheck disable=SC2016 # for envsubst
+    equals "$(in_docker -e A=1 "$NGINX_SHELL_IMAGE" sh -c 'echo "\$A \${B} \$C" | B=2 C=3 envsubst "\$A \$B"')" '1 2 $C'
+    contains "$(in_docker "$NGINX_SHELL_IMAGE" envsubst --version)" "0.23.1"
+}
+real_case "nginx with a shell, scripts" nginx_shell_scripts
+
+nginx_shell_podman() {
+    podman load -i "${NGINX_SHELL_DIR:-$WORK/nginx-shell}/oci-archive.tar"
+    nginx_shell podman --pull never
+}
+real_case "nginx with a shell in podman" nginx_shell_podman

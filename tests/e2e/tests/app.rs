@@ -87,12 +87,7 @@ fn build(names: &str) -> (TempDir, Said) {
         fs::write(path, text).unwrap();
     }
     fs::write(folder.path().join("recipe.toml"), recipe(names)).unwrap();
-    // The sources are the image's: pinned, and in the cache since it was built.
-    fs::copy(
-        workspace().join("base-images/python/3.12/recipe.lock"),
-        folder.path().join("recipe.lock"),
-    )
-    .unwrap();
+    // The sources are those of the image's recipes: pinned there, and in the cache since it was built.
     let said =
         run(polybuild()
             .current_dir(folder.path())

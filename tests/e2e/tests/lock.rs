@@ -1,4 +1,5 @@
-//! `polybuild lock --update`: one source is resolved anew, the others stay. The client is made up.
+//! `polybuild lock`: with `--update` one source is resolved anew, the others stay; with `--keep` all stay that
+//! still fit; what a used recipe declares is in that recipe's lock file. The client is made up.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -104,4 +105,81 @@ fn an_archive_of_snapshots_is_an_address() {
     }
     // An empty setting is none.
     assert_eq!(lock(dir.path(), "1.0.0", &["--snapshots", ""]).status, 0);
+}
+
+#[test]
+fn what_still_fits_is_kept() {
+    let dir = world();
+    let dir = dir.path();
+    let said = lock(dir, "1.0.0", &["--keep"]);
+    assert_eq!(said.status, 3, "{}", said.stderr);
+    assert_eq!(lock(dir, "1.0.0", &[]).status, 0);
+    let before = inputs(dir);
+    // A word that is no source's, a source that is new, and one that is wanted otherwise.
+    let recipe = fs::read_to_string(dir.join("recipe.toml")).unwrap();
+    let recipe = recipe.replace("version = \"1\"", "version = \"2\"");
+    let recipe = recipe.replace("npm:two", "npm:two@^2");
+    let three = "[[source]]\nid = \"three\"\nurl = \"npm:three\"\nextract = false\n";
+    write(dir, "recipe.toml", &(recipe + three));
+    assert_eq!(lock(dir, "2.0.0", &["--check"]).status, 3);
+    let said = lock(dir, "2.0.0", &["--keep"]);
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    let after = inputs(dir);
+    assert_eq!(after[0], before[0]);
+    assert_eq!(
+        (after[1].version.as_str(), after[2].version.as_str()),
+        ("2.0.0", "2.0.0")
+    );
+    assert_eq!(lock(dir, "2.0.0", &["--check"]).status, 0);
+    // The ways exclude each other.
+    assert_eq!(lock(dir, "2.0.0", &["--keep", "--check"]).status, 2);
+    assert_eq!(lock(dir, "2.0.0", &["--keep", "--update", "one"]).status, 2);
+}
+
+#[test]
+fn a_used_recipe_has_its_own_lock() {
+    let dir = world();
+    let dir = dir.path();
+    fs::create_dir(dir.join("used")).unwrap();
+    fs::rename(dir.join("recipe.toml"), dir.join("used/recipe.toml")).unwrap();
+    let head = "[recipe]\nname = \"y\"\nversion = \"1\"\nkind = \"tool\"\n";
+    write(
+        dir,
+        "recipe.toml",
+        &format!("{head}uses = [\"used/recipe.toml\"]\n"),
+    );
+    // It gets one if it has none.
+    let said = lock(dir, "1.0.0", &[]);
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    assert!(inputs(dir).is_empty());
+    let used = inputs(&dir.join("used"));
+    assert_eq!(used.len(), 2);
+    // One that is there is left alone.
+    assert_eq!(lock(dir, "2.0.0", &[]).status, 0);
+    assert_eq!(inputs(&dir.join("used")), used);
+    // Its sources are updated there, which the message says.
+    let said = lock(dir, "2.0.0", &["--update", "one"]);
+    assert_eq!(said.status, 2, "{}", said.stderr);
+    assert!(
+        said.stderr
+            .contains("used/recipe.toml declares it: run `polybuild lock --update one"),
+        "{}",
+        said.stderr
+    );
+    // What is stale is named with the recipe to lock again.
+    let text = fs::read_to_string(dir.join("used/recipe.toml")).unwrap();
+    write(
+        dir,
+        "used/recipe.toml",
+        &text.replace("npm:one", "npm:one@^3"),
+    );
+    let said = lock(dir, "2.0.0", &["--check"]);
+    assert_eq!(said.status, 3, "{}", said.stderr);
+    for part in [
+        "the recipe used/recipe.toml has changed",
+        "source `one` was npm:one and is npm:one@^3",
+        "used/recipe.toml` to refresh it",
+    ] {
+        assert!(said.stdout.contains(part), "{part}: {}", said.stdout);
+    }
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use polybuild_e2e::{guests::test_tools_python, polybuild, python_image, run, workspace};
-use polybuild_recipe::{Lock, LockStatus, Recipe, Series, SourceUrl, load};
+use polybuild_recipe::{Lock, LockStatus, Part, Pins, Recipe, Series, SourceUrl, load};
 use serde_json::Value;
 
 /// The recipes of the repository.
@@ -35,13 +35,18 @@ fn recipes() -> Vec<PathBuf> {
     found
 }
 
-fn read(path: &Path) -> (Recipe, Lock) {
+fn read(path: &Path) -> (Recipe, Pins) {
     let recipe = load(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let lock = Lock::read(&recipe.lock_path()).unwrap();
-    let lock = lock.unwrap_or_else(|| panic!("{} has no lock", path.display()));
-    let status = lock.check(&recipe).unwrap();
-    assert_eq!(status, LockStatus::Fresh, "{}", path.display());
-    (recipe, lock)
+    let read = |part: &Part| {
+        let shown = part.path.display();
+        let lock = Lock::read(&part.lock_path()).unwrap();
+        let lock = lock.unwrap_or_else(|| panic!("{shown} has no lock"));
+        assert_eq!(lock.check(part).unwrap(), LockStatus::Fresh, "{shown}");
+        lock
+    };
+    let locks: Vec<Lock> = recipe.parts.iter().map(read).collect();
+    let pins = Pins::new(&recipe, &locks);
+    (recipe, pins)
 }
 
 fn bill(path: &Path) -> Value {

@@ -5,22 +5,15 @@
 //! small program's start in a virtual machine; without it, it uses SSE2. The start's one search is
 //! for the end of a section's name, in wasmtime. Cargo has no way to take a feature back that a
 //! dependency asks for.
-//!
-//! The launcher itself is linked through [`crate::link`]. Said here and not among cargo's flags,
-//! since those go into the names of all symbols, and the path differs in each checkout.
 
-use std::{env, ffi::OsString, os::unix::process::CommandExt, process::Command};
-
-use crate::{AS_COMPILER, AS_LINKER};
+use std::{ffi::OsString, os::unix::process::CommandExt, process::Command};
 
 /// Becomes rustc; returns only if that fails.
 pub(crate) fn run(arguments: Vec<OsString>) -> Result<(), String> {
     let (rustc, rest) = arguments.split_first().ok_or("no compiler named")?;
-    let is_of = |name: &str| {
-        rest.windows(2)
-            .any(|pair| pair[0] == "--crate-name" && pair[1] == name)
-    };
-    let is_memchr = is_of("memchr");
+    let is_memchr = rest
+        .windows(2)
+        .any(|pair| pair[0] == "--crate-name" && pair[1] == "memchr");
     let mut passed: Vec<&OsString> = Vec::with_capacity(rest.len());
     for argument in rest {
         if is_memchr
@@ -34,15 +27,5 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<(), String> {
     }
     let mut command = Command::new(rustc);
     command.args(passed);
-    let is_program = rest
-        .windows(2)
-        .any(|pair| pair[0] == "--crate-type" && pair[1] == "bin");
-    if is_of("vkernel_launcher") && is_program {
-        let this = env::current_exe().map_err(|e| format!("finding this program: {e}"))?;
-        let mut linker = OsString::from("-Clinker=");
-        linker.push(this);
-        let list = env::var_os(AS_COMPILER).ok_or("the list of functions is not named")?;
-        command.arg(linker).env(AS_LINKER, list);
-    }
     Err(format!("running {}: {}", rustc.display(), command.exec()))
 }

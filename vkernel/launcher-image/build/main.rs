@@ -8,19 +8,16 @@
 //! target folder of its own that all profiles share. Paths are remapped so that the same sources
 //! give the same bytes in every checkout.
 //!
-//! That cargo's compiler is this program again, in front of rustc ([`compile`]), and so is that
-//! rustc's linker ([`link`]).
+//! That cargo's compiler is this program again, in front of rustc ([`compile`]).
 
 use std::{
     env, fs,
-    hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
 mod compile;
 mod crates;
-mod link;
 
 /// Files to make, and the features of the launcher that each is built with.
 const LAUNCHERS: &[(&str, &[&str])] = &[
@@ -40,24 +37,13 @@ const INPUTS: &[&str] = &[
     "vkernel",
 ];
 
-/// The functions of a start, in the order of their first use, one a line: names as rustc's demangler
-/// gives them without hashes. `tests/bench/start-order` writes it.
-const START_ORDER: &str = "start-order.txt";
-
-/// Set for this program where it stands in front of rustc: the path of the list of functions.
+/// Set for this program where it stands in front of rustc.
 const AS_COMPILER: &str = "VKERNEL_LAUNCHER_IMAGE_AS_COMPILER";
 
-/// Set for this program where it stands in front of the linker: the path of the list of functions.
-const AS_LINKER: &str = "VKERNEL_LAUNCHER_IMAGE_AS_LINKER";
-
 fn main() -> ExitCode {
-    let arguments = || env::args_os().skip(1).collect();
-    let done = if let Some(list) = env::var_os(AS_LINKER) {
-        link::run(Path::new(&list), arguments())
-    } else if env::var_os(AS_COMPILER).is_some() {
-        compile::run(arguments())
-    } else {
-        build()
+    let done = match env::var_os(AS_COMPILER) {
+        Some(_) => compile::run(env::args_os().skip(1).collect()),
+        None => build(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,14 +61,12 @@ fn build() -> Result<(), String> {
         .nth(2)
         .map(Path::to_owned)
         .ok_or("this crate is not two folders below its workspace")?;
-    let order = workspace.join("vkernel/launcher-image").join(START_ORDER);
     for input in INPUTS {
         println!(
             "cargo::rerun-if-changed={}",
             workspace.join(input).display()
         );
     }
-    let order_digest = digest(&order)?;
     let out_dir = PathBuf::from(var("OUT_DIR")?);
     // OUT_DIR is TARGET_DIR/PROFILE/build/PACKAGE-HASH/out.
     let target_dir = out_dir
@@ -126,8 +110,7 @@ fn build() -> Result<(), String> {
             .args(*features)
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
             .env("RUSTC_WRAPPER", &wrapper)
-            .env(AS_COMPILER, &order)
-            .env("VKERNEL_START_ORDER", &order_digest);
+            .env(AS_COMPILER, "1");
         // Neither clippy's wrapper nor a caller's flags may change the launcher.
         for name in [
             "RUSTFLAGS",
@@ -164,14 +147,6 @@ fn c_library_reads_relr() -> bool {
         let mut parts = version.split('.').map_while(|part| part.parse().ok());
         (parts.next(), parts.next()) >= (Some(2_u32), Some(36_u32))
     })
-}
-
-/// Changes with the file's contents; the launcher's source asks for it, so that cargo links anew.
-fn digest(path: &Path) -> Result<String, String> {
-    let bytes = fs::read(path).map_err(|e| format!("reading {}: {e}", path.display()))?;
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    Ok(format!("{:016x}", hasher.finish()))
 }
 
 fn cargo_home() -> Option<PathBuf> {

@@ -3,10 +3,6 @@
 
 #![no_main]
 
-/// Not for use: cargo builds this program anew when it changes, which is when the order that functions
-/// are linked in does (`vkernel/launcher-image`).
-const _: Option<&str> = option_env!("VKERNEL_START_ORDER");
-
 /// The C library's entry. Rust's own start-up code is left out: it reads `/proc/self/maps`, sets
 /// up signal stacks and handlers, all of which is done here as guests need it, and it would cost
 /// a fifth of the start of a small program.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use polybuild_recipe::{Kind, Lock, Recipe};
+use polybuild_recipe::{Kind, Pins, Recipe};
 
 use super::context;
 use crate::{
@@ -62,7 +62,7 @@ fn without_fixes(sources: &[WithoutFixes]) -> String {
     sources.iter().map(line).collect()
 }
 
-fn library(ui: &Ui, cx: &Context<'_>, recipe: &Recipe, lock: &Lock, output: &Path) -> Result<()> {
+fn library(ui: &Ui, cx: &Context<'_>, recipe: &Recipe, lock: &Pins, output: &Path) -> Result<()> {
     let library = pipeline::build_library(cx, recipe, lock, output)?;
     let list: String = library
         .outputs

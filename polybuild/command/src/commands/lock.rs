@@ -1,6 +1,8 @@
 //! `polybuild lock`.
 
-use polybuild_recipe::{Lock as LockFile, LockStatus};
+use std::path::Path;
+
+use polybuild_recipe::{Lock as LockFile, Recipe};
 
 use super::fetching;
 use crate::{
@@ -13,32 +15,13 @@ use crate::{
 
 pub(super) fn run(ui: &Ui, global: &Global, args: &Lock) -> Result<i32> {
     let recipe = pipeline::load(&args.recipe)?;
-    let path = recipe.lock_path();
+    let path = recipe.path.with_extension("lock");
     if args.check {
-        let status = match LockFile::read(&path).map_err(Failure::recipe)? {
-            None => None,
-            Some(lock) => Some(lock.check(&recipe).map_err(Failure::recipe)?),
-        };
-        let (fresh, text) = match &status {
-            Some(LockStatus::Fresh) => (true, format!("{} is fresh\n", path.display())),
-            Some(stale) => (
-                false,
-                stale.message(&args.recipe).unwrap_or_default() + "\n",
-            ),
-            None => (false, format!("there is no {}\n", path.display())),
-        };
-        ui.result(
-            &text,
-            &serde_json::json!({"lock": shown(&path), "fresh": fresh}),
-        );
-        return Ok(if fresh {
-            0
-        } else {
-            i32::from(exit::RECIPE.code)
-        });
+        return check(ui, &recipe, &path);
     }
     let fetching = fetching(global, false)?;
     let lock = match args.update.as_slice() {
+        [] if args.keep => pipeline::keep_lock(ui, &recipe, &fetching)?,
         [] => pipeline::write_lock(ui, &recipe, &fetching)?,
         names => pipeline::update_lock(ui, &recipe, &fetching, names)?,
     };
@@ -47,4 +30,34 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Lock) -> Result<i32> {
         &serde_json::json!({"lock": shown(&path), "sources": lock.inputs.len()}),
     );
     Ok(0)
+}
+
+/// Says whether the lock file, and those of the recipes that the recipe is made from, are fresh.
+fn check(ui: &Ui, recipe: &Recipe, path: &Path) -> Result<i32> {
+    let mut wrong = Vec::new();
+    for part in &recipe.parts {
+        let path = part.lock_path();
+        let lock = LockFile::read(&path).map_err(Failure::recipe)?;
+        wrong.extend(match lock {
+            None => Some(format!("there is no {}", path.display())),
+            Some(lock) => lock
+                .check(part)
+                .map_err(Failure::recipe)?
+                .message(&part.path),
+        });
+    }
+    let fresh = wrong.is_empty();
+    let text = match fresh {
+        true => format!("{} is fresh\n", path.display()),
+        false => wrong.join("\n") + "\n",
+    };
+    ui.result(
+        &text,
+        &serde_json::json!({"lock": shown(path), "fresh": fresh}),
+    );
+    Ok(if fresh {
+        0
+    } else {
+        i32::from(exit::RECIPE.code)
+    })
 }

@@ -10,7 +10,7 @@ use polybuild_oci::{
     sbom::{self, Subject},
 };
 use polybuild_recipe::{
-    Component, Lock, LockedInput, LockedPackage, Recipe, Ref, Series, Source, SourceUrl,
+    Component, LockedInput, LockedPackage, Pins, Recipe, Ref, Series, Source, SourceUrl,
 };
 
 use super::epoch;
@@ -49,7 +49,7 @@ impl Launcher {
 /// The bill of materials of a built image, as SPDX.
 pub(super) fn of_image(
     recipe: &Recipe,
-    lock: &Lock,
+    lock: &Pins,
     launcher: Launcher,
     megabinary: Option<&Digest>,
     created: Epoch,
@@ -66,7 +66,7 @@ pub(super) fn of_image(
 }
 
 /// The bill of materials of what a recipe would make, as SPDX.
-pub fn of_recipe(recipe: &Recipe, lock: &Lock, target: Target, seconds: u64) -> Result<Vec<u8>> {
+pub fn of_recipe(recipe: &Recipe, lock: &Pins, target: Target, seconds: u64) -> Result<Vec<u8>> {
     let created = epoch::epoch(seconds)?;
     of_image(recipe, lock, Launcher::unknown(target), None, created)
 }
@@ -83,7 +83,7 @@ pub struct WithoutFixes {
 }
 
 /// All such sources of a recipe.
-pub(super) fn without_fixes(recipe: &Recipe, lock: &Lock) -> Vec<WithoutFixes> {
+pub(super) fn without_fixes(recipe: &Recipe, lock: &Pins) -> Vec<WithoutFixes> {
     let sources = recipe.sources.iter();
     sources
         .filter_map(|source| match &source.series {
@@ -100,7 +100,7 @@ pub(super) fn without_fixes(recipe: &Recipe, lock: &Lock) -> Vec<WithoutFixes> {
 }
 
 /// What the recipe's sources become.
-fn components(recipe: &Recipe, lock: &Lock) -> Vec<sbom::Component> {
+fn components(recipe: &Recipe, lock: &Pins) -> Vec<sbom::Component> {
     let mut all: Vec<_> = recipe
         .components
         .iter()
@@ -129,7 +129,7 @@ fn components(recipe: &Recipe, lock: &Lock) -> Vec<sbom::Component> {
 }
 
 /// A component that a recipe declares.
-fn declared(component: &Component, recipe: &Recipe, lock: &Lock) -> sbom::Component {
+fn declared(component: &Component, recipe: &Recipe, lock: &Pins) -> sbom::Component {
     let source = component.source.as_deref();
     let source = source.and_then(|id| Some((recipe.source(id)?, lock.input(id)?)));
     let mut made = match source {
@@ -164,7 +164,7 @@ fn plain(name: String) -> sbom::Component {
 }
 
 /// A component that is a source as it was fetched.
-fn of_source(source: &Source, input: &LockedInput, lock: &Lock) -> sbom::Component {
+fn of_source(source: &Source, input: &LockedInput, lock: &Pins) -> sbom::Component {
     let mut patches = Vec::new();
     let mut comment = None;
     let mut words = format!("{}, {}", input.url, input.sha256);
@@ -183,7 +183,7 @@ fn of_source(source: &Source, input: &LockedInput, lock: &Lock) -> sbom::Compone
         comment = Some(format!("{WITHOUT}: {reason}"));
     }
     for patch in &source.patches {
-        let local = lock.locals.iter().find(|local| local.path == patch.name);
+        let local = lock.local(patch);
         let digest = local.map_or(String::new(), |l| format!(" ({})", l.sha256));
         let name = patch.path.file_name().unwrap_or_default().to_string_lossy();
         patches.push(format!("applied: the recipe's {name}{digest}"));

@@ -8,7 +8,7 @@ use polybuild_oci::{
     BlobStore, Epoch, Image, ImageBuilder, ImageName, LayerBuilder, Settings, export,
     labels::{Provenance, STEPS, WITHOUT_FIXES},
 };
-use polybuild_recipe::{Content, ImageFile, Lock, Recipe};
+use polybuild_recipe::{Content, ImageFile, Pins, Recipe};
 use vkernel_abi::{MEGABINARY_PATH, VKERNEL_DIR};
 use walkdir::WalkDir;
 
@@ -31,7 +31,7 @@ use crate::{
 /// What goes into an image besides the megabinary.
 pub(super) struct Contents<'a> {
     pub(super) recipe: &'a Recipe,
-    pub(super) lock: &'a Lock,
+    pub(super) lock: &'a Pins,
     pub(super) inputs: &'a Inputs,
     /// Files that were taken out of modules.
     pub(super) files: &'a [EmbeddedFile],
@@ -134,6 +134,8 @@ fn layers(
     let mut files = LayerBuilder::new(epoch);
     for file in &contents.recipe.image_files {
         let copied = plan::layer_file(&file.content, contents.inputs)?;
+        let (user, group) = file.owner.unwrap_or_default();
+        files.owner(user, group);
         match (&file.content, copied) {
             (_, Some(source)) if source.is_dir() => {
                 add_folder(&mut files, file, &source)?;
@@ -205,7 +207,7 @@ const IMAGE_FILE_MODE: u32 = 0o644;
 fn settings(
     cx: &Context<'_>,
     recipe: &Recipe,
-    lock: &Lock,
+    lock: &Pins,
     signed: &SignedMegabinary,
     megabinary: &Digest,
     epoch: Epoch,

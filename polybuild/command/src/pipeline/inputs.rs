@@ -1,11 +1,11 @@
-//! What a build starts from: the resolved recipe with a fresh lock; and references to files.
+//! What a build starts from: the resolved recipe with fresh locks; and references to files.
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-use polybuild_recipe::{Lock, LockStatus, Recipe, Ref, StaleReason};
+use polybuild_recipe::{Lock, LockStatus, LockedInput, Part, Pins, Recipe, Ref, StaleReason};
 
 use super::{
     copy::beneath,
@@ -111,19 +111,30 @@ pub fn load(path: &Path) -> Result<Recipe> {
     polybuild_recipe::load(path).map_err(|error| Failure::diagnostic(exit::RECIPE, error))
 }
 
-/// Loads a recipe and its lock; makes the lock when there is none and that is allowed.
+/// Loads a recipe and what the lock files of its parts pin; makes a lock file when there is none and that
+/// is allowed.
 pub fn load_locked(
     ui: &Ui,
     path: &Path,
     fetching: &Fetching,
     locked: bool,
-) -> Result<(Recipe, Lock)> {
+) -> Result<(Recipe, Pins)> {
     let recipe = load(path)?;
-    let lock_path = recipe.lock_path();
-    let refresh = format!("polybuild lock {}", path.display());
+    let locks: Vec<Lock> = recipe
+        .parts
+        .iter()
+        .map(|part| load_lock(ui, part, fetching, locked))
+        .collect::<Result<_>>()?;
+    let pins = Pins::new(&recipe, &locks);
+    Ok((recipe, pins))
+}
+
+fn load_lock(ui: &Ui, part: &Part, fetching: &Fetching, locked: bool) -> Result<Lock> {
+    let lock_path = part.lock_path();
+    let refresh = format!("polybuild lock {}", part.path.display());
     match Lock::read(&lock_path).map_err(Failure::recipe)? {
-        Some(lock) => match lock.check(&recipe).map_err(Failure::recipe)? {
-            LockStatus::Fresh => Ok((recipe, lock)),
+        Some(lock) => match lock.check(part).map_err(Failure::recipe)? {
+            LockStatus::Fresh => Ok(lock),
             LockStatus::Stale(reasons) if locked || reasons.iter().any(needs_resolving) => Err(
                 Failure::message(exit::RECIPE, stale(&lock_path, &reasons)).hint(format!(
                     "run `{refresh}` to refresh it, and look at what changes"
@@ -132,11 +143,10 @@ pub fn load_locked(
             // Every fetched source is still pinned; only the recipe's own side has moved.
             LockStatus::Stale(reasons) => {
                 ui.warn(&format!(
-                    "{}; run `{refresh}` to refresh it",
+                    "{}; run `{refresh} --keep` to refresh it",
                     stale(&lock_path, &reasons)
                 ));
-                let lock = Lock::new(&recipe, lock.inputs).map_err(Failure::recipe)?;
-                Ok((recipe, lock))
+                Lock::new(part, lock.inputs).map_err(Failure::recipe)
             }
         },
         None if locked => Err(Failure::message(
@@ -147,11 +157,30 @@ pub fn load_locked(
             ),
         )
         .hint(format!("run `{refresh}`"))),
-        None => {
-            let lock = write_lock(ui, &recipe, fetching)?;
-            Ok((recipe, lock))
-        }
+        None => resolve_and_write(ui, part, fetching, &[]),
     }
+}
+
+/// What the lock files of a recipe pin, all of which must be there and fresh.
+pub fn read_pins(recipe: &Recipe) -> Result<Pins> {
+    let mut locks = Vec::new();
+    for part in &recipe.parts {
+        let path = part.lock_path();
+        let lock = Lock::read(&path).map_err(Failure::recipe)?.ok_or_else(|| {
+            let message = format!("there is no {}", path.display());
+            Failure::message(exit::RECIPE, message)
+                .hint(format!("run `polybuild lock {}`", part.path.display()))
+        })?;
+        if let Some(message) = lock
+            .check(part)
+            .map_err(Failure::recipe)?
+            .message(&part.path)
+        {
+            return Err(Failure::message(exit::RECIPE, message));
+        }
+        locks.push(lock);
+    }
+    Ok(Pins::new(recipe, &locks))
 }
 
 /// Whether a reason means that some source's pin is missing or wrong.
@@ -161,7 +190,10 @@ fn needs_resolving(reason: &StaleReason) -> bool {
         | StaleReason::Address { .. }
         | StaleReason::Digest { .. }
         | StaleReason::Series(_) => true,
-        StaleReason::Removed(_) | StaleReason::Local(_) | StaleReason::Recipe => false,
+        StaleReason::Removed(_)
+        | StaleReason::Used(_)
+        | StaleReason::Local(_)
+        | StaleReason::Recipe => false,
     }
 }
 
@@ -170,11 +202,65 @@ fn stale(path: &Path, reasons: &[StaleReason]) -> String {
     format!("{} is stale: {}", path.display(), reasons.join("; "))
 }
 
-/// Resolves every source and writes the lock file.
+/// Resolves every source that a recipe file declares and writes its lock file, and one for each recipe that
+/// it is made from and that has none.
 pub fn write_lock(ui: &Ui, recipe: &Recipe, fetching: &Fetching) -> Result<Lock> {
-    let lock = sources::resolve(ui, recipe, fetching, &[])?;
-    files::write_whole(&recipe.lock_path(), lock.text().as_bytes(), 0o644)?;
+    let lock = resolve_and_write(ui, own(recipe)?, fetching, &[])?;
+    for part in recipe.parts.iter().skip(1) {
+        if !part.lock_path().exists() {
+            resolve_and_write(ui, part, fetching, &[])?;
+        }
+    }
     Ok(lock)
+}
+
+fn resolve_and_write(
+    ui: &Ui,
+    part: &Part,
+    fetching: &Fetching,
+    kept: &[LockedInput],
+) -> Result<Lock> {
+    let lock = sources::resolve(ui, part, fetching, kept)?;
+    files::write_whole(&part.lock_path(), lock.text().as_bytes(), 0o644)?;
+    Ok(lock)
+}
+
+/// The file that was loaded, of the several of a recipe.
+fn own(recipe: &Recipe) -> Result<&Part> {
+    recipe.parts.first().ok_or_else(|| {
+        Failure::message(
+            exit::INTERNAL,
+            "a recipe without a file was loaded".to_owned(),
+        )
+    })
+}
+
+/// The lock file that a part has.
+fn before(part: &Part) -> Result<Lock> {
+    let path = part.lock_path();
+    Lock::read(&path).map_err(Failure::recipe)?.ok_or_else(|| {
+        let message = format!("there is no {} to update", path.display());
+        Failure::message(exit::RECIPE, message).hint(whole(part))
+    })
+}
+
+fn whole(part: &Part) -> String {
+    format!("run `polybuild lock {}`", part.path.display())
+}
+
+/// Writes the lock file anew for the recipe as it is. What is locked of sources stays as it is where it is
+/// what the recipe still wants of them; the others are resolved.
+pub fn keep_lock(ui: &Ui, recipe: &Recipe, fetching: &Fetching) -> Result<Lock> {
+    let part = own(recipe)?;
+    let mut kept = before(part)?;
+    if let LockStatus::Stale(reasons) = kept.check(part).map_err(Failure::recipe)? {
+        let changed = |id: &str| {
+            let mut about = reasons.iter().filter(|reason| needs_resolving(reason));
+            about.any(|reason| reason.source() == Some(id))
+        };
+        kept.inputs.retain(|input| !changed(&input.id));
+    }
+    resolve_and_write(ui, part, fetching, &kept.inputs)
 }
 
 /// Resolves the sources with these ids anew and writes the lock file; the others stay as they are
@@ -185,24 +271,14 @@ pub fn update_lock(
     fetching: &Fetching,
     names: &[String],
 ) -> Result<Lock> {
-    let path = recipe.lock_path();
+    let part = own(recipe)?;
     for name in names {
-        if recipe.source(name).is_none_or(|s| s.local.is_some()) {
-            let fetched = recipe.sources.iter().filter(|s| s.local.is_none());
-            let known: Vec<&str> = fetched.map(|s| s.id.as_str()).collect();
-            return Err(Failure::message(
-                exit::USAGE,
-                format!("there is no source `{name}` to update"),
-            )
-            .hint(format!("there are: {}", known.join(", "))));
+        if part.source(name).is_none_or(|s| s.local.is_some()) {
+            return Err(no_such_source(recipe, part, name));
         }
     }
-    let whole = format!("run `polybuild lock {}`", recipe.path.display());
-    let Some(before) = Lock::read(&path).map_err(Failure::recipe)? else {
-        let message = format!("there is no {} to update", path.display());
-        return Err(Failure::message(exit::RECIPE, message).hint(whole));
-    };
-    if let LockStatus::Stale(reasons) = before.check(recipe).map_err(Failure::recipe)? {
+    let before = before(part)?;
+    if let LockStatus::Stale(reasons) = before.check(part).map_err(Failure::recipe)? {
         let others: Vec<StaleReason> = reasons
             .into_iter()
             .filter(|reason| {
@@ -213,8 +289,8 @@ pub fn update_lock(
             })
             .collect();
         if !others.is_empty() {
-            let message = stale(&path, &others);
-            return Err(Failure::message(exit::RECIPE, message).hint(whole));
+            let message = stale(&part.lock_path(), &others);
+            return Err(Failure::message(exit::RECIPE, message).hint(whole(part)));
         }
     }
     let kept: Vec<_> = before
@@ -222,7 +298,24 @@ pub fn update_lock(
         .into_iter()
         .filter(|i| !names.contains(&i.id))
         .collect();
-    let lock = sources::resolve(ui, recipe, fetching, &kept)?;
-    files::write_whole(&path, lock.text().as_bytes(), 0o644)?;
-    Ok(lock)
+    resolve_and_write(ui, part, fetching, &kept)
+}
+
+fn no_such_source(recipe: &Recipe, part: &Part, name: &str) -> Failure {
+    let message = format!("there is no source `{name}` to update");
+    let others = recipe.parts.iter().skip(1);
+    let elsewhere = others
+        .filter(|other| other.source(name).is_some_and(|s| s.local.is_none()))
+        .map(|other| {
+            let path = other.path.display();
+            format!("{path} declares it: run `polybuild lock --update {name} {path}`")
+        })
+        .next();
+    let fetched = part.sources.iter().filter(|s| s.local.is_none());
+    let known: Vec<&str> = fetched.map(|s| s.id.as_str()).collect();
+    let there_are = match known.as_slice() {
+        [] => format!("{} declares no source that is fetched", part.path.display()),
+        known => format!("there are: {}", known.join(", ")),
+    };
+    Failure::message(exit::USAGE, message).hint(elsewhere.unwrap_or(there_are))
 }

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use polybuild_recipe::{Lock, Recipe, digest_path};
+use polybuild_recipe::{Pins, Recipe, digest_path};
 use serde::Serialize;
 
 use super::{
@@ -39,7 +39,7 @@ pub struct Library {
 pub fn build_library(
     cx: &Context<'_>,
     recipe: &Recipe,
-    lock: &Lock,
+    lock: &Pins,
     output: &Path,
 ) -> Result<Library> {
     if recipe.builds.is_empty() {

@@ -24,11 +24,11 @@ use std::path::{Path, PathBuf};
 
 use megabinary_format::{Digest, Target};
 use megabinary_linker::{Keys, SignedMegabinary};
-use polybuild_recipe::{Lock, Recipe};
+use polybuild_recipe::{Pins, Recipe};
 
 pub use bill::{WITHOUT, WithoutFixes, of_recipe as bill_of_materials};
 pub use epoch::EPOCH_VARIABLE;
-pub use inputs::{load, load_locked, update_lock, write_lock};
+pub use inputs::{keep_lock, load, load_locked, read_pins, update_lock, write_lock};
 pub use library::{Library, build_library};
 pub use modules::binary;
 pub(crate) use output::names;
@@ -64,7 +64,7 @@ pub struct Context<'a> {
 }
 
 /// Builds the image of `recipe` into the folder `output`.
-pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Lock, output: &Path) -> Result<Built> {
+pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Pins, output: &Path) -> Result<Built> {
     let record = Record::expected(cx, recipe, lock)?;
     if !cx.rebuild
         && let Some(built) = record.up_to_date(output)?

@@ -10,7 +10,7 @@ use megabinary_format::{Digest, Policy};
 use megabinary_linker::{
     LinkPlan, PlannedEntry, PlannedFile, PlannedKind, PlannedModule, PlannedNode, PlannedTree,
 };
-use polybuild_recipe::{Content, Entry, Lock, Recipe, TreeEntry};
+use polybuild_recipe::{Content, Entry, Pins, Recipe, TreeEntry};
 use walkdir::WalkDir;
 
 use super::inputs::Inputs;
@@ -23,7 +23,7 @@ use crate::{
 /// The plan of an image.
 pub(super) fn plan(
     recipe: &Recipe,
-    lock: &Lock,
+    lock: &Pins,
     modules: Vec<PlannedModule>,
     inputs: &Inputs,
 ) -> Result<LinkPlan> {

@@ -2,7 +2,7 @@
 
 use std::{fs, io::ErrorKind, path::Path};
 
-use polybuild_recipe::{Lock, Recipe};
+use polybuild_recipe::{Pins, Recipe};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -45,11 +45,11 @@ pub struct Record {
 
 impl Record {
     /// The record of the build that would be made now.
-    pub(super) fn expected(cx: &Context<'_>, recipe: &Recipe, lock: &Lock) -> Result<Record> {
+    pub(super) fn expected(cx: &Context<'_>, recipe: &Recipe, lock: &Pins) -> Result<Record> {
         let parts = [
             "build 1",
             &recipe.digest().to_string(),
-            &lock.text(),
+            lock.text(),
             &code::fingerprint(cx.target)?,
             &cx.signer.public_key().to_string(),
             &cx.epoch.to_string(),

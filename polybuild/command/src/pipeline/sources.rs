@@ -12,7 +12,7 @@ use std::{
 use polybuild_fetch::{
     Cache, Extract, ExtractError, FetchError, Fetched, Fetcher, Limits, Options, Progress, Request,
 };
-use polybuild_recipe::{Lock, LockedInput, Recipe, Source};
+use polybuild_recipe::{Lock, LockedInput, Part, Pins, Recipe, Source};
 
 use super::{Context, cached};
 use crate::{
@@ -98,7 +98,7 @@ fn what(source: &Source) -> String {
 }
 
 /// Fetches what the lock pins.
-pub(super) fn fetch(cx: &Context<'_>, recipe: &Recipe, lock: &Lock) -> Result<Sources> {
+pub(super) fn fetch(cx: &Context<'_>, recipe: &Recipe, lock: &Pins) -> Result<Sources> {
     let fetcher = cx.fetching.fetcher();
     let mut sources = Sources {
         ui: cx.ui.clone(),
@@ -120,16 +120,16 @@ pub(super) fn fetch(cx: &Context<'_>, recipe: &Recipe, lock: &Lock) -> Result<So
     Ok(sources)
 }
 
-/// Resolves sources to exact versions and digests; those in `kept` stay as they are there.
+/// Resolves the sources of a recipe file to exact versions and digests; those in `kept` stay as they are there.
 pub(super) fn resolve(
     ui: &Ui,
-    recipe: &Recipe,
+    part: &Part,
     fetching: &Fetching,
     kept: &[LockedInput],
 ) -> Result<Lock> {
     let fetcher = fetching.fetcher();
     let mut inputs = Vec::new();
-    for source in recipe.sources.iter().filter(|s| s.local.is_none()) {
+    for source in part.sources.iter().filter(|s| s.local.is_none()) {
         if let Some(input) = kept.iter().find(|input| input.id == source.id) {
             inputs.push(input.clone());
             continue;
@@ -137,7 +137,7 @@ pub(super) fn resolve(
         let fetched = fetch_one(ui, &fetcher, source, None)?;
         inputs.push(Request::new(source, None).locked(&fetched));
     }
-    Lock::new(recipe, inputs).map_err(Failure::recipe)
+    Lock::new(part, inputs).map_err(Failure::recipe)
 }
 
 impl Fetching {

@@ -201,7 +201,10 @@ fn words(cx: &Context<'_>, step: &Build, inside: &Path) -> Words {
         ]
         .map(|(name, value)| (name.to_owned(), value)),
     );
-    environment.extend(step.env.clone());
+    let folder = text(work.clone());
+    let own = step.env.iter();
+    environment
+        .extend(own.map(|(name, value)| (name.clone(), value.replace(Build::FOLDER, &folder))));
     Words {
         program,
         arguments,

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::layer::{Item, Layer, Named, Target};
 use crate::{
-    Build, Image, Kind, Module, Place, Policy, Preload, Recipe, Ref, Source, SourceUrl, Tree,
+    Build, Image, Kind, Module, Place, Policy, Preload, Recipe, Ref, Source, SourceUrl, Toolchain,
+    Tree,
     error::{Problem, ProblemKind},
     nearest::nearest,
 };
@@ -22,7 +23,7 @@ pub(super) fn check(layer: Layer, problems: &mut Vec<Problem>) -> Option<Recipe>
             place: Some(layer.place.clone()),
         });
     }
-    let builds = in_order(layer.builds, problems);
+    let builds = in_order(with_toolchains(layer.builds, &layer.toolchains), problems);
     if problems.len() > before {
         return None;
     }
@@ -30,7 +31,7 @@ pub(super) fn check(layer: Layer, problems: &mut Vec<Problem>) -> Option<Recipe>
     let policy = layer.policy;
     Some(Recipe {
         path: Default::default(),
-        files: Vec::new(),
+        parts: Vec::new(),
         image: Image {
             name: image.name.unwrap_or_else(|| layer.name.clone()),
             tag: image.tag.unwrap_or_else(|| layer.version.clone()),
@@ -90,12 +91,14 @@ fn follow_links(layer: &Layer, problems: &mut Vec<Problem>) {
     let mut follow = Follow {
         sources: &layer.sources,
         builds: &layer.builds,
+        toolchains: &layer.toolchains,
         trees: &layer.trees,
         modules: &layer.modules,
         taken: BTreeMap::new(),
         problems,
     };
     follow.items(&layer.builds);
+    follow.items(&layer.toolchains);
     follow.items(&layer.modules);
     follow.items(&layer.preloads);
     follow.items(&layer.programs);
@@ -107,6 +110,7 @@ fn follow_links(layer: &Layer, problems: &mut Vec<Problem>) {
 struct Follow<'a> {
     sources: &'a [Item<Source>],
     builds: &'a [Item<Build>],
+    toolchains: &'a [Item<Toolchain>],
     trees: &'a [Item<Tree>],
     modules: &'a [Item<Module>],
     /// Path in the image → what is there.
@@ -121,6 +125,11 @@ impl<'a> Follow<'a> {
                 let kind = match &link.target {
                     Target::Source { id, inside } => self.source(id, *inside),
                     Target::Build { step, output } => self.output(step, output),
+                    Target::Toolchain(name) => unknown(
+                        "toolchain",
+                        name,
+                        self.toolchains.iter().map(|t| t.value.name()).collect(),
+                    ),
                     Target::Module(name) => unknown("module", name, self.module_names()),
                     Target::Snapshot(name) => self.snapshot(name),
                     Target::InTree(path) => self.in_tree(path),
@@ -240,6 +249,34 @@ fn unknown(what: &'static str, name: &str, known: Vec<&str>) -> Option<ProblemKi
         nearest: nearest(name, known.iter().copied()),
         known: known.into_iter().map(Into::into).collect(),
     })
+}
+
+/// Build steps, each with what its toolchain brings; the step's own word counts.
+fn with_toolchains(mut builds: Vec<Item<Build>>, known: &[Item<Toolchain>]) -> Vec<Item<Build>> {
+    for item in &mut builds {
+        let named = item.links.iter().find_map(|link| match &link.target {
+            Target::Toolchain(name) => known.iter().find(|t| t.value.name == *name),
+            _ => None,
+        });
+        let (Some(toolchain), step) = (named, &mut item.value) else {
+            continue;
+        };
+        let toolchain = &toolchain.value;
+        let mut tools = toolchain.tools.clone();
+        tools.extend(
+            step.tools
+                .drain(..)
+                .filter(|t| !toolchain.tools.contains(t)),
+        );
+        step.tools = tools;
+        for (name, value) in &toolchain.env {
+            step.env.entry(name.clone()).or_insert(value.clone());
+        }
+        for (path, reference) in &toolchain.inputs {
+            step.inputs.entry(path.clone()).or_insert(reference.clone());
+        }
+    }
+    builds
 }
 
 /// Build steps, each after those whose outputs it reads.

@@ -70,9 +70,15 @@ impl Lower<'_> {
             self.want(mode.is_some(), at, "a mode: three or four octal digits");
             mode
         });
+        let owner = table.owner.as_ref().and_then(|at| {
+            let owner = value::owner(&at.value);
+            self.want(owner.is_some(), at, "an owner: `UID:GID`, in numbers");
+            owner
+        });
         ImageFile {
             path,
             content,
+            owner,
             mode: mode.unwrap_or(default),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! The rules, which `docs/recipe-reference.md` repeats for users:
 //!
-//! - What has a name (sources, steps, modules, preloads by their module, programs, files, trees, components) is inherited;
+//! - What has a name (sources, steps, toolchains, modules, preloads by their module, programs, files, trees, components) is inherited;
 //!   a declaration of the recipe itself replaces an inherited one of the same name whole. Two
 //!   inherited ones of the same name are a problem.
 //! - Name, version, kind, description, image name and tag are a recipe's own.
@@ -23,7 +23,7 @@ use super::{
     lower, parse,
 };
 use crate::{
-    Kind, Place,
+    Kind, Part, Place, Used,
     error::{Problem, ProblemKind},
     written::{At, RecipeTable},
 };
@@ -34,7 +34,7 @@ pub(super) struct Loader {
     root: PathBuf,
     /// Canonical paths of the recipes being read, outermost first, with the names to show.
     stack: Vec<(PathBuf, PathBuf)>,
-    pub(super) files: Vec<PathBuf>,
+    pub(super) parts: Vec<Part>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -43,7 +43,7 @@ impl Loader {
         Loader {
             root: path.parent().unwrap_or(Path::new("")).into(),
             stack: Vec::new(),
-            files: Vec::new(),
+            parts: Vec::new(),
             problems: Vec::new(),
         }
     }
@@ -78,9 +78,11 @@ impl Loader {
             self.fail(ProblemKind::Cycle { chain }, place);
             return None;
         }
-        if !self.files.iter().any(|f| f == path) {
-            self.files.push(path.into());
-        }
+        let known = self.parts.iter().position(|part| part.is_at(&canonical));
+        let part = known.unwrap_or_else(|| {
+            self.parts.push(Part::new(path, &canonical, &text));
+            self.parts.len() - 1
+        });
         let text = Arc::new(NamedSource::new(path.display().to_string(), text));
         let file = match parse::parse(&text) {
             Ok(file) => file,
@@ -94,7 +96,13 @@ impl Loader {
         self.stack.push((canonical, path.into()));
         let under = self.under(&file.recipe, &own, dir);
         self.stack.pop();
-        put_over(&mut own, under?);
+        let mut under = under?;
+        if let (None, Some(part)) = (known, self.parts.get_mut(part)) {
+            let sources = own.sources.iter().map(|item| item.value.clone());
+            part.declares(sources.collect(), std::mem::take(&mut own.locals));
+            part.used = std::mem::take(&mut under.used);
+        }
+        put_over(&mut own, under);
         Some(own)
     }
 
@@ -102,13 +110,15 @@ impl Loader {
     fn under(&mut self, table: &RecipeTable, own: &Layer, dir: &Path) -> Option<Under> {
         let mut under = Under::default();
         if let Some(from) = &table.from {
-            let parent = self.follow(from, own, dir, Search::From)?;
+            let (parent, pin) = self.follow(from, own, dir, Search::From)?;
+            under.used.push(pin);
             under.image = parent.image.clone();
             under.policy = parent.policy.clone();
             under.add(parent, &mut self.problems);
         }
         for used in &table.uses {
-            let layer = self.follow(used, own, dir, Search::Uses)?;
+            let (layer, pin) = self.follow(used, own, dir, Search::Uses)?;
+            under.used.push(pin);
             if matches!(layer.kind, Kind::Image | Kind::App) {
                 let place = Place::new(&own.place.text, used.span.clone());
                 let message = "`uses` takes runtimes, libraries and tools; an image is extended \
@@ -121,10 +131,33 @@ impl Loader {
         Some(under)
     }
 
-    fn follow(&mut self, at: &At<String>, own: &Layer, dir: &Path, how: Search) -> Option<Layer> {
+    /// The layer of a recipe that `at` names, and what a lock file has to say of that recipe.
+    fn follow(
+        &mut self,
+        at: &At<String>,
+        own: &Layer,
+        dir: &Path,
+        how: Search,
+    ) -> Option<(Layer, Used)> {
         let place = Place::new(&own.place.text, at.span.clone());
         match find(dir, &at.value, how) {
-            Ok(path) => self.layer(&path, Some(&place)),
+            Ok(path) => {
+                let layer = self.layer(&path, Some(&place))?;
+                // It was read just now: neither of these fails unless it is removed meanwhile.
+                let canonical = std::fs::canonicalize(&path);
+                let part = canonical.and_then(|canonical| {
+                    let mut parts = self.parts.iter();
+                    let found = parts.find(|part| part.is_at(&canonical));
+                    found.ok_or_else(|| std::io::ErrorKind::NotFound.into())
+                });
+                match part {
+                    Ok(part) => Some((layer, Used::new(dir, &path, part))),
+                    Err(error) => {
+                        self.fail(ProblemKind::Read { path, error }, Some(&place));
+                        None
+                    }
+                }
+            }
             Err(kind) => {
                 self.fail(kind, Some(&place));
                 None
@@ -161,7 +194,7 @@ fn put_over(own: &mut Layer, under: Under) {
                 own.$field = merged;
             )* };
         }
-    over!(sources builds modules preloads programs files trees components);
+    over!(sources builds toolchains modules preloads programs files trees components);
     own.image = image_over(std::mem::take(&mut own.image), under.image);
     own.policy = policy_over(std::mem::take(&mut own.policy), under.policy);
 }
@@ -171,6 +204,7 @@ fn put_over(own: &mut Layer, under: Under) {
 struct Under {
     sources: Vec<layer::Item<crate::Source>>,
     builds: Vec<layer::Item<crate::Build>>,
+    toolchains: Vec<layer::Item<crate::Toolchain>>,
     modules: Vec<layer::Item<crate::Module>>,
     preloads: Vec<layer::Item<crate::Preload>>,
     programs: Vec<layer::Item<crate::Program>>,
@@ -179,12 +213,15 @@ struct Under {
     components: Vec<layer::Item<crate::Component>>,
     image: ImageLayer,
     policy: PolicyLayer,
+    /// The recipes themselves.
+    used: Vec<Used>,
 }
 
 impl Under {
     fn add(&mut self, layer: Layer, problems: &mut Vec<Problem>) {
         layer::add(&mut self.sources, layer.sources, problems);
         layer::add(&mut self.builds, layer.builds, problems);
+        layer::add(&mut self.toolchains, layer.toolchains, problems);
         layer::add(&mut self.modules, layer.modules, problems);
         layer::add(&mut self.preloads, layer.preloads, problems);
         layer::add(&mut self.programs, layer.programs, problems);

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Build, Component, ImageFile, Kind, Module, Place, Preload, Program, Source, Tree,
+    Build, Component, ImageFile, Kind, LocalPath, Module, Place, Preload, Program, Source,
+    Toolchain, Tree,
     error::{Problem, ProblemKind},
 };
 
@@ -18,6 +19,7 @@ pub(super) struct Layer {
     pub(super) kind: Kind,
     pub(super) sources: Vec<Item<Source>>,
     pub(super) builds: Vec<Item<Build>>,
+    pub(super) toolchains: Vec<Item<Toolchain>>,
     pub(super) modules: Vec<Item<Module>>,
     pub(super) preloads: Vec<Item<Preload>>,
     pub(super) programs: Vec<Item<Program>>,
@@ -26,6 +28,8 @@ pub(super) struct Layer {
     pub(super) components: Vec<Item<Component>>,
     pub(super) image: ImageLayer,
     pub(super) policy: PolicyLayer,
+    /// Every file of the machine that this recipe file names: not those of the layers under it.
+    pub(super) locals: Vec<LocalPath>,
 }
 
 /// Something declared by name.
@@ -50,6 +54,8 @@ pub(super) enum Target {
     Source { id: String, inside: bool },
     /// An output of a build step.
     Build { step: String, output: String },
+    /// A toolchain.
+    Toolchain(String),
     /// A module.
     Module(String),
     /// A module with a snapshot.
@@ -118,6 +124,7 @@ macro_rules! named {
 named! {
     Source id "source";
     Build id "build step";
+    Toolchain name "toolchain";
     Module name "module";
     Preload module "preload";
     Program name "program";

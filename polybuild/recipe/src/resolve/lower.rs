@@ -1,20 +1,20 @@
 //! `RecipeFile` to `Layer`: the identity, sources, steps, modules and programs, and the tools to
 //! lower any value with its place. Files, trees and settings are in `content`.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use megabinary_format::Digest;
 
 use super::layer::{Item, Layer, Link, Target};
 use crate::{
     Build, Command, Entry, Graft, Kind, LocalPath, Module, Output, Place, Preload, Program, Ref,
-    Series, Snapshot, Source, SourceUrl,
+    Series, Snapshot, Source, SourceUrl, Toolchain,
     error::{Problem, ProblemKind},
     place::SourceText,
     value,
     written::{
         At, BuildTable, GraftTable, ModuleTable, PreloadTable, ProgramTable, RecipeFile,
-        SeriesChoice, SourceTable,
+        SeriesChoice, SourceTable, ToolchainTable,
     },
 };
 
@@ -33,8 +33,11 @@ pub(super) fn lower(
         root,
         problems,
         links: Vec::new(),
+        locals: Vec::new(),
     };
-    lower.layer(file)
+    let mut layer = lower.layer(file);
+    layer.locals = lower.locals;
+    layer
 }
 
 pub(super) struct Lower<'a> {
@@ -46,6 +49,8 @@ pub(super) struct Lower<'a> {
     problems: &'a mut Vec<Problem>,
     /// Links of the item being lowered.
     links: Vec<Link>,
+    /// Files of the machine that were met.
+    locals: Vec<LocalPath>,
 }
 
 const NAME: &str = "a name: letters, digits and `._+-`";
@@ -73,6 +78,9 @@ impl Lower<'_> {
             kind: recipe.kind,
             sources: self.items(&file.source, |l, t| (l.source(t), t.id.span.clone())),
             builds: self.items(&file.build, |l, t| (l.build(t), t.id.span.clone())),
+            toolchains: self.items(&file.toolchain, |l, t| {
+                (l.toolchain(t), t.name.span.clone())
+            }),
             modules: self.items(&file.module, |l, t| (l.module(t), t.name.span.clone())),
             preloads: self.items(&file.preload, |l, t| (l.preload(t), t.module.span.clone())),
             programs: self.items(&file.program, |l, t| (l.program(t), t.name.span.clone())),
@@ -83,6 +91,7 @@ impl Lower<'_> {
             }),
             image: self.image(file.image.as_ref(), whole),
             policy: self.policy(file.policy.as_ref()),
+            locals: Vec::new(),
         }
     }
 
@@ -175,16 +184,14 @@ impl Lower<'_> {
             };
             self.fail(&at.span, kind);
         }
-        // `absolute` fails only for an empty path or without a working directory.
-        let absolute = |p: &Path| {
-            let p = Path::new(".").join(p);
-            value::normalise(&std::path::absolute(&p).unwrap_or(p))
-        };
+        let absolute = value::absolute;
         let name = value::relative_to(&absolute(self.root), &absolute(&shown));
-        LocalPath {
+        let local = LocalPath {
             name: name.to_string_lossy().into_owned(),
             path: absolute(&shown),
-        }
+        };
+        self.locals.push(local.clone());
+        local
     }
 
     /// `ID`, `ID:PATH`, `build:STEP/OUTPUT` or `path:PATH`.
@@ -354,21 +361,44 @@ impl Lower<'_> {
                 Command::Run(Vec::new())
             }
         };
-        let inputs = table.inputs.iter();
-        let inputs = inputs
-            .map(|(to, from)| {
-                let to = self.relative_path(to, "a path in the step's folder");
-                (to, self.reference(from))
-            })
-            .collect();
+        let sets = table.tool_sets.iter().flat_map(|set| set.commands());
+        let mut tools: Vec<String> = sets.map(|&tool| tool.to_owned()).collect();
+        for tool in &table.tools {
+            let tool = self.name(tool);
+            if !tools.contains(&tool) {
+                tools.push(tool);
+            }
+        }
+        if let Some(at) = &table.toolchain {
+            self.link(at, Target::Toolchain(at.value.clone()));
+        }
         let outputs = table.outputs.iter();
         Build {
             id: self.name(&table.id),
             command,
             env: self.env(&table.env),
-            tools: table.tools.iter().map(|t| self.name(t)).collect(),
-            inputs,
+            tools,
+            inputs: self.inputs(&table.inputs),
             outputs: outputs.map(|at| self.output(at)).collect(),
+        }
+    }
+
+    fn inputs(&mut self, written: &BTreeMap<At<String>, At<String>>) -> BTreeMap<String, Ref> {
+        let inputs = written.iter();
+        inputs
+            .map(|(to, from)| {
+                let to = self.relative_path(to, "a path in the step's folder");
+                (to, self.reference(from))
+            })
+            .collect()
+    }
+
+    fn toolchain(&mut self, table: &ToolchainTable) -> Toolchain {
+        Toolchain {
+            name: self.name(&table.name),
+            tools: table.tools.iter().map(|t| self.name(t)).collect(),
+            env: self.env(&table.env),
+            inputs: self.inputs(&table.inputs),
         }
     }
 

@@ -37,7 +37,7 @@ pub fn load(path: &Path) -> Result<Recipe, RecipeError> {
     match recipe {
         Some(mut recipe) if loader.problems.is_empty() => {
             recipe.path = path.into();
-            recipe.files = loader.files;
+            recipe.parts = loader.parts;
             Ok(recipe)
         }
         _ => {
@@ -45,8 +45,12 @@ pub fn load(path: &Path) -> Result<Recipe, RecipeError> {
             // In the order of the files and the lines, whichever pass found them.
             problems.sort_by_key(|p| {
                 let place = p.place.as_ref();
-                let file = place
-                    .and_then(|at| loader.files.iter().position(|f| *f == Path::new(at.file())));
+                let file = place.and_then(|at| {
+                    loader
+                        .parts
+                        .iter()
+                        .position(|p| p.path == Path::new(at.file()))
+                });
                 (file, place.map(|at| at.span.start))
             });
             Err(RecipeError {

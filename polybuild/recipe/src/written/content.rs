@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::At;
 
-/// One file, folder or symbolic link in the layers of the image, owned by root. Exactly one of
+/// One file, folder or symbolic link in the layers of the image. Exactly one of
 /// `source`, `text`, `link` and `directory` says what it is.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -24,6 +24,8 @@ pub struct FileTable {
     /// Permissions in octal. Default: `"0644"` for a file, `"0755"` for a folder. What is in a copied folder
     /// has `0755` if it can be executed.
     pub mode: Option<At<String>>,
+    /// Who owns it, and what is in a copied folder: `UID:GID`, in numbers. Default: `"0:0"`, root.
+    pub owner: Option<At<String>>,
 }
 
 /// A read-only file tree inside the megabinary, which programs see and the layers do not contain.

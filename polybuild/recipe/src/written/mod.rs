@@ -15,7 +15,7 @@ mod module;
 mod source;
 
 pub use at::At;
-pub use build::BuildTable;
+pub use build::{BuildTable, ToolchainTable};
 pub use content::{EntryTable, FileTable, TreeTable};
 pub use image::{ComponentTable, ImageTable, NetworkValue, PolicyTable};
 pub use module::{GraftTable, ModuleTable, PreloadTable, ProgramTable, SnapshotTable};
@@ -39,6 +39,9 @@ pub struct RecipeFile {
     /// Commands that make files from sources.
     #[serde(default)]
     pub build: Vec<At<BuildTable>>,
+    /// What steps that compile have in common.
+    #[serde(default)]
+    pub toolchain: Vec<At<ToolchainTable>>,
     /// WebAssembly core modules that go into the megabinary.
     #[serde(default)]
     pub module: Vec<At<ModuleTable>>,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
-use polybuild_recipe::{Content, Entry, Lock, Recipe, Ref, load, parse};
+use polybuild_recipe::{Content, Entry, Lock, Pins, Recipe, Ref, load, parse};
 
 use crate::{scratch::Scratch, seeds};
 
@@ -36,10 +36,20 @@ pub fn recipe(data: &[u8]) {
         Ok(recipe) => {
             consistent(&recipe);
             assert_eq!(load(&path).unwrap().digest(), recipe.digest());
-            let lock = Lock::new(&recipe, Vec::new());
-            if let Ok(lock) = lock {
-                same_lock(&lock);
-                lock.check(&recipe).unwrap();
+            assert_eq!(recipe.parts[0].path, path);
+            let mut locks = Vec::new();
+            for part in &recipe.parts {
+                if let Ok(lock) = Lock::new(part, Vec::new()) {
+                    same_lock(&lock);
+                    lock.check(part).unwrap();
+                    locks.push(lock);
+                }
+            }
+            if locks.len() == recipe.parts.len() {
+                let pins = Pins::new(&recipe, &locks);
+                for local in recipe.sources.iter().flat_map(|s| &s.patches) {
+                    assert!(pins.local(local).is_some(), "{} is not pinned", local.name);
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Recipes that use every key, and lock files of them.
 
 use megabinary_format::Digest;
-use polybuild_recipe::{Lock, LockedInput, LockedLocal};
+use polybuild_recipe::{Lock, LockedInput, LockedLocal, LockedUse};
 
 /// Name under which lock files are shown.
 pub const LOCK: &str = "recipe.lock";
@@ -65,9 +65,17 @@ url = "debian:zlib@1.3?suite=trixie"
 id = "step"
 run = ["cc", "-c", "x.c"]
 env = { A = "b" }
+toolchain = "cross"
+tool-sets = ["unix"]
 tools = ["cc"]
 inputs = { "src" = "zlib" }
 outputs = ["x.wasm"]
+
+[[toolchain]]
+name = "cross"
+tools = ["cc", "ar"]
+env = { CC = "cc", LIB = "{folder}/lib" }
+inputs = { "lib" = "zlib" }
 
 [[module]]
 name = "python"
@@ -160,12 +168,17 @@ pub fn recipes() -> Vec<Vec<u8>> {
 pub fn locks() -> Vec<Vec<u8>> {
     let sha256 = Digest::of(b"x");
     let mut lock = Lock {
-        version: 1,
+        version: 2,
         recipe: sha256,
+        used: Vec::new(),
         inputs: Vec::new(),
         locals: Vec::new(),
     };
     let empty = lock.text();
+    lock.used.push(LockedUse {
+        path: "../c/1/recipe.toml".into(),
+        sha256,
+    });
     for (id, version) in [("python-wasi", "3.12.0"), ("odd \"id\"\n", "")] {
         lock.inputs.push(LockedInput {
             package: None,
