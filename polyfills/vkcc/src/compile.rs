@@ -4,6 +4,7 @@ use std::{ffi::OsString, path::Path, process::Command as Process};
 
 use crate::{
     command::{Command, Stage},
+    conversions,
     environment::{Environment, Variant},
 };
 
@@ -91,6 +92,10 @@ pub(crate) fn process(
     }
     for pair in &environment.prefix_map {
         process.arg(format!("-ffile-prefix-map={pair}"));
+    }
+    if command.compiler.iter().any(|o| o.starts_with("-flto")) {
+        // Nobody sees what becomes of the conversions of these.
+        process.arg(conversions::DEFINED);
     }
     process.args(&command.compiler);
     if is_for_speed(&command.compiler) {

@@ -12,6 +12,7 @@ use std::{
 use crate::{
     casts, check,
     command::{Command, Item},
+    conversions,
     environment::{Environment, Variant},
     error::{Error, IoContext, Result},
     process::execute,
@@ -63,11 +64,16 @@ pub(crate) fn link(
     }
     if !command.relocatable {
         let mut bytes = fs::read(&module).doing("reading", &module)?;
+        let mut is_changed = command.cast_calls;
         if command.cast_calls {
-            bytes = casts::rewrite(&bytes).map_err(|error| Error::Module {
-                path: output.clone(),
-                why: format!("the linker wrote a module that cannot be rewritten: {error}"),
-            })?;
+            bytes = casts::rewrite(&bytes).map_err(|error| unreadable(&output, &error))?;
+        }
+        let converted = conversions::rewrite(&bytes);
+        if let Some(converted) = converted.map_err(|error| unreadable(&output, &error))? {
+            bytes = converted;
+            is_changed = true;
+        }
+        if is_changed {
             fs::write(&module, &bytes).doing("writing", &module)?;
         }
         check::module(&bytes, variant == Variant::Threads, &output)?;
@@ -130,6 +136,14 @@ fn process(
             .arg(libraries.join("libclang_rt.builtins.a"));
     }
     process
+}
+
+/// A module of the linker's that cannot be read.
+fn unreadable(output: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::Module {
+        path: output.to_owned(),
+        why: format!("the linker wrote a module that cannot be rewritten: {error}"),
+    }
 }
 
 /// What the personality depends on; polyfills/sysroot/README.md says why.

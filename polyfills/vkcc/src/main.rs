@@ -16,6 +16,7 @@ mod check;
 mod checkpoints;
 mod command;
 mod compile;
+mod conversions;
 mod environment;
 mod error;
 mod hermetic;

@@ -9,6 +9,7 @@ use crate::{
     archive, checkpoints,
     command::{self, Command, Item, Stage},
     compile::{self, Job, is_cxx},
+    conversions,
     environment::{Environment, Variant},
     error::{Error, IoContext, Result},
     link, lto, print,
@@ -79,8 +80,8 @@ fn drive(environment: &Environment, command: &Command, cxx: bool) -> Result<u8> 
     }
 }
 
-/// Runs the compiler; once more if what it made is to be made in another way (see [`lto`] and
-/// [`checkpoints`]).
+/// Runs the compiler; once more if what it made is to be made in another way (see [`lto`],
+/// [`checkpoints`] and [`conversions`]).
 fn compiled(
     environment: &Environment,
     command: &Command,
@@ -111,8 +112,15 @@ fn compiled(
         .iter()
         .flat_map(|object| checkpoints::wanted(object))
         .collect();
+    let before = job.extra.len();
+    if objects.iter().any(|object| conversions::wanted(object)) {
+        job.extra.extend(["-w".into(), conversions::DEFINED.into()]);
+    }
     if status != 0 || functions.is_empty() {
-        return Ok(status);
+        return match status == 0 && job.extra.len() > before {
+            true => run(&job),
+            false => Ok(status),
+        };
     }
     let list = tempfile::NamedTempFile::new().doing("making a file in", std::env::temp_dir())?;
     std::fs::write(list.path(), checkpoints::list(&functions)).doing("writing", list.path())?;
