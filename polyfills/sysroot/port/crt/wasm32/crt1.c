@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <features.h>
 #include <limits.h>
+#include <sys/mman.h>
 #include "syscall.h"
 
 #define IMPORT(name) __attribute__((__import_module__("wali"), __import_name__(#name))) name
@@ -41,6 +42,10 @@ static int call_main(int argc, char **argv, char **envp)
 __attribute__((__export_name__("_start")))
 void _start(void)
 {
+	/* Nothing lies below the stack, whose last page this is: what goes through a null pointer, and a
+	 * stack that is used up, is a fault, as on other machines. */
+	__syscall(SYS_mprotect, 0, PAGE_SIZE, PROT_NONE);
+
 	int argc = __cl_get_argc(), envc = __get_env_count(), i;
 	size_t size = 0;
 	for (i = 0; i < argc; i++) size += __cl_get_argv_len(i) + 1;
