@@ -5,6 +5,8 @@
 //! Deliberately not here, because it costs hashing: digests of entries and of segments; see the
 //! linker's `verify`.
 
+use vkernel_abi::personality::Personality;
+
 use crate::{
     EntryKind, FileKind, FileTree, FormatError, Index, MemoryImage, Segment, SegmentKind, Target,
 };
@@ -151,6 +153,16 @@ impl Index {
                 return Err(wrong(format!(
                     "imports of `{}` are not sorted",
                     module.name
+                )));
+            }
+            let imports = module.imports.iter().filter_map(|i| i.split('.').next());
+            let found = Personality::of(imports);
+            if found != module.personality {
+                return Err(wrong(format!(
+                    "module `{}` is said to be of the personality `{}`, and its imports are of `{}`",
+                    module.name,
+                    module.personality.name(),
+                    found.name()
                 )));
             }
             for image in [Some(&module.cold), module.warm.as_ref()]

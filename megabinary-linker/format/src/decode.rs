@@ -4,10 +4,12 @@
 //! Invariant: for every input, either an error, or a value whose encoding is that input. Each
 //! field is checked for being what the writer would write, unused ones for being zero.
 
+use vkernel_abi::personality::Personality;
+
 use crate::{
-    Digest, Entry, EntryKind, FileKind, FileNode, FileRange, FileTree, FormatError, Index,
-    MemoryImage, Module, NetworkRule, Policy, Program, Route, Run, Segment, SegmentKind, Target,
-    cursor::Cursor, dump::take_global, layout::*,
+    Digest, Entry, EntryKind, FileKind, FileNode, FileRange, FileTree, FormatError, Index, LIMITS,
+    Limits, MemoryImage, Module, NetworkRule, Policy, Program, Route, Run, Segment, SegmentKind,
+    Target, cursor::Cursor, dump::take_global, layout::*,
 };
 
 const WHAT: &str = "index";
@@ -16,7 +18,7 @@ impl Index {
     /// Reads an index; total, and strict: see the module's invariant in `decode.rs`.
     pub fn decode(bytes: &[u8]) -> Result<Index, FormatError> {
         let mut header = Cursor::new(WHAT, bytes);
-        header.magic_version(MAGIC, (MAJOR, MINOR), "1.1")?;
+        header.magic_version(MAGIC, (MAJOR, MINOR), "1.2")?;
         let target = match header.u32()? {
             TARGET_PORTABLE => Target::Portable,
             TARGET_X86_64 => Target::X86_64,
@@ -196,27 +198,25 @@ impl PolicyHeader {
         if flags & !POLICY_KNOWN != 0 {
             return Err(c.unknown("policy flags", u64::from(flags)));
         }
-        let open_files = c.u32()?;
-        let (memory, wall_time) = (c.u64()?, c.u64()?);
-        let (read_only, hidden) = (c.u32()?, c.u32()?);
-        let (cpu_time, file_size) = (c.u64()?, c.u64()?);
-        let (processes, threads) = (c.u32()?, c.u32()?);
-        let rules = c.u32()?;
-        c.zeros(4)?;
-        let limit = |flag: u32, value: u64| match (flags & flag != 0, value) {
-            (true, value) => Ok(Some(value)),
-            (false, 0) => Ok(None),
-            (false, value) => Err(c.unknown("policy limit that is not set", value)),
+        let (rules, read_only, hidden) = (c.u32()?, c.u32()?, c.u32()?);
+        let network = match (flags & POLICY_NETWORK != 0, rules) {
+            (true, rules) => Some(rules),
+            (false, 0) => None,
+            (false, rules) => {
+                return Err(c.unknown("rules of a network that is not limited", rules.into()));
+            }
         };
-        let network = limit(POLICY_NETWORK, u64::from(rules))?.map(|_| rules);
+        let mut limits = Limits::default();
+        for row in LIMITS {
+            let value = c.u64()?;
+            match (flags & row.limit.flag() != 0, value) {
+                (true, value) if value <= row.most => limits.set(row.limit, Some(value)),
+                (false, 0) => {}
+                _ => return Err(c.unknown("policy limit", value)),
+            }
+        }
         let policy = Policy {
-            memory_max: limit(POLICY_MEMORY, memory)?,
-            open_files_max: limit(POLICY_OPEN_FILES, u64::from(open_files))?.map(|_| open_files),
-            wall_time_max_ms: limit(POLICY_WALL_TIME, wall_time)?,
-            cpu_time_max_ms: limit(POLICY_CPU_TIME, cpu_time)?,
-            file_size_max: limit(POLICY_FILE_SIZE, file_size)?,
-            processes_max: limit(POLICY_PROCESSES, u64::from(processes))?.map(|_| processes),
-            threads_max: limit(POLICY_THREADS, u64::from(threads))?.map(|_| threads),
+            limits,
             network: None,
             read_only_root: flags & POLICY_READ_ONLY_ROOT != 0,
             read_only: Vec::new(),
@@ -287,7 +287,7 @@ fn module(
     let name = strings.next()?;
     let digest: Digest = c.digest()?;
     let flags = c.u32()?;
-    if flags & !(MODULE_HAS_CODE | MODULE_HAS_WARM) != 0 {
+    if flags & !(MODULE_HAS_CODE | MODULE_HAS_WARM | MODULE_LINUX) != 0 {
         return Err(c.unknown("module flags", u64::from(flags)));
     }
     let imports = c.u32()?;
@@ -322,6 +322,10 @@ fn module(
         cold,
         warm,
         imports,
+        personality: match flags & MODULE_LINUX != 0 {
+            true => Personality::Linux,
+            false => Personality::Wasi,
+        },
     })
 }
 

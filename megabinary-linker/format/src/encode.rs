@@ -4,8 +4,10 @@
 //! never on digests, offsets or addresses. The packer relies on it: it encodes an index with
 //! zeros in those fields to learn its length, lays the file out, and encodes again.
 
+use vkernel_abi::personality::Personality;
+
 use crate::{
-    EntryKind, FileKind, Index, MemoryImage, Policy, SegmentKind, Target, dump::put_global,
+    EntryKind, FileKind, Index, LIMITS, MemoryImage, Policy, SegmentKind, Target, dump::put_global,
     layout::*,
 };
 
@@ -78,6 +80,9 @@ impl Writer {
             MODULE_HAS_WARM
         } else {
             0
+        } | match module.personality {
+            Personality::Wasi => 0,
+            Personality::Linux => MODULE_LINUX,
         };
         let code = module.code.unwrap_or(crate::FileRange {
             offset: 0,
@@ -209,33 +214,22 @@ impl Writer {
 
 fn put_policy(out: &mut Vec<u8>, policy: &Policy) {
     let mut flags = 0;
-    for (set, flag) in [
-        (policy.memory_max.is_some(), POLICY_MEMORY),
-        (policy.open_files_max.is_some(), POLICY_OPEN_FILES),
-        (policy.wall_time_max_ms.is_some(), POLICY_WALL_TIME),
-        (policy.read_only_root, POLICY_READ_ONLY_ROOT),
-        (policy.cpu_time_max_ms.is_some(), POLICY_CPU_TIME),
-        (policy.file_size_max.is_some(), POLICY_FILE_SIZE),
-        (policy.processes_max.is_some(), POLICY_PROCESSES),
-        (policy.threads_max.is_some(), POLICY_THREADS),
-        (policy.network.is_some(), POLICY_NETWORK),
-    ] {
-        if set {
-            flags |= flag;
-        }
+    for (limit, _) in policy.limits.iter() {
+        flags |= limit.flag();
+    }
+    if policy.read_only_root {
+        flags |= POLICY_READ_ONLY_ROOT;
+    }
+    if policy.network.is_some() {
+        flags |= POLICY_NETWORK;
     }
     put32(out, flags);
-    put32(out, policy.open_files_max.unwrap_or(0));
-    put64(out, policy.memory_max.unwrap_or(0));
-    put64(out, policy.wall_time_max_ms.unwrap_or(0));
+    put32(out, count(policy.network.as_ref().map_or(0, Vec::len)));
     put32(out, count(policy.read_only.len()));
     put32(out, count(policy.hidden.len()));
-    put64(out, policy.cpu_time_max_ms.unwrap_or(0));
-    put64(out, policy.file_size_max.unwrap_or(0));
-    put32(out, policy.processes_max.unwrap_or(0));
-    put32(out, policy.threads_max.unwrap_or(0));
-    put32(out, count(policy.network.as_ref().map_or(0, Vec::len)));
-    put32(out, 0);
+    for row in LIMITS {
+        put64(out, policy.limits.get(row.limit).unwrap_or(0));
+    }
 }
 
 fn put32(out: &mut Vec<u8>, value: u32) {

@@ -2,7 +2,9 @@
 //!
 //! The same model serves both forms; the executable form adds [`Segment`]s with addresses.
 
-use crate::{Digest, NetworkRule};
+use vkernel_abi::personality::Personality;
+
+use crate::{Digest, Limits, NetworkRule};
 
 /// Everything that a launcher or an auditor needs to know about a megabinary.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +62,8 @@ pub struct Module {
     pub warm: Option<MemoryImage>,
     /// Names (`module.field`) of all functions it imports, sorted: its call allow-list.
     pub imports: Vec<String>,
+    /// Which operating system it is written for: what runs it.
+    pub personality: Personality,
 }
 
 /// A place in the file (and, for code, in the address space).
@@ -199,20 +203,8 @@ pub enum FileKind {
 /// What programs may do. Only what the vkernel enforces is here.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Policy {
-    /// Largest linear memory in bytes; `None`: the 4 GiB of wasm32.
-    pub memory_max: Option<u64>,
-    /// Most descriptors open at once; `None`: the host's limit.
-    pub open_files_max: Option<u32>,
-    /// Wall-clock limit in milliseconds; `None`: no limit.
-    pub wall_time_max_ms: Option<u64>,
-    /// Most CPU time of a process in milliseconds; `None`: no limit.
-    pub cpu_time_max_ms: Option<u64>,
-    /// Largest file that can be written, in bytes; `None`: the host's limit.
-    pub file_size_max: Option<u64>,
-    /// Most processes at once of what one start began; `None`: the host's limit.
-    pub processes_max: Option<u32>,
-    /// Most threads of a process; `None`: the host's limit.
-    pub threads_max: Option<u32>,
+    /// Its limits.
+    pub limits: Limits,
     /// Addresses and ports that may be talked to and listened on, sorted; `None`: all.
     pub network: Option<Vec<NetworkRule>>,
     /// Whether the whole root is read-only for guests.

@@ -1,11 +1,11 @@
-//! Numbers of the index's binary layout, version 1.1; `FORMAT.md` draws them.
+//! Numbers of the index's binary layout, version 1.2; `FORMAT.md` draws them.
 
 pub(crate) const MAGIC: &[u8; 8] = b"VKMBIDX\0";
 pub(crate) const MAJOR: u16 = 1;
-pub(crate) const MINOR: u16 = 1;
+pub(crate) const MINOR: u16 = 2;
 
 /// Size of the header in bytes.
-pub(crate) const HEADER: u64 = 160;
+pub(crate) const HEADER: u64 = 168;
 
 // Sizes of one record of each table in bytes, in the order of the tables.
 pub(crate) const MODULE: u64 = 96;
@@ -25,6 +25,7 @@ pub(crate) const TARGET_PULLEY64: u32 = 3;
 
 pub(crate) const MODULE_HAS_CODE: u32 = 1;
 pub(crate) const MODULE_HAS_WARM: u32 = 2;
+pub(crate) const MODULE_LINUX: u32 = 4;
 
 // A global's type, as the WebAssembly binary format numbers value types (core spec 5.3.1).
 pub(crate) const GLOBAL_I32: u32 = 0x7f;
@@ -46,14 +47,9 @@ pub(crate) const SEGMENT_MEMORY: u32 = 3;
 pub(crate) const SEGMENT_FILES: u32 = 4;
 pub(crate) const SEGMENT_HEADERS: u32 = 5;
 
-pub(crate) const POLICY_MEMORY: u32 = 1;
-pub(crate) const POLICY_OPEN_FILES: u32 = 2;
-pub(crate) const POLICY_WALL_TIME: u32 = 4;
-pub(crate) const POLICY_READ_ONLY_ROOT: u32 = 8;
-pub(crate) const POLICY_CPU_TIME: u32 = 16;
-pub(crate) const POLICY_FILE_SIZE: u32 = 32;
-pub(crate) const POLICY_PROCESSES: u32 = 64;
-pub(crate) const POLICY_THREADS: u32 = 128;
-pub(crate) const POLICY_NETWORK: u32 = 256;
+// The limits have the bits of their numbers.
+pub(crate) const POLICY_LIMITS: u32 = (1 << crate::LIMITS.len()) - 1;
+pub(crate) const POLICY_READ_ONLY_ROOT: u32 = 1 << 16;
+pub(crate) const POLICY_NETWORK: u32 = 1 << 17;
 /// All of them.
-pub(crate) const POLICY_KNOWN: u32 = 2 * POLICY_NETWORK - 1;
+pub(crate) const POLICY_KNOWN: u32 = POLICY_LIMITS | POLICY_READ_ONLY_ROOT | POLICY_NETWORK;

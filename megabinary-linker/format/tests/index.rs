@@ -7,6 +7,7 @@ mod common;
 use common::full;
 use megabinary_format::*;
 use proptest::prelude::*;
+use vkernel_abi::personality::Personality;
 
 proptest! {
     #[test]
@@ -116,12 +117,12 @@ fn its_length_does_not_depend_on_numbers_and_digests() {
 
 #[test]
 fn other_formats_say_so() {
-    for (at, version, said) in [(8, 2, "2.1"), (10, 0, "1.0"), (10, 2, "1.2")] {
+    for (at, version, said) in [(8, 2, "2.2"), (10, 0, "1.0"), (10, 1, "1.1")] {
         let mut bytes = full().encode();
         bytes[at] = version;
         let message = Index::decode(&bytes).unwrap_err().to_string();
         let expected =
-            format!("made by another release of polybuild: format {said}, this reader knows 1.1");
+            format!("made by another release of polybuild: format {said}, this reader knows 1.2");
         assert!(message.contains(&expected), "{message}");
     }
 }
@@ -170,6 +171,13 @@ fn inconsistent_indexes_are_refused() {
     refused("programs are not sorted", |i| i.programs.reverse());
     refused("trees are not sorted", |i| i.trees.reverse());
     refused("imports of `python`", |i| i.modules[0].imports.reverse());
+    refused("said to be of the personality `linux`", |i| {
+        i.modules[0].personality = Personality::Linux
+    });
+    refused("and its imports are of `linux`", |i| {
+        i.modules[0].imports.push("wali.SYS_read".into());
+        i.modules[0].imports.sort();
+    });
     for path in ["", "bin", "/", "/a//b", "/a/", "/a/../b", "/./a", "/a\0b"] {
         refused("program", |i| i.programs[0].path = path.into());
     }

@@ -9,7 +9,7 @@ mod imports;
 
 use std::collections::BTreeSet;
 
-use vkernel_abi::snapshot;
+use vkernel_abi::{personality::Personality, snapshot};
 use wasmparser::{
     ExternalKind, MemoryType, Operator, Parser, Payload, TypeRef, ValType, Validator, WasmFeatures,
 };
@@ -57,8 +57,8 @@ pub struct Facts {
     pub names_data: bool,
     /// Number of functions defined in it.
     pub functions: u32,
-    /// Whether it is a module of the Linux personality.
-    pub linux: bool,
+    /// Which operating system it is written for.
+    pub personality: Personality,
 }
 
 /// An imported function.
@@ -200,7 +200,7 @@ fn collect(wasm: &[u8]) -> Result<Facts, Problem> {
         passive_segments: 0,
         names_data: false,
         functions: 0,
-        linux: false,
+        personality: Personality::Wasi,
     };
     let mut shared = None;
     // Before validation, for the sake of better messages than "threads are not enabled".
@@ -211,7 +211,7 @@ fn collect(wasm: &[u8]) -> Result<Facts, Problem> {
                     let (offset, memory) = memory?;
                     // Imports come first (core spec 5.5.2): the personality is known.
                     let mut own = memory;
-                    own.shared &= !facts.linux;
+                    own.shared &= facts.personality == Personality::Wasi;
                     facts.memory = Some(check_memory(facts.memory, own, offset as u64)?);
                     facts.defines_shared = memory.shared;
                 }
@@ -219,7 +219,9 @@ fn collect(wasm: &[u8]) -> Result<Facts, Problem> {
             Payload::ImportSection(section) => {
                 for import in section.into_imports_with_offsets() {
                     let (offset, import) = import?;
-                    facts.linux |= import.module == vkernel_abi::wali::MODULE;
+                    if Personality::of([import.module]) == Personality::Linux {
+                        facts.personality = Personality::Linux;
+                    }
                     match import.ty {
                         // Shared, it is the process's, and its threads have it in common.
                         TypeRef::Memory(memory) if memory.shared => {
@@ -236,18 +238,18 @@ fn collect(wasm: &[u8]) -> Result<Facts, Problem> {
         }
     }
     if let Some((offset, memory)) = shared {
-        let memory = match facts.linux {
-            true => MemoryType {
+        let memory = match facts.personality {
+            Personality::Linux => MemoryType {
                 shared: false,
                 ..memory
             },
-            false => memory,
+            Personality::Wasi => memory,
         };
         facts.memory = Some(check_memory(facts.memory, memory, offset)?);
     }
-    let features = match facts.linux {
-        true => FEATURES_LINUX,
-        false => FEATURES,
+    let features = match facts.personality {
+        Personality::Linux => FEATURES_LINUX,
+        Personality::Wasi => FEATURES,
     };
     let types = Validator::new_with_features(features).validate_all(wasm)?;
     let mut globals = 0;
@@ -258,7 +260,9 @@ fn collect(wasm: &[u8]) -> Result<Facts, Problem> {
                     let (offset, import) = import?;
                     // Function imports come first in the function index space.
                     let function = facts.imports.len() as u32;
-                    if facts.linux && matches!(import.ty, TypeRef::Memory(m) if m.shared) {
+                    if facts.personality == Personality::Linux
+                        && matches!(import.ty, TypeRef::Memory(m) if m.shared)
+                    {
                         continue;
                     }
                     imports::check(&import, offset as u64, function, &types)?;

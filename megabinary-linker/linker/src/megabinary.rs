@@ -155,6 +155,7 @@ impl Megabinary {
                     globals: warm.globals.clone(),
                 }),
                 imports: module.facts.import_names(),
+                personality: module.facts.personality,
             });
         Index {
             name: self.parts.name.clone(),

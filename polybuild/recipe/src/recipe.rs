@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use megabinary_format::Digest;
+use megabinary_format::{Digest, Limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -404,24 +404,8 @@ pub struct Image {
 /// What programs may do. The same shape as the policy in a megabinary's index.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Policy {
-    /// Largest linear memory in bytes; `None`: the 4 GiB of wasm32.
-    pub memory_max: Option<u64>,
-    /// Most descriptors open at once; `None`: the host's limit.
-    pub open_files_max: Option<u32>,
-    /// Wall-clock limit in milliseconds; `None`: no limit.
-    pub wall_time_max_ms: Option<u64>,
-    /// Most CPU time of a process in milliseconds; `None`: no limit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cpu_time_max_ms: Option<u64>,
-    /// Largest file in bytes; `None`: the host's limit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_size_max: Option<u64>,
-    /// Most processes at once; `None`: the host's limit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub processes_max: Option<u32>,
-    /// Most threads of a process; `None`: the host's limit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub threads_max: Option<u32>,
+    /// Its limits.
+    pub limits: Limits,
     /// Rules of the network, `None`: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Vec<String>>,

@@ -1,42 +1,8 @@
-//! Values with a small syntax of their own: sizes, durations, paths, names.
+//! Values with a small syntax of their own: paths, names, ports.
 //!
 //! Each function is total and says what is wrong in words that follow "is not …:".
 
 use std::path::{Component, Path, PathBuf};
-
-/// Bytes from `"256MiB"`, `"64KiB"`, `"2GiB"` or `"4096B"`; `None` if it is none of these or does
-/// not fit in 64 bits.
-pub(crate) fn size(text: &str) -> Option<u64> {
-    with_unit(
-        text,
-        &[
-            ("KiB", 1 << 10),
-            ("MiB", 1 << 20),
-            ("GiB", 1 << 30),
-            ("B", 1),
-        ],
-    )
-}
-
-/// Milliseconds from `"500ms"`, `"30s"`, `"5m"` or `"1h"`.
-pub(crate) fn duration_ms(text: &str) -> Option<u64> {
-    with_unit(
-        text,
-        &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)],
-    )
-}
-
-/// A decimal number and one of the units, in the order in which they are tried.
-fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let (digits, factor) = units
-        .iter()
-        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)))?;
-    let digits = digits.trim_end_matches(' ');
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    digits.parse::<u64>().ok()?.checked_mul(*factor)
-}
 
 /// Folder of the vkernel's own files in an image; not for recipes to write to.
 const RESERVED_DIR: &str = "/.vkernel";
@@ -213,29 +179,6 @@ pub(crate) fn relative_to(from: &Path, to: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_and_durations() {
-        assert_eq!(size("256MiB"), Some(256 << 20));
-        assert_eq!(size("1 GiB"), Some(1 << 30));
-        assert_eq!(size("7B"), Some(7));
-        assert_eq!(duration_ms("30s"), Some(30_000));
-        assert_eq!(duration_ms("500ms"), Some(500));
-        assert_eq!(duration_ms("1h"), Some(3_600_000));
-        for bad in [
-            "",
-            "MiB",
-            "1",
-            "1.5GiB",
-            "-1B",
-            "+1B",
-            "1mb",
-            "99999999999GiB",
-        ] {
-            assert_eq!(size(bad), None, "{bad}");
-            assert_eq!(duration_ms(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn image_paths() {

@@ -33,3 +33,21 @@ fn json_schema() {
     let text = serde_json::to_string_pretty(&polybuild_recipe::json_schema()).unwrap();
     check("recipe.schema.json", &(text + "\n"));
 }
+
+/// The table of limits in `docs/policy.md` is that of the format.
+#[test]
+fn table_of_limits() {
+    const HEAD: &str = "| key | counts | what happens |\n|---|---|---|\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/policy.md");
+    let page = fs::read_to_string(path).unwrap();
+    let (before, rest) = page.split_once(HEAD).unwrap();
+    let (_, after) = rest.split_once("\n\n").unwrap();
+    let rows: Vec<_> = megabinary_format::LIMITS
+        .iter()
+        .map(|row| format!("| `{}` | {} | {} |", row.key, row.counts, row.reached))
+        .collect();
+    check(
+        "policy.md",
+        &format!("{before}{HEAD}{}\n\n{after}", rows.join("\n")),
+    );
+}

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use megabinary_format::Digest;
+use megabinary_format::{Digest, Limit};
 use polybuild_recipe::{
     Entry, Lock, LockError, LockStatus, LockedInput, Pins, Recipe, Ref, StaleReason, load,
 };
@@ -189,7 +189,7 @@ fn a_child_overrides_by_name_and_extends() {
     assert_eq!(image.user.as_deref(), Some("1000"));
     assert_eq!(image.expose, ["80/tcp", "53/udp"]);
     assert_eq!(image.name, "x", "the image's name is not inherited");
-    assert_eq!(recipe.policy.memory_max, Some(1 << 30));
+    assert_eq!(recipe.policy.limits.get(Limit::Memory), Some(1 << 30));
     assert!(recipe.policy.read_only_root);
     assert_eq!(recipe.policy.read_only, ["/usr", "/opt"]);
     let names: Vec<_> = recipe.programs.iter().map(|p| p.name.as_str()).collect();

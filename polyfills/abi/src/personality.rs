@@ -1,4 +1,4 @@
-//! The import surfaces ("personalities") that a module may import from, as tables.
+//! Personalities, and the import modules of WASI's as tables (Linux's are in [`crate::wali`]).
 //!
 //! The linker refuses a module that imports anything else; the engine links exactly these and a
 //! test compares the two. Source of `wasi_snapshot_preview1`: the WASI preview 1 specification,
@@ -24,16 +24,48 @@ pub struct Function {
     pub result: Option<Type>,
 }
 
+/// Which operating system a module is written for. The linker finds it from the imports, it is
+/// signed for each module in the index, and everything that runs a module goes by that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Personality {
+    /// WASI preview 1: one thread, no signals. Modules without imports are of it too.
+    #[default]
+    Wasi,
+    /// Linux's system calls ([`crate::wali`]): threads, signals, processes.
+    Linux,
+}
+
+impl Personality {
+    /// That of a module which imports from these import modules.
+    pub fn of<'a>(modules: impl IntoIterator<Item = &'a str>) -> Personality {
+        match modules
+            .into_iter()
+            .any(|module| module == crate::wali::MODULE)
+        {
+            true => Personality::Linux,
+            false => Personality::Wasi,
+        }
+    }
+
+    /// Its name in documents and in what `polybuild` prints.
+    pub fn name(self) -> &'static str {
+        match self {
+            Personality::Wasi => "wasi",
+            Personality::Linux => "linux",
+        }
+    }
+}
+
 /// One import module.
 #[derive(Clone, Copy, Debug)]
-pub struct Personality {
+pub struct Interface {
     /// Module name of the import.
     pub module: &'static str,
     /// What it offers.
     pub functions: &'static [Function],
 }
 
-impl Personality {
+impl Interface {
     /// Looks a function up by its field name.
     pub fn function(&self, name: &str) -> Option<&'static Function> {
         self.functions.iter().find(|f| f.name == name)
@@ -51,7 +83,7 @@ const fn f(name: &'static str, params: &'static [Type]) -> Function {
 }
 
 /// WASI preview 1, all 46 functions.
-pub const PREVIEW1: Personality = Personality {
+pub const PREVIEW1: Interface = Interface {
     module: "wasi_snapshot_preview1",
     functions: &[
         f("args_get", &[I32, I32]),
@@ -111,7 +143,7 @@ pub const PREVIEW1: Personality = Personality {
 };
 
 /// The calls that neither WASI nor Linux has.
-pub const VKERNEL: Personality = Personality {
+pub const VKERNEL: Interface = Interface {
     module: "vkernel",
     functions: &[
         // (buf, buf_len) -> length of the working directory's path, without a NUL; the path is
@@ -120,12 +152,22 @@ pub const VKERNEL: Personality = Personality {
     ],
 };
 
-/// Every personality, in the order in which documentation lists them.
-pub const ALL: &[Personality] = &[PREVIEW1, VKERNEL];
+/// Every import module of WASI's personality, in the order in which documentation lists them.
+pub const ALL: &[Interface] = &[PREVIEW1, VKERNEL];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_imports_system_calls_is_linux() {
+        let check = |modules: &[&str], is| {
+            assert_eq!(Personality::of(modules.iter().copied()), is);
+        };
+        check(&[], Personality::Wasi);
+        check(&["env", PREVIEW1.module, VKERNEL.module], Personality::Wasi);
+        check(&["env", "wali"], Personality::Linux);
+    }
 
     #[test]
     fn preview1_is_complete() {

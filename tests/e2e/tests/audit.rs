@@ -318,14 +318,14 @@ fn limits() {
         (
             "wall-time-max = \"200ms\"",
             "spin",
-            "wall_time_max_ms",
+            "wall-time-max",
             200,
             vec!["launch", "limit"],
         ),
         (
             "memory-max = \"64KiB\"",
             "memory",
-            "memory_max",
+            "memory-max",
             65536,
             vec!["launch", "limit"],
         ),

@@ -346,7 +346,7 @@ fn memory_limit_below_the_start() {
     assert_eq!((said.status, said.stdout.as_str()), (137, ""), "{said:?}");
     assert!(
         said.stderr
-            .contains("its policy allows 65536 (policy `memory_max`)"),
+            .contains("its policy allows 65536 (policy `memory-max`)"),
         "{}",
         said.stderr
     );

@@ -188,7 +188,7 @@ fn processes() {
         "processes-max = 8\n",
         &["processes"],
         "made 7, then EAGAIN\nanother: exit 7",
-        "policy `processes_max`",
+        "policy `processes-max`",
     );
 }
 
@@ -207,7 +207,7 @@ fn threads() {
         "threads-max = 5\n",
         &["threads"],
         "threads 5, then EAGAIN\nanother: -",
-        "policy `threads_max`",
+        "policy `threads-max`",
     );
 }
 
@@ -280,7 +280,7 @@ fn wall_clock_time() {
             "wall-time-max = \"600ms\"\n",
             mode,
             "wall-clock",
-            "wall_time_max_ms",
+            "wall-time-max",
         );
     }
 }
@@ -288,7 +288,7 @@ fn wall_clock_time() {
 #[test]
 fn processor_time() {
     let policy = "cpu-time-max = \"300ms\"\nwall-time-max = \"20s\"\n";
-    ends(policy, "work", "CPU-time", "cpu_time_max_ms");
+    ends(policy, "work", "CPU-time", "cpu-time-max");
 }
 
 #[test]

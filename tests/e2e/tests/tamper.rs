@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use megabinary_format::{Index, Signature, Tail};
+use megabinary_format::{Index, Limit, Signature, Tail};
 use megabinary_linker::Keys;
 use polybuild_e2e::{
     Said, run,
@@ -334,7 +334,7 @@ fn a_changed_index_that_is_not_signed_again() {
     let built = built();
     let bytes = built.with_tail(|index, _| {
         let mut changed = Index::decode(index).unwrap();
-        changed.policy.memory_max = Some(1 << 20);
+        changed.policy.limits.set(Limit::Memory, Some(1 << 20));
         *index = changed.encode();
     });
     let path = built.write(&bytes);

@@ -5,9 +5,10 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use megabinary_format::Target;
+use vkernel_abi::personality::Personality;
 use wasmtime::{Config, Engine, OptLevel};
 
-use crate::{EngineError, Flavour, config, names, safepoints};
+use crate::{EngineError, config, names, safepoints};
 
 /// Instruction-set extensions that native code may use: x86-64-v2, which every x86-64 server of
 /// the last decade has. The host's own features are never looked at, so that the same module
@@ -24,28 +25,28 @@ const X86_64_V2: &[&str] = &[
 pub struct Compiler {
     engine: Engine,
     target: Target,
-    flavour: Flavour,
+    personality: Personality,
 }
 
 impl Compiler {
-    /// A compiler for `target`, of modules of one flavour.
-    pub fn new(target: Target, flavour: Flavour) -> Result<Compiler, EngineError> {
-        let mut config = config::base(target, flavour)?;
+    /// A compiler for `target`, of modules of one personality.
+    pub fn new(target: Target, personality: Personality) -> Result<Compiler, EngineError> {
+        let mut config = config::base(target, personality)?;
         optimise(&mut config, target);
         let engine =
             Engine::new(&config).map_err(EngineError::wasmtime("setting the compiler up"))?;
         Ok(Compiler {
             engine,
             target,
-            flavour,
+            personality,
         })
     }
 
     /// Compiles `wasm`; the result is what the linker packs. Deterministic.
     pub fn compile(&self, name: &str, wasm: &[u8]) -> Result<Vec<u8>, EngineError> {
-        names::compile_without(wasm, |wasm| match self.flavour {
-            Flavour::Wasi => self.engine.precompile_module(wasm),
-            Flavour::Linux => {
+        names::compile_without(wasm, |wasm| match self.personality {
+            Personality::Wasi => self.engine.precompile_module(wasm),
+            Personality::Linux => {
                 // An interpreter has no faults that a safepoint could be.
                 let faults = self.target == Target::X86_64;
                 self.engine

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use megabinary_format::Target;
+use vkernel_abi::personality::Personality;
 use wasmtime::Config;
 
 use crate::EngineError;
@@ -38,17 +39,7 @@ pub const HOST_STACK: usize = 1 << 20;
 /// Frames of a trap report.
 const BACKTRACE_FRAMES: usize = 24;
 
-/// What kind of modules an engine is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Flavour {
-    /// WASI: one thread, no signals.
-    Wasi,
-    /// The Linux personality: shared memory, exceptions (for `longjmp`), and safepoints, by which
-    /// signals interrupt computations.
-    Linux,
-}
-
-pub(crate) fn base(target: Target, flavour: Flavour) -> Result<Config, EngineError> {
+pub(crate) fn base(target: Target, personality: Personality) -> Result<Config, EngineError> {
     let mut config = Config::new();
     config
         .target(triple(target)?)
@@ -71,15 +62,15 @@ pub(crate) fn base(target: Target, flavour: Flavour) -> Result<Config, EngineErr
     // Never used, but wasmtime wants it to be the larger one.
     config.async_stack_size(GUEST_STACK + HOST_STACK);
     config.concurrency_support(false);
-    proposals(&mut config, flavour);
+    proposals(&mut config, personality);
     Ok(config)
 }
 
-/// Said for both flavours whenever the build can: builder and launcher must agree, whatever else
+/// Said for both personalitys whenever the build can: builder and launcher must agree, whatever else
 /// each was built with.
 #[cfg(feature = "linux")]
-fn proposals(config: &mut Config, flavour: Flavour) {
-    let linux = flavour == Flavour::Linux;
+fn proposals(config: &mut Config, personality: Personality) {
+    let linux = personality == Personality::Linux;
     // First: the proposals below cannot be on without it, and it is on by default.
     config.gc_support(linux);
     config.wasm_function_references(linux);
@@ -99,7 +90,7 @@ fn proposals(config: &mut Config, flavour: Flavour) {
 }
 
 #[cfg(not(feature = "linux"))]
-fn proposals(_: &mut Config, _: Flavour) {}
+fn proposals(_: &mut Config, _: Personality) {}
 
 /// Target triples as wasmtime names them.
 fn triple(target: Target) -> Result<&'static str, EngineError> {

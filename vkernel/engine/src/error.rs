@@ -29,7 +29,7 @@ pub enum EngineError {
     /// The policy allows less memory than the module starts with.
     #[error(
         "module `{module}` needs {needed} bytes of memory to start, its policy allows {limit} \
-         (policy `memory_max`)"
+         (policy `memory-max`)"
     )]
     MemoryLimit {
         /// The module's name.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use megabinary_format::{
     Global, GlobalValue, MemoryImage, Module as IndexModule, SnapshotDump, Target,
 };
-use vkernel_abi::snapshot;
+use vkernel_abi::{personality::Personality, snapshot};
 use vkernel_kernel::{Process, ProcessExit};
 use wasmtime::{AsContextMut, Engine, Extern, Instance, Linker, Module, Store, Val};
 
@@ -86,7 +86,7 @@ impl Machine {
     ) -> Result<Machine, EngineError> {
         let limit = memory_max.map_or(usize::MAX, |m| usize::try_from(m).unwrap_or(usize::MAX));
         let images = Images::new(pages.into(), limit);
-        let mut config = config::base(target, config::Flavour::Wasi)?;
+        let mut config = config::base(target, Personality::Wasi)?;
         host::declare_features(&mut config);
         config.with_custom_code_memory(Some(Arc::new(InPlace)));
         config.with_host_memory(Arc::new(images.clone()));

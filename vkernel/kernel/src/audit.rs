@@ -25,7 +25,7 @@ use std::{
     time::SystemTime,
 };
 
-use megabinary_format::Digest;
+use megabinary_format::{Digest, Limit};
 
 pub use config::ENV;
 use json::Line;
@@ -176,9 +176,9 @@ impl Audit {
     }
 
     /// A limit of the policy ended the guest: its key in the recipe and its value.
-    pub fn limit(&self, limit: &str, value: u64) {
+    pub fn limit(&self, limit: Limit, value: u64) {
         self.emit("limit", |line| {
-            line.text("limit", limit);
+            line.text("limit", limit.key());
             line.number("value", value);
         });
     }
@@ -214,12 +214,12 @@ impl Audit {
 
     /// The parts of a `limit` line between which a signal handler can put the time: what comes
     /// before it and what comes after. With [`Audit::raw_fd`], for [`crate::signals`] only.
-    pub(crate) fn limit_parts(limit: &str, value: u64) -> (Vec<u8>, Vec<u8>) {
+    pub(crate) fn limit_parts(limit: Limit, value: u64) -> (Vec<u8>, Vec<u8>) {
         let mut line = Line::begin();
         line.text("time", "");
         line.number("pid", u64::from(std::process::id()));
         line.text("event", "limit");
-        line.text("limit", limit);
+        line.text("limit", limit.key());
         line.number("value", value);
         let mut before = line.end();
         let after = before.split_off(TIME_AT);
@@ -323,8 +323,8 @@ mod tests {
             r#"{"event":"trap","program":"p","trap":"unreachable","function":"abort"}"#,
         );
         check(
-            |a| a.limit("wall_time_max_ms", 1500),
-            r#"{"event":"limit","limit":"wall_time_max_ms","value":1500}"#,
+            |a| a.limit(Limit::WallTime, 1500),
+            r#"{"event":"limit","limit":"wall-time-max","value":1500}"#,
         );
         check(
             |a| a.cold_start(b"p"),
@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn limit_parts_make_a_line() {
-        let (mut line, after) = Audit::limit_parts("wall_time_max_ms", 7);
+        let (mut line, after) = Audit::limit_parts(Limit::WallTime, 7);
         line.extend_from_slice(&after);
         let text = String::from_utf8(line).unwrap();
         assert!(

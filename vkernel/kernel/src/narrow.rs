@@ -3,7 +3,7 @@
 //! `KEY=VALUE` with the keys of a recipe's `[policy]`, separated by `;`; lists are separated by `,`.
 //! Invariant: nothing that is written there allows what the signed policy does not.
 
-use megabinary_format::{NetworkRule, Policy, is_absolute};
+use megabinary_format::{Limit, NetworkRule, Policy, is_absolute};
 
 /// Takes from a policy what the text does not allow. Else what is wrong with the text, for people.
 pub fn narrow(policy: &mut Policy, text: &str) -> Result<(), String> {
@@ -23,14 +23,14 @@ type Problem = String;
 
 fn apply(policy: &mut Policy, setting: &str) -> Result<(), Problem> {
     let (key, value) = setting.split_once('=').ok_or("it has no `=`")?;
+    if let Some(limit) = Limit::of_key(key) {
+        let value = limit
+            .parse(value)
+            .map_err(|wanted| format!("the value is not {wanted}"))?;
+        policy.limits.lower(limit, value);
+        return Ok(());
+    }
     match key {
-        "memory-max" => least(&mut policy.memory_max, size(value)?),
-        "file-size-max" => least(&mut policy.file_size_max, size(value)?),
-        "wall-time-max" => least(&mut policy.wall_time_max_ms, time(value)?),
-        "cpu-time-max" => least(&mut policy.cpu_time_max_ms, time(value)?),
-        "open-files-max" => least(&mut policy.open_files_max, number(value)?),
-        "processes-max" => least(&mut policy.processes_max, number(value)?),
-        "threads-max" => least(&mut policy.threads_max, number(value)?),
         "read-only-root" if value == "true" => policy.read_only_root = true,
         "read-only-root" => return Err("it can only be `true`".into()),
         "read-only" => paths(&mut policy.read_only, value, true)?,
@@ -39,43 +39,6 @@ fn apply(policy: &mut Policy, setting: &str) -> Result<(), Problem> {
         _ => return Err(format!("there is no key `{key}`")),
     }
     Ok(())
-}
-
-fn least<T: Ord + Copy>(limit: &mut Option<T>, value: T) {
-    *limit = Some(limit.map_or(value, |now| now.min(value)));
-}
-
-fn number(text: &str) -> Result<u32, Problem> {
-    match text.parse() {
-        Ok(number @ 1..) => Ok(number),
-        _ => Err("the value is not a number above 0".into()),
-    }
-}
-
-fn with_unit(text: &str, units: &[(&str, u64)], wanted: &str) -> Result<u64, Problem> {
-    let wrong = || format!("the value is not {wanted}");
-    let (digits, factor) = units
-        .iter()
-        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))
-        .ok_or_else(wrong)?;
-    let value = digits.parse::<u64>().ok();
-    let value = value.and_then(|v| v.checked_mul(factor));
-    value.filter(|v| *v > 0).ok_or_else(wrong)
-}
-
-fn size(text: &str) -> Result<u64, Problem> {
-    let units = [
-        ("KiB", 1 << 10),
-        ("MiB", 1 << 20),
-        ("GiB", 1 << 30),
-        ("B", 1),
-    ];
-    with_unit(text, &units, "a size such as 64MiB")
-}
-
-fn time(text: &str) -> Result<u64, Problem> {
-    let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
-    with_unit(text, &units, "a time such as 30s")
 }
 
 fn paths(list: &mut Vec<String>, value: &str, root: bool) -> Result<(), Problem> {
@@ -109,6 +72,8 @@ fn network(policy: &mut Policy, value: &str) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
+    use megabinary_format::Limits;
+
     use super::*;
 
     fn narrowed(policy: Policy, text: &str) -> Result<Policy, String> {
@@ -119,8 +84,9 @@ mod tests {
     #[test]
     fn only_less_is_allowed() {
         let signed = Policy {
-            memory_max: Some(1 << 20),
-            threads_max: Some(3),
+            limits: Limits::default()
+                .with(Limit::Memory, 1 << 20)
+                .with(Limit::Threads, 3),
             network: Some(NetworkRule::loopback()),
             hidden: vec!["/a".into()],
             ..Policy::default()
@@ -129,11 +95,12 @@ mod tests {
                     cpu-time-max=2s;read-only-root=true";
         let got = narrowed(signed.clone(), text).unwrap();
         let expected = Policy {
-            memory_max: Some(1 << 20),
-            threads_max: Some(2),
+            limits: Limits::default()
+                .with(Limit::Memory, 1 << 20)
+                .with(Limit::Threads, 2)
+                .with(Limit::CpuTime, 2000),
             network: Some(vec!["127.0.0.0/8:80".parse().unwrap()]),
             hidden: vec!["/a".into(), "/b".into()],
-            cpu_time_max_ms: Some(2000),
             read_only_root: true,
             ..signed.clone()
         };
@@ -148,6 +115,7 @@ mod tests {
         for text in [
             "memory",
             "memory-max=1",
+            "memory-max=1KiB",
             "threads-max=0",
             "read-only-root=false",
             "hidden=a",

@@ -15,6 +15,7 @@ mod wall;
 
 use std::{io, mem, ptr};
 
+pub(crate) use wall::ended_by;
 pub use wall::{arm_cpu_time, arm_wall_time};
 
 /// Signals that ask a process to end, and end it.

@@ -228,14 +228,14 @@ fn the_wall_clock_limit() {
     assert!(elapsed >= Duration::from_millis(150) && elapsed < Duration::from_secs(20));
     assert_eq!(
         text,
-        "vkernel: ended: the wall-clock limit of 150 ms was reached (policy `wall_time_max_ms`)\n"
+        "vkernel: ended: the wall-clock limit of 150 ms was reached (policy `wall-time-max`)\n"
     );
     let mut line = String::new();
     reader.read_to_string(&mut line).unwrap();
     let year = line.strip_prefix(r#"{"time":"20"#).unwrap();
     assert_eq!(year.as_bytes()[27], b'Z', "{line}");
     assert!(
-        line.ends_with("\"event\":\"limit\",\"limit\":\"wall_time_max_ms\",\"value\":150}\n"),
+        line.ends_with("\"event\":\"limit\",\"limit\":\"wall-time-max\",\"value\":150}\n"),
         "{line}"
     );
 }

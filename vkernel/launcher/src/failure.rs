@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use megabinary_format::Limit;
 use vkernel_abi::exit;
 use vkernel_engine::EngineError;
 use vkernel_kernel::{
@@ -21,7 +22,7 @@ pub(crate) struct Failure {
     message: String,
     refusal: Option<Refusal>,
     /// The policy's key and value, where a limit is the reason.
-    limit: Option<(&'static str, u64)>,
+    limit: Option<(Limit, u64)>,
 }
 
 #[derive(Debug)]
@@ -107,7 +108,7 @@ impl From<EngineError> for Failure {
         match error {
             EngineError::MemoryLimit { limit, .. } => Failure {
                 status: exit::LIMIT,
-                limit: Some(("memory_max", limit)),
+                limit: Some((Limit::Memory, limit)),
                 ..failure
             },
             _ => failure,

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use megabinary_format::{Digest, Module, Target, write_dump};
+use megabinary_format::{Digest, Limit, Module, Target, write_dump};
 use vkernel_abi::{exit, personality::PREVIEW1};
 use vkernel_engine::{
     CodeImage, GUEST_STACK, GUEST_STACK_LEAST, HOST_STACK, Machine, Outcome, PageSource, Start,
@@ -198,7 +198,7 @@ impl<'p> Guest<'p> {
         Ok(Prepared {
             module: self.module,
             target: index.target,
-            memory_max: index.policy.memory_max,
+            memory_max: index.policy.limits.get(Limit::Memory),
             code: payload.code(range)?,
             pages,
             process: builder.build()?,

@@ -19,6 +19,7 @@ mod settings;
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use megabinary_format::Limit;
 use vkernel_kernel::{audit::LaunchEvent, confine, narrow::narrow, signals};
 use vkernel_sandbox::descriptors;
 
@@ -116,7 +117,8 @@ fn start(
         module: &guest.module.digest,
         argv: &guest.argv,
     });
-    if let Some(most) = payload.index.policy.file_size_max {
+    let limits = payload.index.policy.limits;
+    if let Some(most) = limits.get(Limit::FileSize) {
         confine::files::limit_size(most).map_err(Failure::host("limiting the size of files"))?;
     }
     #[cfg(feature = "linux")]
@@ -129,17 +131,17 @@ fn start(
         Role::Program if directories.is_some() => Some(guest.accepted.clone()),
         _ => None,
     };
-    if payload.index.policy.file_size_max.is_some() && settings.audit.is_on() {
+    if limits.get(Limit::FileSize).is_some() && settings.audit.is_on() {
         calls.push(confine::files::HOST_CALLS);
     }
     let audit = settings.audit.clone();
     let program = guest.program.clone();
     let prepared = guest.prepare(payload, settings, None)?;
-    if let Some(limit) = payload.index.policy.wall_time_max_ms {
+    if let Some(limit) = limits.get(Limit::WallTime) {
         signals::arm_wall_time(limit, &audit)
             .map_err(Failure::host("arming the wall-clock limit"))?;
     }
-    if let Some(limit) = payload.index.policy.cpu_time_max_ms {
+    if let Some(limit) = limits.get(Limit::CpuTime) {
         signals::arm_cpu_time(limit, &audit).map_err(Failure::host("arming the CPU-time limit"))?;
     }
     let confinement = confine::apply(confine::Surface::Wasi, &calls, directories.as_ref())

@@ -6,6 +6,7 @@
 use std::{os::fd::OwnedFd, rc::Rc, sync::Arc};
 
 use megabinary_format::{Index, Module, Policy};
+use vkernel_abi::personality::Personality;
 use vkernel_engine::{LinuxMachines, LinuxOutcome, Next};
 use vkernel_kernel::{
     audit::LaunchEvent,
@@ -26,7 +27,7 @@ use crate::{
 
 /// Whether a module is of this personality.
 pub(crate) fn wanted(module: &Module) -> bool {
-    linux::is_linux(&module.imports)
+    module.personality == Personality::Linux
 }
 
 /// Runs a guest and the programs that it executes; returns the exit status of a last program that

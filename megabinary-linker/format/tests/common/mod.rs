@@ -2,6 +2,7 @@
 
 use megabinary_format::*;
 use proptest::prelude::*;
+use vkernel_abi::personality::Personality;
 
 /// An executable index that uses every feature of the format.
 pub(crate) fn full() -> Index {
@@ -34,6 +35,7 @@ pub(crate) fn full() -> Index {
             "vkernel.cwd_get".into(),
             "wasi_snapshot_preview1.fd_write".into(),
         ],
+        personality: Personality::Wasi,
     };
     let warm = MemoryImage {
         pages: 3,
@@ -142,13 +144,12 @@ pub(crate) fn full() -> Index {
             },
         ],
         policy: Policy {
-            memory_max: Some(1 << 32),
-            open_files_max: Some(0),
-            wall_time_max_ms: None,
-            cpu_time_max_ms: Some(1500),
-            file_size_max: Some(1 << 33),
-            processes_max: None,
-            threads_max: Some(7),
+            limits: Limits::default()
+                .with(Limit::Memory, 1 << 32)
+                .with(Limit::OpenFiles, 0)
+                .with(Limit::CpuTime, 1500)
+                .with(Limit::FileSize, 1 << 33)
+                .with(Limit::Threads, 7),
             network: Some(NetworkRule::loopback()),
             read_only_root: true,
             read_only: vec!["/usr".into()],
@@ -199,9 +200,11 @@ prop_compose! {
     /// A module; without warm image when its cold one is to have globals.
     fn module()(
         name in name(), digest in digest(), cold in image(), warm in prop::option::of(image()),
-        imports in prop::collection::btree_set("[a-z]{1,8}\\.[a-z_]{1,8}", 0..6),
+        imports in prop::collection::btree_set("(wali|[a-z]{1,8})\\.[a-z_]{1,8}", 0..6),
     ) -> Module {
-        Module { name, digest, code: None, cold, warm, imports: imports.into_iter().collect() }
+        let imports: Vec<String> = imports.into_iter().collect();
+        let personality = Personality::of(imports.iter().filter_map(|i| i.split('.').next()));
+        Module { name, digest, code: None, cold, warm, imports, personality }
     }
 }
 
@@ -221,6 +224,16 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn limits()(values in prop::collection::vec(any::<Option<u64>>(), LIMITS.len())) -> Limits {
+        let mut limits = Limits::default();
+        for (row, value) in LIMITS.iter().zip(values) {
+            limits.set(row.limit, value.map(|v| v.min(row.most)));
+        }
+        limits
+    }
+}
+
+prop_compose! {
     /// A consistent index of the portable form.
     pub(crate) fn index()(
         name in name(), provenance in digest(),
@@ -230,7 +243,7 @@ prop_compose! {
         paths in prop::collection::btree_set("(/[a-z]{1,4}){1,3}", 0..5),
         files in prop::collection::btree_set(digest(), 0..8),
         trees in prop::collection::btree_map("(/[a-z]{1,4}){1,2}", tree_nodes(), 0..3),
-        limits in (any::<Option<u64>>(), any::<Option<u32>>(), any::<Option<u64>>(), any::<bool>()),
+        limits in limits(), read_only_root in any::<bool>(),
         hidden in prop::collection::vec("(/[a-z]{1,4}){1,2}", 0..3),
         digests in (digest(), digest()),
         network in any::<bool>(),
@@ -253,10 +266,8 @@ prop_compose! {
                 .map(|(i, file)| Route { file, entry: entry(i) }).collect(),
             trees: trees.into_iter().map(|(mount, nodes)| FileTree { mount, nodes }).collect(),
             policy: Policy {
-                memory_max: limits.0, open_files_max: limits.1, wall_time_max_ms: limits.2,
-                cpu_time_max_ms: limits.2, file_size_max: limits.0, processes_max: limits.1,
-                threads_max: limits.1, network: network.then(NetworkRule::loopback),
-                read_only_root: limits.3, read_only: hidden.clone(), hidden,
+                limits, network: network.then(NetworkRule::loopback),
+                read_only_root, read_only: hidden.clone(), hidden,
             },
             segments: vec![
                 Segment { kind: SegmentKind::Memory, offset: 0, len: 16 * PAGE, digest: digests.0 },

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use vkernel_abi::{
-    personality::{self, Function, Personality, Type},
+    personality::{self, Function, Interface, Type},
     wali,
 };
 use wasmparser::{FuncType, Import, TypeRef, ValType, types::Types};
@@ -181,7 +181,7 @@ fn signature(params: &[ValType], results: &[ValType]) -> String {
 /// The end of the sentence about an unknown import.
 fn hint(module: &str, field: &str) -> String {
     let close = |known: &str, found: &str| strsim::jaro_winkler(known, found);
-    let candidates = personality::ALL.iter().flat_map(|p: &Personality| {
+    let candidates = personality::ALL.iter().flat_map(|p: &Interface| {
         p.functions.iter().map(move |f| {
             (
                 close(p.module, module) + 2.0 * close(f.name, field),

@@ -5,7 +5,7 @@ use crate::{
     LinkPlan, Megabinary, PlannedEntry, PlannedFile, PlannedKind, PlannedModule, PlannedNode,
     PlannedTree, SnapshotDump, link,
 };
-use megabinary_format::{Global, GlobalValue, Policy};
+use megabinary_format::{Global, GlobalValue, Limit, Limits, Policy};
 
 fn header(machine: u16, phnum: u16, entry: u64, sections: (u64, u16, u16)) -> Vec<u8> {
     let mut h = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
@@ -166,7 +166,7 @@ pub(crate) fn megabinary() -> Megabinary {
             ],
         }],
         policy: Policy {
-            memory_max: Some(1 << 30),
+            limits: Limits::default().with(Limit::Memory, 1 << 30),
             hidden: vec!["/etc".into()],
             ..Policy::default()
         },

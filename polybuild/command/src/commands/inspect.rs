@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use megabinary_format::{Digest, EntryKind, Index, KeyId, MemoryImage, Policy, SegmentKind};
+use megabinary_format::{Digest, EntryKind, Index, KeyId, MemoryImage, Policy, SegmentKind, Unit};
 use serde_json::{Value, json};
 
 use polybuild_oci::labels;
@@ -75,6 +75,7 @@ impl About<'_> {
             if let Some(code) = module.code {
                 let _ = writeln!(t, "    code      {}", size(code.len));
             }
+            let _ = writeln!(t, "    for       {}", module.personality.name());
             let _ = writeln!(t, "    memory    {}", image_text(&module.cold));
             if let Some(warm) = &module.warm {
                 let _ = writeln!(t, "    snapshot  {}", image_text(warm));
@@ -131,6 +132,7 @@ impl About<'_> {
             "modules": index.modules.iter().map(|m| json!({
                 "name": m.name,
                 "digest": m.digest.to_string(),
+                "personality": m.personality.name(),
                 "code": m.code.map(|c| c.len),
                 "memory": image_json(&m.cold),
                 "snapshot": m.warm.as_ref().map(image_json),
@@ -159,18 +161,12 @@ impl About<'_> {
                 "digest": s.digest.to_string(),
             })).collect::<Vec<_>>(),
             "policy": {
-                "memory_max": index.policy.memory_max,
-                "open_files_max": index.policy.open_files_max,
-                "wall_time_max_ms": index.policy.wall_time_max_ms,
-                "cpu_time_max_ms": index.policy.cpu_time_max_ms,
-                "file_size_max": index.policy.file_size_max,
-                "processes_max": index.policy.processes_max,
-                "threads_max": index.policy.threads_max,
+                "limits": index.policy.limits,
                 "network": index.policy.network.as_ref().map(|rules| {
                     rules.iter().map(ToString::to_string).collect::<Vec<_>>()
                 }),
-                "read_only_root": index.policy.read_only_root,
-                "read_only": index.policy.read_only,
+                "read-only-root": index.policy.read_only_root,
+                "read-only": index.policy.read_only,
                 "hidden": index.policy.hidden,
             },
         })
@@ -179,42 +175,16 @@ impl About<'_> {
 
 /// Only what the policy restricts.
 fn policy_text(policy: &Policy) -> String {
-    let mut lines = Vec::new();
-    lines.extend(
-        policy
-            .memory_max
-            .map(|v| format!("memory          at most {}", size(v))),
-    );
-    lines.extend(
-        policy
-            .open_files_max
-            .map(|v| format!("open files      at most {v}")),
-    );
-    lines.extend(
-        policy
-            .wall_time_max_ms
-            .map(|v| format!("wall time       at most {v} ms")),
-    );
-    lines.extend(
-        policy
-            .cpu_time_max_ms
-            .map(|v| format!("CPU time        at most {v} ms a process")),
-    );
-    lines.extend(
-        policy
-            .file_size_max
-            .map(|v| format!("file size       at most {}", size(v))),
-    );
-    lines.extend(
-        policy
-            .processes_max
-            .map(|v| format!("processes       at most {v}")),
-    );
-    lines.extend(
-        policy
-            .threads_max
-            .map(|v| format!("threads         at most {v} a process")),
-    );
+    let limits = policy.limits.iter();
+    let mut lines: Vec<_> = limits
+        .map(|(limit, value)| {
+            let value = match limit.row().unit {
+                Unit::Bytes => size(value),
+                Unit::Milliseconds | Unit::Count => limit.text(value),
+            };
+            format!("{:<15} {value}", limit.key())
+        })
+        .collect();
     match policy.network.as_deref() {
         None => {}
         Some([]) => lines.push("network         none".to_owned()),
@@ -223,7 +193,7 @@ fn policy_text(policy: &Policy) -> String {
     lines.extend(
         policy
             .read_only_root
-            .then(|| "root            read-only".to_owned()),
+            .then(|| "read-only-root  true".to_owned()),
     );
     lines.extend(
         policy

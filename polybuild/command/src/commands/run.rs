@@ -15,6 +15,7 @@ use std::{
 
 use megabinary_format::PublicKey;
 use polybuild_oci::read::ReadImage;
+use vkernel_abi::personality::Personality;
 use vkernel_sandbox::{descriptors, ignored};
 
 use super::{
@@ -124,9 +125,10 @@ fn bare(ui: &Ui, global: &Global, args: &Run, wasm: &Path) -> Result<(Trusted, C
     let cx = context(ui, global, &args.options)?;
     let name = module_name(wasm);
     let module = read_module(wasm)?;
-    let linux = megabinary_linker::analyse(&name, &module)
+    let personality = megabinary_linker::analyse(&name, &module)
         .map_err(Failure::recipe)?
-        .linux;
+        .personality;
+    let linux = personality == Personality::Linux;
     let packed = pipeline::pack_module(&cx, &name, module)?;
     let trusted = Trusted::open(&packed, &[cx.signer.public_key()], &cx.cache)?;
     let mut command = command(&trusted, args);

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use megabinary_format::{Digest, Target};
 use megabinary_linker::Megabinary;
-use vkernel_engine::{Compiler, Flavour};
+use vkernel_abi::personality::Personality;
+use vkernel_engine::Compiler;
 
 use super::{Context, bill::Launcher, cached};
 use crate::{
@@ -17,64 +18,72 @@ use crate::{
 /// Changes whenever compiled code or the launcher around it changes.
 pub(super) fn fingerprint(target: Target) -> Result<String> {
     let mut text = String::new();
-    for &flavour in flavours(target) {
-        let launcher = Digest::of(launcher_for(target, flavour));
-        let compiler = compiler(target, flavour)?.fingerprint();
+    for &personality in personalities(target) {
+        let launcher = Digest::of(launcher_for(target, personality));
+        let compiler = compiler(target, personality)?.fingerprint();
         text.push_str(&format!("{compiler} launcher {launcher} "));
     }
     Ok(text)
 }
 
 /// What a target can run: Pulley has no threads.
-fn flavours(target: Target) -> &'static [Flavour] {
+fn personalities(target: Target) -> &'static [Personality] {
     match target {
-        Target::Pulley64 => &[Flavour::Wasi],
-        Target::X86_64 | Target::Portable => &[Flavour::Wasi, Flavour::Linux],
+        Target::Pulley64 => &[Personality::Wasi],
+        Target::X86_64 | Target::Portable => &[Personality::Wasi, Personality::Linux],
     }
 }
 
 /// The program around the code.
 pub(super) fn launcher(target: Target, linked: &Megabinary) -> &'static [u8] {
-    let linux = linked.modules().iter().any(|m| m.facts.linux);
-    launcher_for(target, if linux { Flavour::Linux } else { Flavour::Wasi })
+    launcher_for(target, widest(linked))
+}
+
+/// Linux if one module is of it: its launcher runs WASI's modules too.
+fn widest(linked: &Megabinary) -> Personality {
+    let mut all = linked.modules().iter().map(|m| m.facts.personality);
+    match all.any(|personality| personality == Personality::Linux) {
+        true => Personality::Linux,
+        false => Personality::Wasi,
+    }
 }
 
 /// The same for bills of materials.
-pub(super) fn flavour_of_launcher(target: Target, linked: &Megabinary) -> Launcher {
-    match target {
-        Target::Pulley64 => Launcher::Pulley,
-        _ if linked.modules().iter().any(|m| m.facts.linux) => Launcher::Linux,
-        _ => Launcher::Wasi,
+pub(super) fn kind_of_launcher(target: Target, linked: &Megabinary) -> Launcher {
+    match (target, widest(linked)) {
+        (Target::Pulley64, _) => Launcher::Pulley,
+        (_, Personality::Linux) => Launcher::Linux,
+        (_, Personality::Wasi) => Launcher::Wasi,
     }
 }
 
-fn launcher_for(target: Target, flavour: Flavour) -> &'static [u8] {
-    match (target, flavour) {
+fn launcher_for(target: Target, personality: Personality) -> &'static [u8] {
+    match (target, personality) {
         (Target::Pulley64, _) => vkernel_launcher_image::LAUNCHER_PULLEY,
-        (_, Flavour::Wasi) => vkernel_launcher_image::LAUNCHER,
-        (_, Flavour::Linux) => vkernel_launcher_image::LAUNCHER_LINUX,
+        (_, Personality::Wasi) => vkernel_launcher_image::LAUNCHER,
+        (_, Personality::Linux) => vkernel_launcher_image::LAUNCHER_LINUX,
     }
 }
 
-fn compiler(target: Target, flavour: Flavour) -> Result<Compiler> {
-    Compiler::new(target, flavour).map_err(Failure::internal)
+fn compiler(target: Target, personality: Personality) -> Result<Compiler> {
+    Compiler::new(target, personality).map_err(Failure::internal)
 }
 
 /// Code of every module, in their order.
 pub(super) fn compile(cx: &Context<'_>, linked: &Megabinary) -> Result<Vec<Vec<u8>>> {
-    let wasi = compiler(cx.target, Flavour::Wasi)?;
-    let linux = match flavours(cx.target).contains(&Flavour::Linux) {
-        true => Some(compiler(cx.target, Flavour::Linux)?),
+    let wasi = compiler(cx.target, Personality::Wasi)?;
+    let linux = match personalities(cx.target).contains(&Personality::Linux) {
+        true => Some(compiler(cx.target, Personality::Linux)?),
         false => None,
     };
     linked
         .modules()
         .iter()
         .map(|module| {
-            let compiler = match (module.facts.linux, &linux) {
-                (false, _) => &wasi,
-                (true, Some(linux)) => linux,
-                (true, None) => {
+            let compiler = match (module.facts.personality, &linux) {
+                (Personality::Wasi, _) => &wasi,
+                (Personality::Linux, Some(linux)) => linux,
+                (Personality::Linux, None) => {
                     return Err(Failure::message(
                         exit::RECIPE,
                         format!(

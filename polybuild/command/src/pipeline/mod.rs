@@ -110,7 +110,7 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Pins, output: &Path) -> R
             lock,
             inputs: &inputs,
             files: &files,
-            launcher: code::flavour_of_launcher(cx.target, &linked),
+            launcher: code::kind_of_launcher(cx.target, &linked),
         },
         &signed,
         &portable,

@@ -73,13 +73,7 @@ pub(super) fn plan(
         extra_routes: Vec::new(),
         trees,
         policy: Policy {
-            memory_max: policy.memory_max,
-            open_files_max: policy.open_files_max,
-            wall_time_max_ms: policy.wall_time_max_ms,
-            cpu_time_max_ms: policy.cpu_time_max_ms,
-            file_size_max: policy.file_size_max,
-            processes_max: policy.processes_max,
-            threads_max: policy.threads_max,
+            limits: policy.limits,
             // Parsed from what such rules were written as.
             network: policy
                 .network

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use megabinary_format::NetworkRule;
+use megabinary_format::{Limit, Limits, NetworkRule};
 
 use super::{
     layer::{ImageLayer, PolicyLayer, Target},
@@ -10,7 +10,9 @@ use super::{
 };
 use crate::{
     Component, Content, ImageFile, ProblemKind, Tree, TreeEntry, value,
-    written::{At, ComponentTable, FileTable, ImageTable, NetworkValue, PolicyTable, TreeTable},
+    written::{
+        Amount, At, ComponentTable, FileTable, ImageTable, NetworkValue, PolicyTable, TreeTable,
+    },
 };
 
 impl Lower<'_> {
@@ -219,30 +221,12 @@ impl Lower<'_> {
         let Some(At { value: table, .. }) = table else {
             return PolicyLayer::default();
         };
-        let memory_max = table.memory_max.as_ref().and_then(|at| {
-            // wasm32 addresses no more, and less than a page holds no program.
-            let size = value::size(&at.value).filter(|s| (1 << 16..=1 << 32).contains(s));
-            let wanted = "a size of memory between 64KiB and 4GiB: a number and `KiB`, `MiB` or \
-                          `GiB`";
-            self.want(size.is_some(), at, wanted);
-            size
-        });
-        let wall_time_max_ms = self.time(table.wall_time_max.as_ref());
-        let cpu_time_max_ms = self.time(table.cpu_time_max.as_ref());
-        let file_size_max = table.file_size_max.as_ref().and_then(|at| {
-            let size = value::size(&at.value);
-            let wanted = "a size: a number and `B`, `KiB`, `MiB` or `GiB`";
-            self.want(size.is_some(), at, wanted);
-            size
-        });
+        let mut limits = Limits::default();
+        for (limit, amount) in table.limits() {
+            limits.set(limit, self.amount(limit, amount));
+        }
         PolicyLayer {
-            memory_max,
-            open_files_max: table.open_files_max.as_ref().map(|n| n.value),
-            wall_time_max_ms,
-            cpu_time_max_ms,
-            file_size_max,
-            processes_max: self.at_least_one(table.processes_max.as_ref()),
-            threads_max: self.at_least_one(table.threads_max.as_ref()),
+            limits,
             network: table.network.as_ref().map(|at| self.network(at)),
             read_only_root: table.read_only_root,
             read_only: table.read_only.iter().map(|p| self.folder(p)).collect(),
@@ -250,20 +234,18 @@ impl Lower<'_> {
         }
     }
 
-    fn time(&mut self, at: Option<&At<String>>) -> Option<u64> {
-        let at = at?;
-        let time = value::duration_ms(&at.value).filter(|t| *t != 0);
-        let wanted = "a time: a number and `ms`, `s`, `m` or `h`";
-        self.want(time.is_some(), at, wanted);
-        time
-    }
-
-    fn at_least_one(&mut self, at: Option<&At<u32>>) -> Option<u32> {
-        let at = at?;
-        if at.value == 0 {
-            self.bad(&at.span, "0", "a number above 0: the program itself is one");
+    fn amount(&mut self, limit: Limit, amount: Amount<'_>) -> Option<u64> {
+        let (span, text) = match amount {
+            Amount::Text(at) => (&at.span, at.value.clone()),
+            Amount::Number(at) => (&at.span, at.value.to_string()),
+        };
+        match limit.parse(&text) {
+            Ok(value) => Some(value),
+            Err(wanted) => {
+                self.bad(span, &text, wanted);
+                None
+            }
         }
-        Some(at.value)
     }
 
     /// The rules of the network; `None` for all.

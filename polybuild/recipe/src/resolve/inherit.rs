@@ -257,13 +257,7 @@ fn image_over(own: ImageLayer, under: ImageLayer) -> ImageLayer {
 
 fn policy_over(own: PolicyLayer, under: PolicyLayer) -> PolicyLayer {
     PolicyLayer {
-        memory_max: own.memory_max.or(under.memory_max),
-        open_files_max: own.open_files_max.or(under.open_files_max),
-        wall_time_max_ms: own.wall_time_max_ms.or(under.wall_time_max_ms),
-        cpu_time_max_ms: own.cpu_time_max_ms.or(under.cpu_time_max_ms),
-        file_size_max: own.file_size_max.or(under.file_size_max),
-        processes_max: own.processes_max.or(under.processes_max),
-        threads_max: own.threads_max.or(under.threads_max),
+        limits: own.limits.or(&under.limits),
         network: own.network.or(under.network),
         read_only_root: own.read_only_root.or(under.read_only_root),
         read_only: united(under.read_only, own.read_only),

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use megabinary_format::Limits;
+
 use crate::{
     Build, Component, ImageFile, Kind, LocalPath, Module, Place, Preload, Program, Source,
     Toolchain, Tree,
@@ -91,13 +93,7 @@ pub(super) struct ImageLayer {
 /// Policy that one layer makes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PolicyLayer {
-    pub(super) memory_max: Option<u64>,
-    pub(super) open_files_max: Option<u32>,
-    pub(super) wall_time_max_ms: Option<u64>,
-    pub(super) cpu_time_max_ms: Option<u64>,
-    pub(super) file_size_max: Option<u64>,
-    pub(super) processes_max: Option<u32>,
-    pub(super) threads_max: Option<u32>,
+    pub(super) limits: Limits,
     /// What was written; all is `Some(None)`.
     pub(super) network: Option<Option<Vec<String>>>,
     pub(super) read_only_root: Option<bool>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use megabinary_format::Limit;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -73,6 +74,38 @@ pub struct PolicyTable {
     /// Absolute paths that do not exist for programs.
     #[serde(default)]
     pub hidden: Vec<At<String>>,
+}
+
+/// A limit as it is written.
+#[derive(Clone, Copy, Debug)]
+pub enum Amount<'a> {
+    /// With a unit.
+    Text(&'a At<String>),
+    /// A number of things.
+    Number(&'a At<u32>),
+}
+
+impl PolicyTable {
+    /// The limits that are written.
+    pub fn limits(&self) -> impl Iterator<Item = (Limit, Amount<'_>)> {
+        fn text(at: &Option<At<String>>) -> Option<Amount<'_>> {
+            at.as_ref().map(Amount::Text)
+        }
+        fn number(at: &Option<At<u32>>) -> Option<Amount<'_>> {
+            at.as_ref().map(Amount::Number)
+        }
+        [
+            (Limit::Memory, text(&self.memory_max)),
+            (Limit::OpenFiles, number(&self.open_files_max)),
+            (Limit::WallTime, text(&self.wall_time_max)),
+            (Limit::CpuTime, text(&self.cpu_time_max)),
+            (Limit::FileSize, text(&self.file_size_max)),
+            (Limit::Processes, number(&self.processes_max)),
+            (Limit::Threads, number(&self.threads_max)),
+        ]
+        .into_iter()
+        .filter_map(|(limit, amount)| Some((limit, amount?)))
+    }
 }
 
 /// A network policy as it is written.

@@ -17,7 +17,7 @@ mod source;
 pub use at::At;
 pub use build::{BuildTable, ToolchainTable};
 pub use content::{EntryTable, FileTable, TreeTable};
-pub use image::{ComponentTable, ImageTable, NetworkValue, PolicyTable};
+pub use image::{Amount, ComponentTable, ImageTable, NetworkValue, PolicyTable};
 pub use module::{GraftTable, ModuleTable, PreloadTable, ProgramTable, SnapshotTable};
 pub use source::{SeriesChoice, SourceTable};
 

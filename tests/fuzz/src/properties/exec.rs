@@ -144,6 +144,7 @@ fn index() -> Index {
             },
             warm: None,
             imports: vec![],
+            personality: Default::default(),
         }],
         entries,
         programs: vec![],

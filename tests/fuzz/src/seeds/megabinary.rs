@@ -1,6 +1,8 @@
 //! Megabinaries, small and with everything in them, in both forms; their parts.
 
-use megabinary_format::{Digest, Global, GlobalValue, PT_VKERNEL, Policy, stub, write_dump};
+use megabinary_format::{
+    Digest, Global, GlobalValue, Limit, Limits, PT_VKERNEL, Policy, stub, write_dump,
+};
 use megabinary_linker::{
     LinkPlan, Megabinary, PlannedEntry, PlannedFile, PlannedKind, PlannedModule, PlannedNode,
     PlannedTree, SnapshotDump, Target, elf, link, portable,
@@ -65,7 +67,7 @@ fn plan() -> LinkPlan {
             ],
         }],
         policy: Policy {
-            memory_max: Some(1 << 30),
+            limits: Limits::default().with(Limit::Memory, 1 << 30),
             hidden: vec!["/etc".into()],
             network: Some(megabinary_format::NetworkRule::loopback()),
             ..Policy::default()

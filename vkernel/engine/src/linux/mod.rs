@@ -22,7 +22,7 @@ use std::{
 };
 
 use megabinary_format::{Module as IndexModule, Target};
-use vkernel_abi::snapshot;
+use vkernel_abi::{personality::Personality, snapshot};
 use vkernel_kernel::linux::{
     Image, Inbox, LinuxProcess, Sandbox, Stop, Thread, expect_faults_in,
     guest::{self, PAGE},
@@ -33,8 +33,7 @@ use wasmtime::{Engine, Instance, InstancePre, Linker, Module, SharedMemory, Stor
 use crate::{
     CodeImage, EngineError, TrapReport, alternate_stack,
     code::InPlace,
-    config::{self, Flavour},
-    host,
+    config, host,
     memory::{Images, WASM_PAGE},
     names::Names,
 };
@@ -123,7 +122,7 @@ impl LinuxMachines {
             return Ok(loaded.clone());
         }
         let images = Images::whole(Arc::clone(file));
-        let mut config = config::base(target, Flavour::Linux)?;
+        let mut config = config::base(target, Personality::Linux)?;
         host::declare_features(&mut config);
         config.with_custom_code_memory(Some(Arc::new(InPlace)));
         config.with_host_memory(Arc::new(images.clone()));

@@ -76,10 +76,3 @@ pub fn host_calls<'a>(imports: impl IntoIterator<Item = &'a String>) -> Vec<i64>
     calls.dedup();
     calls
 }
-
-/// Whether a module with these imports is one of this personality.
-pub fn is_linux(imports: &[String]) -> bool {
-    imports
-        .iter()
-        .any(|import| import.starts_with("wali.") || import == "env.memory")
-}

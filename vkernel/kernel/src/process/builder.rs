@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use megabinary_format::{FileTree, Policy, Program};
+use megabinary_format::{FileTree, Limit, Policy, Program};
 use rustix::fs::{FileType, Mode, OFlags};
 
 use super::{Contents, Mount, Process, Source, Stdio};
@@ -182,7 +182,7 @@ impl ProcessBuilder {
         }
         let cwd = guest_path("working directory", self.cwd.as_deref().unwrap_or("/"))?;
 
-        let mut table = Table::new(self.policy.open_files_max);
+        let mut table = Table::new(self.policy.limits.count(Limit::OpenFiles));
         insert_stdio(&mut table, self.stdio)?;
         let (mut hosts, mut trees) = (Vec::new(), Vec::new());
         for mount in self.mounts {
@@ -350,7 +350,7 @@ fn insert_preopen(
 
 fn insert(table: &mut Table, descriptor: Descriptor) -> Result<(), BuildError> {
     table.insert(descriptor).map(drop).map_err(|_| {
-        BuildError::TooMany("open_files_max of the policy is below what is open from the start")
+        BuildError::TooMany("open-files-max of the policy is below what is open from the start")
     })
 }
 

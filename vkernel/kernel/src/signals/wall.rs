@@ -9,6 +9,8 @@ use std::{
     sync::atomic::{AtomicPtr, Ordering},
 };
 
+use megabinary_format::Limit;
+
 use crate::{
     audit::{Audit, Timestamp},
     confine::files::without_limit,
@@ -35,7 +37,7 @@ static CPU: AtomicPtr<Report> = AtomicPtr::new(ptr::null_mut());
 /// inherit the timer. Call it before [`crate::confine::apply`], which forbids changing timers, so
 /// that nothing can disarm the limit later.
 pub fn arm_wall_time(milliseconds: u64, audit: &Audit) -> io::Result<()> {
-    let report = report("wall-clock", "wall_time_max_ms", milliseconds, audit);
+    let report = report(Limit::WallTime, milliseconds, audit);
     WALL.store(report, Ordering::Release);
     let handler: extern "C" fn(libc::c_int) = wall_reached;
     super::set(libc::SIGALRM, handler as libc::sighandler_t, 0)?;
@@ -44,20 +46,28 @@ pub fn arm_wall_time(milliseconds: u64, audit: &Audit) -> io::Result<()> {
 
 /// As [`arm_wall_time`], for the time that processors have worked for the process (ITIMER_PROF).
 pub fn arm_cpu_time(milliseconds: u64, audit: &Audit) -> io::Result<()> {
-    let report = report("CPU-time", "cpu_time_max_ms", milliseconds, audit);
+    let report = report(Limit::CpuTime, milliseconds, audit);
     CPU.store(report, Ordering::Release);
     let handler: extern "C" fn(libc::c_int) = cpu_reached;
     super::set(libc::SIGPROF, handler as libc::sighandler_t, 0)?;
     start(libc::ITIMER_PROF, milliseconds)
 }
 
-fn report(what: &str, key: &str, milliseconds: u64, audit: &Audit) -> *mut Report {
+/// The last line of who reached a limit of time.
+pub(crate) fn ended_by(limit: Limit, value: u64) -> String {
+    format!(
+        "vkernel: ended: the {} limit of {} was reached (policy `{}`)\n",
+        limit.row().title,
+        limit.text(value),
+        limit.key()
+    )
+}
+
+fn report(limit: Limit, milliseconds: u64, audit: &Audit) -> *mut Report {
     Box::into_raw(Box::new(Report {
-        message: format!(
-            "vkernel: ended: the {what} limit of {milliseconds} ms was reached (policy `{key}`)\n"
-        ),
+        message: ended_by(limit, milliseconds),
         audit: audit.raw_fd().map(|fd| {
-            let (before, after) = Audit::limit_parts(key, milliseconds);
+            let (before, after) = Audit::limit_parts(limit, milliseconds);
             (fd.as_raw_fd(), before, after)
         }),
         _stream: audit.clone(),

@@ -4,6 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use libc::*;
+use megabinary_format::Limit;
 
 use super::super::{
     answer::{Answer, Args, Errno, Stop, int, word},
@@ -62,7 +63,7 @@ fn fork(cx: &Cx<'_>, _: &Args) -> Answer {
     let population = process.sandbox.population.as_ref();
     let slot = match population.map(Population::reserve).transpose() {
         Err(_) => {
-            process.sandbox.refuse_another("fork", "processes_max");
+            process.sandbox.refuse_another("fork", Limit::Processes);
             return Err(Errno::AGAIN.into());
         }
         Ok(slot) => population.zip(slot),

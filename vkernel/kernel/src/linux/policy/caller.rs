@@ -4,7 +4,7 @@
 
 use super::super::{
     memory::{guest::Memory, space::Space},
-    process::{departure::Departure, descriptors::Limit},
+    process::{departure::Departure, descriptors::Descriptors},
 };
 use crate::audit::Audit;
 
@@ -16,7 +16,7 @@ pub(crate) struct Caller<'a> {
     /// The memory of the process.
     pub(crate) space: &'a Space,
     /// Which descriptors the guest can have.
-    pub(crate) descriptors: Limit,
+    pub(crate) descriptors: Descriptors,
     /// The process's id.
     pub(crate) id: i32,
     /// The process's threads.

@@ -18,14 +18,14 @@ use std::{
 use rustix::io::Errno;
 
 use super::super::{
-    process::descriptors::{Limit, close, duplicate, replace},
+    process::descriptors::{Descriptors, close, duplicate, replace},
     syscall::Arg,
 };
 
 /// The numbers that are not the guest's.
 #[derive(Debug)]
 pub(crate) struct Private {
-    limit: Limit,
+    limit: Descriptors,
     /// While the limit is lifted.
     lifted: Mutex<()>,
     /// A bit for each number that is held, counted from the first that is not the guest's.
@@ -42,7 +42,7 @@ pub(crate) struct Held<'a> {
 }
 
 impl Private {
-    pub(crate) fn new(limit: Limit) -> Private {
+    pub(crate) fn new(limit: Descriptors) -> Private {
         Private {
             limit,
             lifted: Mutex::new(()),
@@ -65,7 +65,7 @@ impl Private {
         }
     }
 
-    /// Gives the guest the numbers above the vkernel's, up to `soft` ([`Limit::grow`]).
+    /// Gives the guest the numbers above the vkernel's, up to `soft` ([`Descriptors::grow`]).
     pub(crate) fn grow(&self, soft: u64) -> bool {
         let _guard = self.settled();
         let mut permanent = 0;

@@ -27,7 +27,8 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, statat, statfs};
 use vkernel_abi::{MEGABINARY_PATH, VKERNEL_DIR};
 
 use super::{
-    super::process::descriptors::Limit, caller::Caller, held::Private, object, objects::Objects,
+    super::process::descriptors::Descriptors, caller::Caller, held::Private, object,
+    objects::Objects,
 };
 use crate::{
     audit::Audit,
@@ -95,7 +96,7 @@ fn is_procfs(folder: &str) -> bool {
 
 impl Paths {
     /// For the process's root as it is now.
-    pub(crate) fn new(index: &Index, audit: &Audit, limit: Limit) -> io::Result<Paths> {
+    pub(crate) fn new(index: &Index, audit: &Audit, limit: Descriptors) -> io::Result<Paths> {
         let policy = &index.policy;
         let private = Private::new(limit);
         let bases = [Base {

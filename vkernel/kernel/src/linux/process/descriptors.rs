@@ -6,7 +6,7 @@
 //! at every start and copies it at every `fork`; so the host's limit is at most 1024, as on most systems,
 //! until the guest comes to it. Then the vkernel's numbers are all filled,
 //! so that the host gives none of them to the guest, and the host's limit becomes what the guest takes
-//! it for ([`Limit::grow`]). Processes have that done before their second guest thread begins: while
+//! it for ([`Descriptors::grow`]). Processes have that done before their second guest thread begins: while
 //! numbers are being filled, another thread could get one.
 #![allow(unsafe_code)]
 
@@ -39,15 +39,15 @@ static GROWN: AtomicBool = AtomicBool::new(false);
 
 /// The numbers that are not the guest's: [`OWN`] of them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limit {
+pub(crate) struct Descriptors {
     first: i32,
     soft: u64,
     most: u64,
 }
 
-impl Limit {
+impl Descriptors {
     /// Lowers the soft limit so that there is room above it; at most `wanted` are left for guests.
-    pub(crate) fn establish(wanted: Option<u32>) -> io::Result<Limit> {
+    pub(crate) fn establish(wanted: Option<u32>) -> io::Result<Descriptors> {
         let now = getrlimit(Resource::Nofile);
         let hard = now.maximum.unwrap_or(MOST).min(MOST);
         // The vkernel's own are above what the guest can ever have, or below what it has.
@@ -70,7 +70,7 @@ impl Limit {
             None => set_limit(first)?,
         }
         GROWN.store(false, Ordering::SeqCst);
-        Ok(Limit {
+        Ok(Descriptors {
             first: i32::try_from(first).unwrap_or(i32::MAX),
             soft,
             most,
@@ -154,7 +154,7 @@ impl Limit {
         self.number(argument).map(Arg::from)
     }
 
-    /// As [`Limit::check`]: the number.
+    /// As [`Descriptors::check`]: the number.
     #[inline(always)]
     pub(crate) fn number(self, argument: u64) -> Result<i32, Errno> {
         let number = argument as i32;
@@ -173,7 +173,7 @@ impl Limit {
         }
     }
 
-    /// As [`Limit::check`], where a negative number means none.
+    /// As [`Descriptors::check`], where a negative number means none.
     pub(crate) fn check_optional(self, argument: u64) -> Result<Arg<'static>, Errno> {
         match argument as i32 {
             number if number < 0 => Ok(number.into()),
@@ -238,7 +238,7 @@ pub(crate) fn close(number: i32) {
 }
 
 /// Closes what is marked close-on-exec, as `execve` does; the vkernel's own stay.
-pub(crate) fn close_on_exec(limit: Limit) {
+pub(crate) fn close_on_exec(limit: Descriptors) {
     let own = limit.first..limit.after_own();
     // The list saves asking for every number; a root without procfs has none.
     let numbers: Vec<i32> = match std::fs::read_dir("/proc/self/fd") {

@@ -28,12 +28,14 @@ use std::{
 
 use self::{
     departure::{Departure, Threads},
-    descriptors::Limit,
+    descriptors::Descriptors,
     image::Image,
     sandbox::Sandbox,
     thread::{Delivery, Thread},
     title::{Copies, Copy, Strings},
 };
+use megabinary_format::Limit;
+
 use super::{
     answer::Stop,
     memory::{guest::Memory, space::Space},
@@ -111,7 +113,7 @@ impl LinuxProcess {
         }
     }
 
-    pub(crate) fn descriptors(&self) -> Limit {
+    pub(crate) fn descriptors(&self) -> Descriptors {
         self.sandbox.limit
     }
 
@@ -123,11 +125,11 @@ impl LinuxProcess {
     /// Counts a thread that is about to begin. Not if the policy has no room for it; then the call
     /// that wants it gets EAGAIN.
     pub fn thread_begins(&self) -> bool {
-        let most = self.sandbox.index.policy.threads_max.unwrap_or(u32::MAX);
+        let most = self.sandbox.most(Limit::Threads);
         self.sandbox.more_descriptors();
         let counted = self.departure.begins(most);
         if !counted {
-            self.sandbox.refuse_another("thread", "threads_max");
+            self.sandbox.refuse_another("thread", Limit::Threads);
         }
         counted
     }

@@ -13,7 +13,7 @@ use std::{
     },
 };
 
-use megabinary_format::Index;
+use megabinary_format::{Index, Limit};
 use rustix::process::{Resource, getrlimit};
 
 use super::{
@@ -27,7 +27,7 @@ use super::{
         syscall::{self, Errno},
     },
     bound::Bound,
-    descriptors::{self, Limit},
+    descriptors::{self, Descriptors},
     image::Image,
     population::Population,
     programs::Programs,
@@ -45,7 +45,7 @@ pub struct Sandbox {
     /// Where events go.
     pub audit: Audit,
     /// Which descriptors the guest can have.
-    pub(crate) limit: Limit,
+    pub(crate) limit: Descriptors,
     pub(crate) paths: Paths,
     /// The guest's limits of descriptors.
     pub(crate) files_soft: AtomicU64,
@@ -82,15 +82,17 @@ impl Sandbox {
         ignored: &dyn Fn(i32) -> bool,
     ) -> io::Result<Sandbox> {
         faults::install()?;
-        let limit = Limit::establish(index.policy.open_files_max)?;
+        let limit = Descriptors::establish(index.policy.limits.count(Limit::OpenFiles))?;
         audit.move_by(|fd| limit.own(fd))?;
         let paths = Paths::new(&index, &audit, limit)?;
         let policy = &index.policy;
         let network = Network::new(policy.network.clone());
-        let population = policy.processes_max.map(Population::new).transpose()?;
-        let times = Times::new(policy.wall_time_max_ms, policy.cpu_time_max_ms);
+        let limits = policy.limits;
+        let population = limits.count(Limit::Processes).map(Population::new);
+        let population = population.transpose()?;
+        let times = Times::new(limits.get(Limit::WallTime), limits.get(Limit::CpuTime));
         let size_hard = getrlimit(Resource::Fsize).maximum.unwrap_or(u64::MAX);
-        let size_hard = size_hard.min(index.policy.file_size_max.unwrap_or(u64::MAX));
+        let size_hard = size_hard.min(limits.get(Limit::FileSize).unwrap_or(u64::MAX));
         Ok(Sandbox {
             index,
             audit,
@@ -160,9 +162,15 @@ impl Sandbox {
         }
     }
 
+    /// The policy's limit of what is counted in 32 bits.
+    pub(crate) fn most(&self, limit: Limit) -> u32 {
+        self.index.policy.limits.count(limit).unwrap_or(u32::MAX)
+    }
+
     /// Most bytes that the guest may map.
     pub(crate) fn memory_limit(&self) -> u64 {
-        let policy = self.index.policy.memory_max.unwrap_or(u64::MAX);
+        let policy = self.index.policy.limits.get(Limit::Memory);
+        let policy = policy.unwrap_or(u64::MAX);
         policy.min(self.address_space.soft()).min(self.data.soft())
     }
 
@@ -225,8 +233,11 @@ impl Sandbox {
     }
 
     /// Records that a limit on what there may be of something was met.
-    pub(crate) fn refuse_another(&self, what: &str, limit: &str) {
-        let reason = format!("the policy allows no more of them (policy `{limit}`)");
+    pub(crate) fn refuse_another(&self, what: &str, limit: Limit) {
+        let reason = format!(
+            "the policy allows no more of them (policy `{}`)",
+            limit.key()
+        );
         self.audit.refuse(what, b"", &reason, "EAGAIN");
     }
 }

@@ -20,6 +20,8 @@ use std::{
 
 use rustix::time::{ClockId, clock_gettime};
 
+use megabinary_format::Limit;
+
 use crate::audit::Audit;
 
 /// Stack of the thread.
@@ -71,19 +73,19 @@ impl Times {
             .collect()
     }
 
-    /// The limit that is reached, by its key and value, or how long none can be.
-    fn reached(&self) -> Result<Duration, (&'static str, u64)> {
+    /// The limit that is reached, by its value, or how long none can be.
+    fn reached(&self) -> Result<Duration, (Limit, u64)> {
         let mut rest = Duration::MAX;
         if let Some((end, ms)) = self.wall {
             rest = end.saturating_sub(now(ClockId::Monotonic));
             if rest.is_zero() {
-                return Err(("wall_time_max_ms", ms));
+                return Err((Limit::WallTime, ms));
             }
         }
         if let Some(ms) = self.cpu {
             let left = Duration::from_millis(ms).saturating_sub(now(ClockId::ProcessCPUTime));
             if left.is_zero() {
-                return Err(("cpu_time_max_ms", ms));
+                return Err((Limit::CpuTime, ms));
             }
             rest = rest.min(left / self.processors);
         }
@@ -115,7 +117,7 @@ pub(crate) fn start(
         .map(drop)
 }
 
-fn end(audit: &Audit, leave: &dyn Fn(), limit: &'static str, value: u64) -> ! {
+fn end(audit: &Audit, leave: &dyn Fn(), limit: Limit, value: u64) -> ! {
     let said = Arc::new((Mutex::new(false), Condvar::new()));
     let speaker = {
         let (audit, said) = (audit.clone(), Arc::clone(&said));
@@ -138,18 +140,11 @@ fn end(audit: &Audit, leave: &dyn Fn(), limit: &'static str, value: u64) -> ! {
     }
 }
 
-fn last_words(audit: &Audit, limit: &str, value: u64) {
-    let what = match limit {
-        "cpu_time_max_ms" => "CPU-time",
-        _ => "wall-clock",
-    };
+fn last_words(audit: &Audit, limit: Limit, value: u64) {
     // The audit first: nobody else may have its stream.
     audit.limit(limit, value);
     // Nobody else is left to tell if standard error is closed.
-    let _ = io::stderr().write_all(
-        format!("vkernel: ended: the {what} limit of {value} ms was reached (policy `{limit}`)\n")
-            .as_bytes(),
-    );
+    let _ = io::stderr().write_all(crate::signals::ended_by(limit, value).as_bytes());
 }
 
 #[cfg(test)]
@@ -162,11 +157,11 @@ mod tests {
         assert!(rest > Duration::from_secs(59) && rest <= Duration::from_secs(60));
         assert_eq!(
             Times::new(Some(0), None).reached(),
-            Err(("wall_time_max_ms", 0))
+            Err((Limit::WallTime, 0))
         );
         assert_eq!(
             Times::new(None, Some(0)).reached(),
-            Err(("cpu_time_max_ms", 0))
+            Err((Limit::CpuTime, 0))
         );
         let rest = Times::new(None, Some(3_600_000)).reached().unwrap();
         assert!(rest < Duration::from_secs(3600));

@@ -10,7 +10,7 @@ use crate::linux::{
     answer::Args,
     context::Cx,
     memory::guest::Memory,
-    process::descriptors::Limit,
+    process::descriptors::Descriptors,
     syscall::{Arg, Errno, HostArgs},
 };
 
@@ -121,7 +121,7 @@ pub(crate) fn translated<V>(
 #[inline(always)]
 fn argument<V>(
     memory: Memory,
-    descriptors: Limit,
+    descriptors: Descriptors,
     slot: Slot,
     value: Option<&V>,
     low: impl Fn(&V) -> u32,

@@ -1,5 +1,7 @@
 //! `path_*`: what each does, and its errnos. What must not be reached is in `escape`.
 
+use megabinary_format::{Limit, Limits};
+
 use super::*;
 use crate::preview1::types::Filetype;
 
@@ -394,7 +396,7 @@ fn touching() {
 fn limit_on_descriptors() {
     let limit = |builder: ProcessBuilder| {
         builder.policy(Policy {
-            open_files_max: Some(6),
+            limits: Limits::default().with(Limit::OpenFiles, 6),
             ..Policy::default()
         })
     };

@@ -1,5 +1,7 @@
 //! Calls without files: arguments, environment, clocks, randomness, ends, the working directory.
 
+use megabinary_format::{Limit, Limits};
+
 use super::*;
 use crate::{ProcessExit, Source, preview1::cwd_get};
 
@@ -168,7 +170,7 @@ fn builder_refuses() {
         matches!(e, BuildError::Twice(_))
     });
     let few = Policy {
-        open_files_max: Some(3),
+        limits: Limits::default().with(Limit::OpenFiles, 3),
         ..Policy::default()
     };
     check(builder().mount(root()).policy(few), |e| {
