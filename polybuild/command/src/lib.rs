@@ -1,7 +1,7 @@
 //! The `polybuild` command: arguments, the pipeline, progress, errors.
 //!
-//! The only part of the project that reads flags, environment and terminal. `main.rs` calls
-//! [`run`]; everything else is a module here so that tests and other tools can reach it.
+//! The only part of the project that reads flags, environment and terminal. The program
+//! calls [`run`]; everything else is a module here so that tests and other tools can reach it.
 
 pub mod args;
 pub mod commands;
@@ -12,6 +12,7 @@ pub mod failure;
 pub mod files;
 mod interrupt;
 pub mod keys;
+pub mod launchers;
 pub mod pipeline;
 pub mod scratch;
 pub mod trusted;
@@ -24,7 +25,8 @@ use clap::{CommandFactory, Parser, error::ErrorKind};
 use crate::{args::Cli, failure::Failure, ui::Ui};
 
 /// Runs one command line, the program's name first; returns the exit status.
-pub fn run(arguments: Vec<OsString>) -> i32 {
+pub fn run(arguments: Vec<OsString>, launchers: &'static launchers::Launchers) -> i32 {
+    launchers::set(launchers);
     if let Some(status) = confine::succeeded(&arguments) {
         return status;
     }

@@ -21,6 +21,9 @@ int main(void)
 	shown("write-only for reading", open(path, O_RDONLY));
 	shown("none", open("/dev/fd/77", O_RDONLY));
 	shown("no number", open("/dev/fd/x", O_RDONLY));
+	/* Standard input is /dev/null here, of another mount than the one at that name. */
+	shown("standard input", open("/dev/stdin", O_RDONLY));
+	shown("standard input, written", open("/dev/fd/0", O_WRONLY | O_CREAT | O_TRUNC, 0666));
 	TRY(fcntl(open("/dev/stdout", O_WRONLY), F_GETFD) >= 0);
 	/* The program is what is executed: it can be read, and not written. */
 	char own[4096], is[4096];

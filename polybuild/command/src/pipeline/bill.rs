@@ -12,45 +12,19 @@ use polybuild_oci::{
 use polybuild_recipe::{
     Component, LockedInput, LockedPackage, Pins, Recipe, Ref, Series, Source, SourceUrl,
 };
+use vkernel_abi::personality::Personality;
 
 use super::epoch;
-use crate::failure::{Failure, Result};
-
-/// Which launcher the image has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Launcher {
-    /// For WASI modules alone.
-    Wasi,
-    /// For modules of the Linux personality, too.
-    Linux,
-    /// The interpreter.
-    Pulley,
-}
-
-impl Launcher {
-    /// Before anything is built it is not known whether some module makes Linux system calls: that
-    /// launcher then, which has what the other has.
-    fn unknown(target: Target) -> Launcher {
-        match target {
-            Target::Pulley64 => Launcher::Pulley,
-            _ => Launcher::Linux,
-        }
-    }
-
-    fn crates(self) -> &'static str {
-        match self {
-            Launcher::Wasi => vkernel_launcher_image::CRATES,
-            Launcher::Linux => vkernel_launcher_image::CRATES_LINUX,
-            Launcher::Pulley => vkernel_launcher_image::CRATES_PULLEY,
-        }
-    }
-}
+use crate::{
+    failure::{Failure, Result},
+    launchers::{self, Launcher},
+};
 
 /// The bill of materials of a built image, as SPDX.
 pub(super) fn of_image(
     recipe: &Recipe,
     lock: &Pins,
-    launcher: Launcher,
+    launcher: &Launcher,
     megabinary: Option<&Digest>,
     created: Epoch,
 ) -> Result<Vec<u8>> {
@@ -61,14 +35,17 @@ pub(super) fn of_image(
         megabinary,
     };
     let mut all = components(recipe, lock);
-    all.extend(launcher.crates().lines().filter_map(of_launcher));
+    all.extend(launcher.crates.lines().filter_map(of_launcher));
     sbom::spdx(&subject, &all, created).map_err(Failure::internal)
 }
 
 /// The bill of materials of what a recipe would make, as SPDX.
 pub fn of_recipe(recipe: &Recipe, lock: &Pins, target: Target, seconds: u64) -> Result<Vec<u8>> {
     let created = epoch::epoch(seconds)?;
-    of_image(recipe, lock, Launcher::unknown(target), None, created)
+    // Before anything is built it is not known whether some module makes Linux system calls: that
+    // launcher then, which has what the other has.
+    let launcher = launchers::launcher(target, Personality::Linux);
+    of_image(recipe, lock, launcher, None, created)
 }
 
 /// A source that is upstream's, without the fixes of the distribution that it came from.
@@ -344,23 +321,17 @@ mod tests {
     }
 
     #[test]
-    fn the_launchers_crates_are_listed() {
-        for launcher in [Launcher::Wasi, Launcher::Linux, Launcher::Pulley] {
-            let lines: Vec<_> = launcher.crates().lines().collect();
-            let all: Vec<_> = lines.iter().filter_map(|line| of_launcher(line)).collect();
-            assert_eq!(all.len(), lines.len());
-            for name in ["wasmtime", "rustix", "vkernel-kernel", "rust-std"] {
-                assert!(all.iter().any(|c| c.name == name), "{name} in {launcher:?}");
-            }
-            // No compiler, and nothing that only runs while compiling.
-            for name in ["cranelift-codegen", "syn", "serde_derive", "clap"] {
-                assert!(
-                    !all.iter().any(|c| c.name == name),
-                    "{name} in {launcher:?}"
-                );
-            }
-            let wasmtime = all.iter().find(|c| c.name == "wasmtime").unwrap();
-            assert!(wasmtime.sha256.is_some() && wasmtime.license.is_some());
-        }
+    fn what_a_launcher_is_made_of() {
+        let digest = Digest::of(b"x").hex();
+        let of = of_launcher(&format!("wasmtime 48.0.8 {digest} MIT/Apache-2.0")).unwrap();
+        assert_eq!(of.purl.as_deref(), Some("pkg:cargo/wasmtime@48.0.8"));
+        assert_eq!(of.license.as_deref(), Some("MIT OR Apache-2.0"));
+        assert_eq!(of.sha256, Some(Digest::of(b"x")));
+        let own = of_launcher("vkernel-kernel 0.1.0 - Apache-2.0").unwrap();
+        assert_eq!(
+            own.purl.as_deref(),
+            Some("pkg:generic/vkernel-kernel@0.1.0")
+        );
+        assert!(own.sha256.is_none() && of_launcher("wasmtime").is_none());
     }
 }

@@ -7,11 +7,12 @@ use megabinary_linker::Megabinary;
 use vkernel_abi::personality::Personality;
 use vkernel_engine::Compiler;
 
-use super::{Context, bill::Launcher, cached};
+use super::{Context, cached};
 use crate::{
     exit,
     failure::{Failure, Result},
     files,
+    launchers::{self, Launcher},
     ui::size,
 };
 
@@ -19,7 +20,7 @@ use crate::{
 pub(super) fn fingerprint(target: Target) -> Result<String> {
     let mut text = String::new();
     for &personality in personalities(target) {
-        let launcher = Digest::of(launcher_for(target, personality));
+        let launcher = Digest::of(launchers::launcher(target, personality).program);
         let compiler = compiler(target, personality)?.fingerprint();
         text.push_str(&format!("{compiler} launcher {launcher} "));
     }
@@ -35,8 +36,8 @@ fn personalities(target: Target) -> &'static [Personality] {
 }
 
 /// The program around the code.
-pub(super) fn launcher(target: Target, linked: &Megabinary) -> &'static [u8] {
-    launcher_for(target, widest(linked))
+pub(super) fn launcher(target: Target, linked: &Megabinary) -> &'static Launcher {
+    launchers::launcher(target, widest(linked))
 }
 
 /// Linux if one module is of it: its launcher runs WASI's modules too.
@@ -45,23 +46,6 @@ fn widest(linked: &Megabinary) -> Personality {
     match all.any(|personality| personality == Personality::Linux) {
         true => Personality::Linux,
         false => Personality::Wasi,
-    }
-}
-
-/// The same for bills of materials.
-pub(super) fn kind_of_launcher(target: Target, linked: &Megabinary) -> Launcher {
-    match (target, widest(linked)) {
-        (Target::Pulley64, _) => Launcher::Pulley,
-        (_, Personality::Linux) => Launcher::Linux,
-        (_, Personality::Wasi) => Launcher::Wasi,
-    }
-}
-
-fn launcher_for(target: Target, personality: Personality) -> &'static [u8] {
-    match (target, personality) {
-        (Target::Pulley64, _) => vkernel_launcher_image::LAUNCHER_PULLEY,
-        (_, Personality::Wasi) => vkernel_launcher_image::LAUNCHER,
-        (_, Personality::Linux) => vkernel_launcher_image::LAUNCHER_LINUX,
     }
 }
 

@@ -13,8 +13,7 @@ use vkernel_abi::{MEGABINARY_PATH, VKERNEL_DIR};
 use walkdir::WalkDir;
 
 use super::{
-    Context,
-    bill::{self, Launcher},
+    Context, bill,
     epoch::epoch,
     inputs::Inputs,
     modules::EmbeddedFile,
@@ -25,6 +24,7 @@ use crate::{
     exit,
     failure::{Failure, IoContext, Result},
     files,
+    launchers::Launcher,
     ui::size,
 };
 
@@ -36,7 +36,7 @@ pub(super) struct Contents<'a> {
     /// Files that were taken out of modules.
     pub(super) files: &'a [EmbeddedFile],
     /// Which launcher the megabinary has.
-    pub(super) launcher: Launcher,
+    pub(super) launcher: &'static Launcher,
 }
 
 /// Makes everything that a build gives, in the staged folder.

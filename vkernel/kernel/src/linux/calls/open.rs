@@ -221,13 +221,19 @@ fn program(cx: &Cx<'_>, how: How) -> Answer {
 /// `dup(2)`, and so nothing that the guest could not have.
 fn again(cx: &Cx<'_>, number: i32, how: &How) -> Answer {
     let descriptor = cx.process.descriptors().check(number as u64)?;
-    // What lies in the root can be asked for by its own name, and has answered.
+    // What lies in the root can be asked for by its own name.
     // SAFETY: looked at only; a number that is not open gives an error.
     let held = fstat(unsafe { BorrowedFd::borrow_raw(number) })?;
     let path = object::real_path(number)?;
     let place = rustix::fs::statat(rustix::fs::CWD, path.as_slice(), AtFlags::SYMLINK_NOFOLLOW);
     if place.is_ok_and(|place| (place.st_dev, place.st_ino) == (held.st_dev, held.st_ino)) {
-        return Err(Errno::ACCESS.into());
+        // The descriptor may have come by another mount, `/dev/null` of the host's, say. The name is
+        // judged like any other, whatever has become of it by now.
+        let how = How {
+            resolve: 0,
+            ..how.without(O_NOFOLLOW)
+        };
+        return by_name(cx, AT_FDCWD, &path, &how);
     }
     let has = cx.host(SYS_fcntl, [descriptor, F_GETFL.into()])? as i32;
     let (wanted, given) = (how.flags as i32 & O_ACCMODE, has & O_ACCMODE);
