@@ -305,7 +305,7 @@ fn unknown_versions() {
         assert!(said.stderr.contains(says), "{said:#?}");
     };
     // Properly signed, by a release of another time: offsets as in FORMAT.md.
-    for (major, minor) in [(0_u16, 9_u16), (1, 2), (2, 0)] {
+    for (major, minor) in [(0_u16, 9_u16), (1, 9), (2, 0)] {
         let says = format!("format {major}.{minor}");
         let patch = |bytes: &mut Vec<u8>| {
             bytes[8..10].copy_from_slice(&major.to_le_bytes());

@@ -8,7 +8,9 @@
  * but copied; the caller waits on a pipe and not for the child to let go of the memory. */
 #define _GNU_SOURCE
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <string.h>
 #include "pthread_impl.h"
 #include "syscall.h"
 
@@ -20,6 +22,7 @@ struct start {
 	int (*fn)(void *);
 	void *arg;
 	void *clear_tid;
+	unsigned long mask[_NSIG/8/sizeof(long)];
 };
 
 __attribute__((__import_module__("wali"), __import_name__("__wasm_thread_spawn")))
@@ -32,6 +35,7 @@ hidden _Noreturn void __thread_main(int tid, struct start *s)
 	__wasm_init_tls(s->self->dtv);
 	__thread_pointer = (uintptr_t)s->self;
 	s->self->tid = tid;
+	__syscall(SYS_rt_sigprocmask, SIG_SETMASK, s->mask, 0, _NSIG/8);
 	__syscall(SYS_set_tid_address, s->clear_tid);
 	int r = s->fn(s->arg);
 	for (;;) __syscall(SYS_exit, r);
@@ -57,9 +61,17 @@ __asm__(
 
 static int spawn(int (*fn)(void *), unsigned char *stack, void *arg, int *ptid, void *tp, void *ctid)
 {
+	/* A thread begins without its pointer to itself, which the handlers of musl's own signals use: those
+	 * that pthread_create leaves open wait too. */
+	unsigned long all[_NSIG/8/sizeof(long)], mask[_NSIG/8/sizeof(long)];
+	memset(all, -1, sizeof all);
+	__syscall(SYS_rt_sigprocmask, SIG_BLOCK, all, mask, _NSIG/8);
+
 	struct start *s = (void *)((uintptr_t)stack - sizeof *s & -16);
 	*s = (struct start){ (void *)s, tp, fn, arg, ctid };
+	memcpy(s->mask, mask, sizeof mask);
 	int tid = __wasm_thread_spawn(0, s);
+	__syscall(SYS_rt_sigprocmask, SIG_SETMASK, mask, 0, _NSIG/8);
 	if (tid >= 0) *ptid = tid;
 	return tid;
 }
