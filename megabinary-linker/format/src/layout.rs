@@ -4,8 +4,8 @@ pub(crate) const MAGIC: &[u8; 8] = b"VKMBIDX\0";
 pub(crate) const MAJOR: u16 = 1;
 pub(crate) const MINOR: u16 = 2;
 
-/// Size of the header in bytes.
-pub(crate) const HEADER: u64 = 168;
+/// Size of the header in bytes: ends with a value for each limit.
+pub(crate) const HEADER: u64 = 112 + 8 * crate::LIMITS.len() as u64;
 
 // Sizes of one record of each table in bytes, in the order of the tables.
 pub(crate) const MODULE: u64 = 96;
