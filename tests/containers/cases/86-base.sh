@@ -87,6 +87,8 @@ base_run() {
     equals "$(cat made)" made
     equals "$(run 'ps -o args | grep -v -e ps -e grep -e COMMAND -e "sh -c"')" ""
     equals "$(run 'ls /dev')" "$(printf '%s\n' fd full null ptmx pts random shm stderr stdin stdout tty urandom zero)"
+    # As busybox natively: a number that fits into no integer is not taken for one.
+    equals "$(run "awk 'BEGIN { print 1e20, 2^63, 3e9 }'")" "1e+20 9.22337e+18 3000000000"
     exits 3 run 'exit 3'
     fails grep -q "$WORK/base-run" /proc/mounts
 }

@@ -175,6 +175,17 @@ fn what_is_linked_in_besides_is_listed() {
     ] {
         assert!(names.contains(&name), "{name}: {names:?}");
     }
+    // No compiler is in the launcher, and nothing that only runs while compiling.
+    for name in ["cranelift-codegen", "syn", "serde_derive", "clap"] {
+        assert!(!names.contains(&name), "{name}: {names:?}");
+    }
+    let of_engine = |p: &&Value| p["name"] == "wasmtime";
+    let engine = list(&document, "packages").iter().find(of_engine).unwrap();
+    assert!(
+        engine["checksums"][0]["checksumValue"].is_string()
+            && engine["licenseDeclared"] != "NOASSERTION",
+        "{engine}"
+    );
     let report = bill(&workspace().join("recipes/examples/report/recipe.toml"));
     let purls: Vec<&str> = list(&report, "packages").iter().filter_map(purl).collect();
     for wanted in [
