@@ -66,7 +66,7 @@ pub(crate) fn base(target: Target, personality: Personality) -> Result<Config, E
     Ok(config)
 }
 
-/// Said for both personalitys whenever the build can: builder and launcher must agree, whatever else
+/// Said for both personalities whenever the build can: builder and launcher must agree, whatever else
 /// each was built with.
 #[cfg(feature = "linux")]
 fn proposals(config: &mut Config, personality: Personality) {

@@ -73,7 +73,7 @@ impl Times {
             .collect()
     }
 
-    /// The limit that is reached, by its value, or how long none can be.
+    /// The limit that is reached and its value, or how long none can be.
     fn reached(&self) -> Result<Duration, (Limit, u64)> {
         let mut rest = Duration::MAX;
         if let Some((end, ms)) = self.wall {
