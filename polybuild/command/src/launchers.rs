@@ -8,6 +8,11 @@ use std::sync::OnceLock;
 use megabinary_format::Target;
 use vkernel_abi::personality::Personality;
 
+use crate::{
+    exit,
+    failure::{Failure, Result},
+};
+
 /// A built launcher.
 #[derive(Debug)]
 pub struct Launcher {
@@ -31,25 +36,20 @@ pub struct Launchers {
 
 static LAUNCHERS: OnceLock<&'static Launchers> = OnceLock::new();
 
-/// In tests of this crate, which pack nothing.
-static NONE: Launcher = Launcher {
-    program: &[],
-    crates: "",
-};
-
 /// Takes them; the first that are given stay.
 pub(crate) fn set(launchers: &'static Launchers) {
     let _ = LAUNCHERS.set(launchers);
 }
 
-/// The one for modules of a personality, in a form.
-pub(crate) fn launcher(target: Target, personality: Personality) -> &'static Launcher {
-    let Some(launchers) = LAUNCHERS.get() else {
-        return &NONE;
-    };
-    match (target, personality) {
+/// The one for modules of a personality, in a form. An error where this crate is used without
+/// [`crate::run`], as its own tests do.
+pub(crate) fn launcher(target: Target, personality: Personality) -> Result<&'static Launcher> {
+    let launchers = LAUNCHERS
+        .get()
+        .ok_or_else(|| Failure::message(exit::INTERNAL, "this build has no launchers"))?;
+    Ok(match (target, personality) {
         (Target::Pulley64, _) => &launchers.pulley,
         (_, Personality::Wasi) => &launchers.wasi,
         (_, Personality::Linux) => &launchers.linux,
-    }
+    })
 }

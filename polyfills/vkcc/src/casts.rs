@@ -88,10 +88,7 @@ pub(crate) fn rewrite(wasm: &[u8]) -> Result<Vec<u8>> {
                 let names = module.names(&plan, section.data(), section.data_offset())?;
                 out.section(&names);
             }
-            // Places in the code are not where they were.
-            Payload::CustomSection(section)
-                if section.name().starts_with(".debug_")
-                    || section.name().starts_with("metadata.code.") => {}
+            Payload::CustomSection(section) if names_places(section.name()) => {}
             Payload::CodeSectionStart { .. } => {
                 out.section(&module.code(wasm, &plan)?);
             }
@@ -104,6 +101,12 @@ pub(crate) fn rewrite(wasm: &[u8]) -> Result<Vec<u8>> {
         }
     }
     Ok(out.finish())
+}
+
+/// Whether a custom section names places in the code, which are elsewhere when the code has been
+/// rewritten: such sections go.
+pub(crate) fn names_places(section: &str) -> bool {
+    section.starts_with(".debug_") || section.starts_with("metadata.code.")
 }
 
 /// A section's contents with more elements, as another section has them.

@@ -20,6 +20,8 @@ use std::convert::Infallible;
 use wasm_encoder::{CodeSection, Encode, InstructionSink, RawSection, reencode::Error};
 use wasmparser::{FunctionBody, Operator, Parser, Payload};
 
+use crate::casts::names_places;
+
 type Result<T> = std::result::Result<T, Error<Infallible>>;
 
 /// The compiler's option for conversions that are defined for all numbers.
@@ -187,10 +189,7 @@ pub(crate) fn rewrite(wasm: &[u8]) -> Result<Option<Vec<u8>>> {
     for payload in Parser::new(0).parse_all(wasm) {
         let payload = payload?;
         match &payload {
-            // Places in the code are not where they were.
-            Payload::CustomSection(section)
-                if section.name().starts_with(".debug_")
-                    || section.name().starts_with("metadata.code.") => {}
+            Payload::CustomSection(section) if names_places(section.name()) => {}
             Payload::CodeSectionStart { .. } => {
                 out.section(&code);
             }

@@ -44,7 +44,7 @@ pub fn of_recipe(recipe: &Recipe, lock: &Pins, target: Target, seconds: u64) -> 
     let created = epoch::epoch(seconds)?;
     // Before anything is built it is not known whether some module makes Linux system calls: that
     // launcher then, which has what the other has.
-    let launcher = launchers::launcher(target, Personality::Linux);
+    let launcher = launchers::launcher(target, Personality::Linux)?;
     of_image(recipe, lock, launcher, None, created)
 }
 

@@ -20,7 +20,7 @@ use crate::{
 pub(super) fn fingerprint(target: Target) -> Result<String> {
     let mut text = String::new();
     for &personality in personalities(target) {
-        let launcher = Digest::of(launchers::launcher(target, personality).program);
+        let launcher = Digest::of(launchers::launcher(target, personality)?.program);
         let compiler = compiler(target, personality)?.fingerprint();
         text.push_str(&format!("{compiler} launcher {launcher} "));
     }
@@ -36,7 +36,7 @@ fn personalities(target: Target) -> &'static [Personality] {
 }
 
 /// The program around the code.
-pub(super) fn launcher(target: Target, linked: &Megabinary) -> &'static Launcher {
+pub(super) fn launcher(target: Target, linked: &Megabinary) -> Result<&'static Launcher> {
     launchers::launcher(target, widest(linked))
 }
 

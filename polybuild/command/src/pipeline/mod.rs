@@ -110,7 +110,7 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Pins, output: &Path) -> R
             lock,
             inputs: &inputs,
             files: &files,
-            launcher: code::launcher(cx.target, &linked),
+            launcher: code::launcher(cx.target, &linked)?,
         },
         &signed,
         &portable,
@@ -153,7 +153,7 @@ fn pack(
     let signed = megabinary_linker::elf::pack(
         linked,
         cx.target,
-        code::launcher(cx.target, linked).program,
+        code::launcher(cx.target, linked)?.program,
         code,
         keys,
     )
