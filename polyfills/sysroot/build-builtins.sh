@@ -25,6 +25,8 @@ export ZIG_GLOBAL_CACHE_DIR="$work/cache" ZIG_LOCAL_CACHE_DIR="$work/cache"
 cd "$work"
 "$zig" build-obj "$(dirname "$zig")/lib/compiler_rt.zig" -target wasm32-freestanding -mcpu="$cpu" \
 	-O ReleaseFast -fstrip -fno-stack-check --name builtins -femit-bin=builtins.o
+# A custom section: its length, the length of its name, name and contents.
+printf '\000\031\022vkernel.data_modelilp32;' >>builtins.o
 rm -f libclang_rt.builtins.a
 "$zig" ar rcsD libclang_rt.builtins.a builtins.o
 cp libclang_rt.builtins.a "$out/$variant/lib/"

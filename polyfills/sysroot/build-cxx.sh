@@ -36,9 +36,10 @@ cp "$llvm/libunwind/include/unwind.h" "$llvm/libunwind/include/unwind_itanium.h"
 	"$llvm/libunwind/include/__libunwind_config.h" "$llvm/libunwind/include/libunwind.h" \
 	"$out/include/"
 
-common="--target=wasm32-linux-muslwali $features -O2 -mbulk-memory -fwasm-exceptions -mllvm -wasm-use-legacy-eh=false \
+common="--target=wasm32-unknown-linux-musl -fno-pic $features -O2 -mbulk-memory -mmultivalue -mreference-types \
+ -mexception-handling -fwasm-exceptions -mllvm -wasm-enable-eh -mllvm -wasm-use-legacy-eh=false \
  -fno-ident -ffunction-sections -fdata-sections -w -nostdinc -D_GNU_SOURCE -DNDEBUG \
- -ffile-prefix-map=$llvm=/llvm -ffile-prefix-map=$out=/sysroot"
+ -include $here/port/arch/wasm32/data_model.h -ffile-prefix-map=$here=/port -ffile-prefix-map=$llvm=/llvm -ffile-prefix-map=$out=/sysroot"
 headers="-isystem $out/include -isystem $llvm/include"
 cxx="-std=c++23 -nostdinc++ -isystem $out/include/c++/v1 $headers -D_LIBCPP_BUILDING_LIBRARY \
  -DLIBCXX_BUILDING_LIBCXXABI -D_LIBCXXABI_BUILDING_LIBRARY -I$llvm/libcxx/src -I$llvm/libcxxabi/src \
@@ -71,7 +72,7 @@ cd "$work"
 	done
 	add unwind "$llvm/libunwind/src/Unwind-wasm.c" \
 		"$common $headers -I$llvm/libunwind/include -D_LIBUNWIND_HIDE_SYMBOLS"
-	add unwind "$here/cxx/cpp_exception.s" "--target=wasm32-linux-muslwali $features -mbulk-memory -mexception-handling"
+	add unwind "$here/cxx/cpp_exception.s" "--target=wasm32-unknown-linux-musl -fno-pic $features -mbulk-memory -mexception-handling"
 } >rules.mk
 make -sk -j"${BUILD_JOBS:-2}" -f rules.mk all >make.log 2>&1 || { tail -n 40 make.log >&2; exit 1; }
 for name in cxx cxxabi unwind; do

@@ -36,14 +36,14 @@ ARCH = wasm32
 prefix = $out
 includedir = $out/include
 libdir = $out/$variant/lib
-CC = $zig clang --target=wasm32-linux-muslwali
+CC = $zig clang --target=wasm32-unknown-linux-musl -fno-pic
 AR = $zig ar
 RANLIB = $zig ranlib
 LIBCC =
-CFLAGS_AUTO = -O2 $features -mbulk-memory -mexception-handling -mllvm -wasm-enable-sjlj \\
-	-mllvm -wasm-use-legacy-eh=false -fno-strict-aliasing -fno-math-errno -fno-ident \\
+CFLAGS_AUTO = -O2 $features -mbulk-memory -mexception-handling -mmultivalue -mreference-types \\
+	-mllvm -wasm-enable-sjlj -mllvm -wasm-use-legacy-eh=false -Xclang -exception-model=wasm -fno-strict-aliasing -fno-math-errno -fno-ident \\
 	-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -w \\
-	-ffile-prefix-map=$work/musl=/musl
+	-include $work/musl/arch/wasm32/data_model.h -ffile-prefix-map=$work/musl=/musl
 END
 jobs=${BUILD_JOBS:-2}
 make -sk -j"$jobs" lib/libc.a obj/crt/wasm32/crt1.o >make.log 2>&1 || { tail -n 30 make.log >&2; exit 1; }

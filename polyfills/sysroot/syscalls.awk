@@ -9,13 +9,16 @@
 
 BEGIN {
 	type["int"] = "int"; type["unsigned"] = type["pointer"] = type["size"] = "unsigned"
-	type["long"] = type["offset"] = "long"
+	type["long"] = type["offset"] = "long long"
+	# What a caller of the variadic function passes.
+	for (word in type) natural[word] = type[word]
+	natural["long"] = "long"
 	if (what == "calls") {
 		print "/* Made from syscalls.txt by syscalls.awk. */"
 		print "#ifndef _BITS_SYSCALL_CALL_H"
 		print "#define _BITS_SYSCALL_CALL_H"
 		print ""
-		print "#define __WALI(name) __attribute__((__import_module__(\"wali\"), __import_name__(\"SYS_\" #name))) long __wali_##name"
+		print "#define __WALI(name) __attribute__((__import_module__(\"wali\"), __import_name__(\"SYS_\" #name))) long long __wali_##name"
 	}
 }
 
@@ -35,6 +38,7 @@ NF < 2 || NF > 8 || $2 !~ /^[0-9]+$/ { fail() }
 	for (i = 3; i <= NF; i++) {
 		if (!($i in type)) fail()
 		kind[count, i - 2] = type[$i]
+		passed[count, i - 2] = natural[$i]
 	}
 	if (what == "numbers") printf "#define __NR_%s\t%s\n", $1, $2
 	if (what == "calls") {
@@ -58,7 +62,7 @@ function variadic(   n, i) {
 	for (n = 1; n <= count; n++) {
 		printf "\tcase %s:", number[n]
 		for (i = 1; i <= params[n]; i++)
-			printf " a[%d] = va_arg(ap, %s);", i - 1, kind[n, i]
+			printf " a[%d] = va_arg(ap, %s);", i - 1, passed[n, i]
 		print " break;"
 	}
 }
@@ -69,9 +73,9 @@ END {
 		print ""
 		print "#undef __WALI"
 		print ""
-		print "/* Number and arguments widened to long; each call takes what its type says. */"
+		print "/* Arguments widened to 64 bits; each call takes what its type says. */"
 		print "static __inline __attribute__((__always_inline__, __unused__))"
-		print "long __wali_call(long n, long a, long b, long c, long d, long e, long f)"
+		print "long long __wali_call(long n, long long a, long long b, long long c, long long d, long long e, long long f)"
 		print "{"
 		print "\tswitch (n) {"
 		dispatch()
@@ -94,14 +98,14 @@ END {
 		print ""
 		print "long syscall(long n, ...)"
 		print "{"
-		print "\tlong a[6] = { 0 };"
+		print "\tlong long a[6] = { 0 };"
 		print "\tva_list ap;"
 		print "\tva_start(ap, n);"
 		print "\tswitch (n) {"
 		variadic()
 		print "\t}"
 		print "\tva_end(ap);"
-		print "\treturn __syscall_ret(__wali_call(n, a[0], a[1], a[2], a[3], a[4], a[5]));"
+		print "\treturn __syscall_ret(__program_call(n, a[0], a[1], a[2], a[3], a[4], a[5]));"
 		print "}"
 	}
 }

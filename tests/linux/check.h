@@ -92,7 +92,7 @@ __attribute__((unused)) static long tried(const char *what, long result, int err
 }
 
 /* Evaluates a call and says its result or error. */
-#define TRY(call) ({ errno = 0; long r_ = (long)(call); int e_ = errno; tried(#call, r_, e_); r_; })
+#define TRY(call) ({ errno = 0; long long r_ = (long long)(call); int e_ = errno; tried(#call, r_, e_); r_; })
 /* The same for calls that give 0 or an error number. */
 #define TRY0(call) ({ int e_ = (call); say("%s: %s", #call, name_of(e_)); e_; })
 /* The same for calls that give a pointer. */

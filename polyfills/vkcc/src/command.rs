@@ -58,6 +58,8 @@ pub(crate) struct Command {
     pub(crate) relocatable: bool,
     /// See [`casts`](crate::casts).
     pub(crate) cast_calls: bool,
+    /// Objects need no mark; see [`model`](crate::model).
+    pub(crate) trust_objects: bool,
     pub(crate) verbose: bool,
     pub(crate) show_only: bool,
     /// A question instead of work.
@@ -165,6 +167,7 @@ impl Parser<'_> {
             }
             Meaning::Relocatable => command.relocatable = true,
             Meaning::CastCalls => command.cast_calls = true,
+            Meaning::TrustObjects => command.trust_objects = true,
             Meaning::Threads => command.threads = Some(true),
             Meaning::ThreadModel => match value.as_str() {
                 "posix" => command.threads = Some(true),

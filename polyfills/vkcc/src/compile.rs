@@ -8,26 +8,24 @@ use crate::{
     environment::{Environment, Variant},
 };
 
-/// The triple that clang has the personality's types for: 32-bit pointers, 64-bit long.
-pub(crate) const TARGET: &str = "--target=wasm32-linux-muslwali";
+/// The triple that clang has the sysroot's types for: int, long and pointers of 32 bits.
+pub(crate) const TRIPLE: &str = "wasm32-unknown-linux-musl";
 
 /// Options of every compilation.
 const FIXED: &[&str] = &[
-    TARGET,
+    // Everything is linked statically; clang's default for this triple is code for shared objects.
+    "-fno-pic",
     "-mbulk-memory",
     "-mexception-handling",
+    "-mmultivalue",
+    "-mreference-types",
     // setjmp and longjmp as WebAssembly exceptions, in the final form of the proposal.
     "-mllvm",
     "-wasm-enable-sjlj",
     "-mllvm",
     "-wasm-use-legacy-eh=false",
-    // LLVM takes the long that these give for 32 bits on any wasm32.
-    "-fno-builtin-lrint",
-    "-fno-builtin-lrintf",
-    "-fno-builtin-lrintl",
-    "-fno-builtin-lround",
-    "-fno-builtin-lroundf",
-    "-fno-builtin-lroundl",
+    "-Xclang",
+    "-exception-model=wasm",
     "-Wno-unused-command-line-argument",
 ];
 
@@ -65,7 +63,7 @@ pub(crate) fn process(
     if cxx {
         process.arg("--driver-mode=g++");
     }
-    process.args(FIXED);
+    process.arg(format!("--target={TRIPLE}")).args(FIXED);
     process.arg(match variant {
         Variant::Single => "-mno-atomics",
         Variant::Threads => "-matomics",
@@ -80,7 +78,7 @@ pub(crate) fn process(
             .any(|(path, language)| is_cxx(path, *language));
     if cxx {
         // C's part of it is on already; this gives C++ its exceptions.
-        process.arg("-fwasm-exceptions");
+        process.args(["-fwasm-exceptions", "-mllvm", "-wasm-enable-eh"]);
     }
     // Before the user's, so that theirs win.
     for (from, to) in prefixes(environment) {

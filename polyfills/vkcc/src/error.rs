@@ -47,6 +47,16 @@ pub(crate) enum Error {
         path: PathBuf,
         error: io::Error,
     },
+    /// Objects of another data model, or of nobody knows which.
+    #[error(
+        "linking {}: {} not compiled with this sysroot's data model, in which `int`, `long` and pointers \
+         have 32 bits: {}. Compile them again with this vkcc", output.display(),
+        if foreign.len() == 1 { "one object was" } else { "some objects were" }, foreign.join(", ")
+    )]
+    Model {
+        output: PathBuf,
+        foreign: Vec<String>,
+    },
     /// A linked module that the personality would refuse.
     #[error("{}: {why}", path.display())]
     Module { path: PathBuf, why: String },

@@ -15,7 +15,8 @@ use crate::{
     conversions,
     environment::{Environment, Variant},
     error::{Error, IoContext, Result},
-    process::execute,
+    model,
+    process::{execute, execute_and_read},
     wrapper,
 };
 
@@ -55,27 +56,34 @@ pub(crate) fn link(
         .tempdir_in(&folder)
         .doing("making a folder in", &folder)?;
     let module = made.path().join("module.wasm");
-    let status = execute(
-        process(environment, command, variant, cxx, items, &module),
-        command,
-    )?;
+    let mut linker = process(environment, command, variant, cxx, items, &module);
+    linker.arg("--trace");
+    let (status, said) = execute_and_read(linker, command)?;
+    let (objects, others) = model::traced(&said);
+    let to_say: Vec<&str> = match asks_for_names(items) {
+        true => said.lines().collect(),
+        false => others,
+    };
+    for line in to_say {
+        println!("{line}");
+    }
     if status != 0 {
         return Ok(status);
     }
+    if !command.trust_objects {
+        model::check(environment, &objects, &output)?;
+    }
     if !command.relocatable {
         let mut bytes = fs::read(&module).doing("reading", &module)?;
-        let mut is_changed = command.cast_calls;
         if command.cast_calls {
             bytes = casts::rewrite(&bytes).map_err(|error| unreadable(&output, &error))?;
         }
         let converted = conversions::rewrite(&bytes);
         if let Some(converted) = converted.map_err(|error| unreadable(&output, &error))? {
             bytes = converted;
-            is_changed = true;
         }
-        if is_changed {
-            fs::write(&module, &bytes).doing("writing", &module)?;
-        }
+        bytes = model::once(&bytes).map_err(|error| unreadable(&output, &error))?;
+        fs::write(&module, &bytes).doing("writing", &module)?;
         check::module(&bytes, variant == Variant::Threads, &output)?;
         let mode = fs::Permissions::from_mode(0o755);
         fs::set_permissions(&module, mode).doing("making executable", &module)?;
@@ -88,6 +96,14 @@ pub(crate) fn link(
         _ => fs::rename(&module, &output).doing("putting into place", &output)?,
     }
     Ok(0)
+}
+
+/// Whether the command line has the linker say what it takes.
+fn asks_for_names(items: &[Item]) -> bool {
+    items.iter().any(|item| match item {
+        Item::Linker(words) => words.iter().any(|word| word == "-t" || word == "--trace"),
+        _ => false,
+    })
 }
 
 fn process(

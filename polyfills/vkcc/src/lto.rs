@@ -11,11 +11,16 @@ const MAGIC: &[u8] = b"BC\xc0\xde";
 /// The name of `main` with parameters, which the compiler gives it at once.
 const MAIN: &[u8] = b"__main_argc_argv";
 
+/// Whether an object is in the compiler's own form.
+pub(crate) fn is_bitcode(object: &[u8]) -> bool {
+    object.starts_with(MAGIC)
+}
+
 /// Whether an object is in the compiler's own form and has a name that cannot wait. Names stand in
 /// it as they are, one after the other: one inside of another name costs optimisation, no more.
 pub(crate) fn is_for_now(object: &[u8]) -> bool {
     let has = |name: &[u8]| object.windows(name.len()).any(|w| w == name);
-    object.starts_with(MAGIC) && (has(b"setjmp") || has(b"longjmp") || has(b"main") && !has(MAIN))
+    is_bitcode(object) && (has(b"setjmp") || has(b"longjmp") || has(b"main") && !has(MAIN))
 }
 
 #[cfg(test)]

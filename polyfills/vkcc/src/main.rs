@@ -22,6 +22,7 @@ mod error;
 mod hermetic;
 mod link;
 mod lto;
+mod model;
 mod options;
 mod print;
 mod process;

@@ -1,13 +1,11 @@
 //! Questions about the compiler that build systems ask.
 
 use crate::{
+    compile::TRIPLE,
     environment::{Environment, Variant},
     error::Result,
     process::capture,
 };
-
-/// The triple that GNU config.sub knows the personality by.
-const MACHINE: &str = "wasm32-unknown-linux-musl";
 
 /// The answer to one `-print-…`, `-dump…` or `--version`; `None` if the compiler is to answer.
 pub(crate) fn answer(
@@ -19,7 +17,7 @@ pub(crate) fn answer(
     let libraries = environment.libraries(variant);
     let (name, value) = question.split_once('=').unwrap_or((question, ""));
     Ok(Some(match name {
-        "dumpmachine" | "print-target-triple" | "print-effective-triple" => MACHINE.to_owned(),
+        "dumpmachine" | "print-target-triple" | "print-effective-triple" => TRIPLE.to_owned(),
         "print-multiarch" => String::new(),
         "print-multi-lib" => ".;".to_owned(),
         "print-multi-directory" | "print-multi-os-directory" => ".".to_owned(),
@@ -43,7 +41,7 @@ pub(crate) fn answer(
             let compiler = capture(environment.tool("clang").arg("--version"))?;
             // Build systems take the first number for the compiler's.
             format!(
-                "{}, driven by vkcc {}\nTarget: {MACHINE}",
+                "{}, driven by vkcc {}\nTarget: {TRIPLE}",
                 compiler.lines().next().unwrap_or_default(),
                 env!("CARGO_PKG_VERSION"),
             )

@@ -1,6 +1,6 @@
 //! Running the tools that the driver stands in front of.
 
-use std::process::{Command as Process, ExitStatus};
+use std::process::{Command as Process, ExitStatus, Stdio};
 
 use crate::{
     command::Command,
@@ -16,6 +16,19 @@ pub(crate) fn execute(mut process: Process, command: &Command) -> Result<u8> {
         return Ok(0);
     }
     status(&mut process)
+}
+
+/// The same, and what the tool wrote to its standard output.
+pub(crate) fn execute_and_read(mut process: Process, command: &Command) -> Result<(u8, String)> {
+    if command.verbose {
+        eprintln!("{process:?}");
+    }
+    let output = process
+        .stderr(Stdio::inherit())
+        .output()
+        .doing("running", process.get_program().to_owned())?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok((code(output.status), said))
 }
 
 /// Runs a tool; its exit status, or 1 if a signal ended it.

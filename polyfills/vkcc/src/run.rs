@@ -8,11 +8,11 @@ use std::{
 use crate::{
     archive, checkpoints,
     command::{self, Command, Item, Stage},
-    compile::{self, Job, is_cxx},
+    compile::{self, Job, TRIPLE, is_cxx},
     conversions,
     environment::{Environment, Variant},
     error::{Error, IoContext, Result},
-    link, lto, print,
+    link, lto, model, print,
     process::{execute, status},
     response,
 };
@@ -59,7 +59,8 @@ fn drive(environment: &Environment, command: &Command, cxx: bool) -> Result<u8> 
     }
     if !command.has_input() {
         if command.verbose {
-            return status(environment.tool("clang").args([compile::TARGET, "-v"]));
+            let target = format!("--target={TRIPLE}");
+            return status(environment.tool("clang").args([&target, "-v"]));
         }
         return Err(Error::NoInput);
     }
@@ -80,9 +81,30 @@ fn drive(environment: &Environment, command: &Command, cxx: bool) -> Result<u8> 
     }
 }
 
+/// Runs the compiler, and marks the objects that it makes.
+fn compiled(
+    environment: &Environment,
+    command: &Command,
+    variant: Variant,
+    cxx: bool,
+    job: Job<'_>,
+) -> Result<u8> {
+    let made = match job.stage == Stage::Object && !command.show_only {
+        true => objects(&job),
+        false => Vec::new(),
+    };
+    let status = translated(environment, command, variant, cxx, job)?;
+    if status == 0 {
+        for path in made.iter().filter(|path| path.exists()) {
+            model::mark(path)?;
+        }
+    }
+    Ok(status)
+}
+
 /// Runs the compiler; once more if what it made is to be made in another way (see [`lto`],
 /// [`checkpoints`] and [`conversions`]).
-fn compiled(
+fn translated(
     environment: &Environment,
     command: &Command,
     variant: Variant,
@@ -101,12 +123,12 @@ fn compiled(
     if status != 0 || job.stage != Stage::Object || command.show_only || !again {
         return Ok(status);
     }
-    let mut objects = objects(&job);
+    let mut objects = contents(&job);
     if objects.iter().any(|object| lto::is_for_now(object)) {
         // What there is to say about the source has been said.
         job.extra.extend(["-w".into(), "-fno-lto".into()]);
         status = run(&job)?;
-        objects = self::objects(&job);
+        objects = contents(&job);
     }
     let functions: Vec<String> = objects
         .iter()
@@ -128,19 +150,26 @@ fn compiled(
     run(&job)
 }
 
-/// The objects that a job has made; none where the compiler chose another name, and nothing is to be
+/// The objects that a job makes; others where the compiler chooses another name, and nothing is to be
 /// done then.
-fn objects(job: &Job<'_>) -> Vec<Vec<u8>> {
-    let path = |source: &str| match job.output {
-        Some(output) => output.to_owned(),
-        None => {
-            let name = Path::new(source).file_name().unwrap_or_default();
-            PathBuf::from(name).with_extension("o")
-        }
-    };
+fn objects(job: &Job<'_>) -> Vec<PathBuf> {
     job.sources
         .iter()
-        .filter_map(|(source, _)| std::fs::read(path(source)).ok())
+        .map(|(source, _)| match job.output {
+            Some(output) => output.to_owned(),
+            None => {
+                let name = Path::new(source).file_name().unwrap_or_default();
+                PathBuf::from(name).with_extension("o")
+            }
+        })
+        .collect()
+}
+
+/// What is in those that there are.
+fn contents(job: &Job<'_>) -> Vec<Vec<u8>> {
+    objects(job)
+        .iter()
+        .filter_map(|path| std::fs::read(path).ok())
         .collect()
 }
 

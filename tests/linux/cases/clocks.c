@@ -1,5 +1,5 @@
 /* about: Clocks and sleeping. */
-/* calls: clock_getres clock_gettime clock_nanosleep getrusage gettimeofday nanosleep times */
+/* calls: clock_getres clock_gettime clock_nanosleep getrusage times */
 #include "../check.h"
 static int after(struct timespec a, struct timespec b)
 {

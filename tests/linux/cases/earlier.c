@@ -1,12 +1,12 @@
 /* about: Calls that C libraries make no more, because later ones do the same: programs that were compiled
  * long ago, or that make system calls themselves, still do. And forms of later calls that no library
  * function leads to. */
-/* calls: creat faccessat2 fchmodat2 futimesat getdents inotify_init lremovexattr mkdirat mknodat time
- * utime */
+/* calls: creat faccessat2 fchmodat2 futimesat getdents gettimeofday inotify_init lremovexattr mkdirat
+ * mknodat nanosleep select time utime utimes */
 #include "../check.h"
 #include <utime.h>
 struct entry {
-    unsigned long ino, off;
+    uint64_t ino, off;
     unsigned short len;
     char name[];
 };
@@ -49,7 +49,7 @@ int main(void)
     TRY(syscall(SYS_getdents, f, room, sizeof room));
     lseek(folder, 0, SEEK_SET);
     TRY(syscall(SYS_getdents, folder, room, 8));
-    long times[2] = {1000, 2000};
+    int64_t times[2] = {1000, 2000};
     TRY(syscall(SYS_utime, "made", times));
     TRY(stat("made", &s));
     say("%ld %ld", (long)s.st_atime, (long)s.st_mtime);
@@ -86,9 +86,26 @@ int main(void)
     TRY(syscall(SYS_lremovexattr, "made", "trusted.x"));
     TRY(syscall(SYS_lremovexattr, "made", "trusted.x"));
     TRY(syscall(SYS_lremovexattr, "none", "trusted.x"));
-    long seconds = -1;
+    int64_t seconds = -1;
     TRY(syscall(SYS_time, &seconds) == seconds);
-    TRY(labs(seconds - (long)time(0)) < 5);
-    TRY(syscall(SYS_time, (long *)16));
+    TRY(llabs(seconds - time(0)) < 5);
+    TRY(syscall(SYS_time, (int64_t *)16));
+    struct timeval now;
+    TRY(syscall(SYS_gettimeofday, &now, 0));
+    TRY(llabs(now.tv_sec - time(0)) < 5);
+    struct timespec some = {0, 1000}, rest = {0}, none_such = {0, 1000000000};
+    TRY(syscall(SYS_nanosleep, &some, &rest));
+    TRY(syscall(SYS_nanosleep, &none_such, &rest));
+    int ends[2];
+    TRY(pipe(ends));
+    fd_set readable;
+    FD_ZERO(&readable);
+    FD_SET(ends[0], &readable);
+    struct timeval wait = {0, 1000};
+    TRY(syscall(SYS_select, ends[0] + 1, &readable, 0, 0, &wait));
+    TRY(write(ends[1], "x", 1));
+    FD_SET(ends[0], &readable);
+    wait = (struct timeval){5, 0};
+    TRY(syscall(SYS_select, ends[0] + 1, &readable, 0, 0, &wait));
     return 0;
 }

@@ -1,5 +1,5 @@
 /* about: chmod, umask, access, chown, times, mknod. */
-/* calls: chmod chown faccessat fchmod fchmodat fchown fchownat lchown mknod utimes */
+/* calls: chmod chown faccessat fchmod fchmodat fchown fchownat lchown mknod */
 #include "../check.h"
 static void mode(const char *p)
 {

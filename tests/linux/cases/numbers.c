@@ -22,7 +22,7 @@ int main(void)
     say("%llu %d %d %d", u / 3, __builtin_clzll(5), __builtin_ctz(8), __builtin_popcountll(u));
     volatile int neg = -7;
     say("%d %d %d", neg / 2, neg % 2, neg >> 1);
-    say("%zu %zu %zu %zu", sizeof(long), sizeof(time_t), sizeof(off_t), sizeof(wchar_t));
+    say("%zu %zu %zu %zu", sizeof(time_t), sizeof(off_t), sizeof(ino_t), sizeof(wchar_t));
     say("%d %d", CHAR_MIN, (char)200);
     say("%a %a", 1e-5, 255.75);
     char b[64];

@@ -18,9 +18,9 @@ int main(void)
     socketpair(AF_UNIX, SOCK_DGRAM, 0, s);
     static char b[8192];
     struct iovec v[2] = {{b, 1}, {b, 1}};
-    long bad[] = {-1, -100, 77, 1000000, 1048575, 1048570, 2147483647, -2147483648L, 4294967295L};
+    long long bad[] = {-1, -100, 77, 1000000, 1048575, 1048570, 2147483647, -2147483648L, 4294967295L};
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
-        say("fd %ld", bad[i]);
+        say("fd %lld", bad[i]);
         S(read, bad[i], b, 1L);
         S(close, bad[i]);
         S(dup, bad[i]);
@@ -43,7 +43,7 @@ int main(void)
     S(readv, f, v, 1025L);
     S(readv, f, v, 0x7fffffffL);
     S(readv, f, v, -1L);
-    S(writev, f, v, 1L << 32);
+    S(writev, f, v, 1LL << 32);
     S(preadv, f, v, 2L, -1L, -1L);
     struct msghdr m = {.msg_iov = v, .msg_iovlen = 0x7fffffff};
     S(sendmsg, s[0], &m, 0L);

@@ -1,5 +1,5 @@
 /* about: poll, ppoll, select, pselect. */
-/* calls: poll ppoll pselect6 select */
+/* calls: poll ppoll pselect6 */
 #include "../check.h"
 static int n;
 static void on(int s) { n++; }

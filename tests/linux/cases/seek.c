@@ -16,7 +16,7 @@ int main(void)
     TRY(lseek(f, 0, SEEK_END));
     TRY(lseek(f, -20, SEEK_END));
     TRY(lseek(f, 0, 9));
-    TRY(lseek(f, 5L << 32, SEEK_SET));
+    TRY(lseek(f, 5LL << 32, SEEK_SET));
     TRY(write(f, "x", 1));
     size(f);
     TRY(lseek(f, 1 << 20, SEEK_DATA));

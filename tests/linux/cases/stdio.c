@@ -29,7 +29,7 @@ int main(void)
     TRYP(fopen("f", "wx"));
     printf("%5d|%-5d|%05d|%+d|%x|%#o|%e|%g|%.3f|%c|%%|%s|%.2s|%10s|%-10s|%n\n", 42, 42, 42, 42, 255,
         8, 12345.678, 1e-10, 3.14159, 'c', "str", "str", "r", "l", &(int){0});
-    printf("%ld %lld %zu %hhd %jd %td\n", LONG_MAX, LLONG_MIN, (size_t)7, (char)300, (intmax_t)-1,
+    printf("%ld %lld %zu %hhd %jd %td\n", 2147483647L, LLONG_MIN, (size_t)7, (char)300, (intmax_t)-1,
         (ptrdiff_t)5);
     printf("%a %g %g %g %f\n", 1.0, 1.0 / 3, 1e100, -0.0, 1e15);
     printf("%s %g %g\n", "inf", 1.0 / 0.0, -1.0 / 0.0);
@@ -67,8 +67,8 @@ int main(void)
     size_t cap = 0;
     while (getline(&line, &cap, f) > 0) say("line %zu %c", strlen(line), *line);
     fclose(f);
-    say("%ld %ld %lu", strtol("0x7f", 0, 0), strtol("99999999999999999999", 0, 10),
-        strtoul("-1", 0, 10));
+    say("%ld %lld %llu", strtol("0x7f", 0, 0), strtoll("99999999999999999999", 0, 10),
+        strtoull("-1", 0, 10));
     char *end;
     double num = strtod("1.5e3abc", &end);
     say("%g %s", num, end);

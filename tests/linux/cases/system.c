@@ -8,7 +8,10 @@ int main(void)
     say("%s %s %d", u.sysname, u.machine, u.release[0] >= '3');
     struct sysinfo i;
     TRY(sysinfo(&i));
-    say("%d %d %d unit %d", i.uptime > 0, i.totalram > 0, i.procs > 0, i.mem_unit);
+    /* The unit of a long of 32 bits is as many bytes as it needs to be. */
+    int64_t pages = (int64_t)i.totalram * i.mem_unit / getpagesize() - sysconf(_SC_PHYS_PAGES);
+    say("%d %d %d unit %d", i.uptime > 0, i.totalram > 0, i.procs > 0, i.mem_unit >= 1);
+    say("pages %d", pages == 0);
     TRY(sysconf(_SC_PAGESIZE));
     TRY(sysconf(_SC_NPROCESSORS_ONLN));
     TRY(sysconf(_SC_CLK_TCK));

@@ -62,6 +62,8 @@ pub(crate) enum Meaning {
     Relocatable,
     /// Calls through pointers of another type work.
     CastCalls,
+    /// Objects that vkcc did not compile are of its data model.
+    TrustObjects,
     /// With threads, or without.
     Threads,
     ThreadModel,

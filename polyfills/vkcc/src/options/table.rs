@@ -16,7 +16,7 @@ const fn rule(name: &'static str, shape: Shape, meaning: Meaning) -> Rule {
 
 const SHARED: &str =
     "shared libraries cannot be made yet; build static ones (configure's --disable-shared)";
-const WIDTH: &str = "the personality has 32-bit pointers and a 64-bit long, and no other form";
+const WIDTH: &str = "`int`, `long` and pointers have 32 bits, and there is no other form";
 const TARGET: &str = "the target is fixed";
 const PLUGIN: &str = "compiler plug-ins are code of the host";
 const COMMON: &str = "objects have no common symbols: define each variable in one file, and declare it \
@@ -115,6 +115,7 @@ pub(super) static RULES: &[Rule] = &[
     rule("-fplugin=", Joined, Refuse(PLUGIN)),
     rule("-specs=", Joined, Ignore),
     rule("-mcast-calls", Alone, CastCalls),
+    rule("-mtrust-objects", Alone, TrustObjects),
     rule("-pthread", Alone, Threads),
     rule("-pthreads", Alone, Threads),
     rule("-mthreads", Alone, Threads),

@@ -11,11 +11,11 @@ struct kstat {
 	off_t st_size;
 	blksize_t st_blksize;
 	blkcnt_t st_blocks;
-	long st_atime_sec;
-	long st_atime_nsec;
-	long st_mtime_sec;
-	long st_mtime_nsec;
-	long st_ctime_sec;
-	long st_ctime_nsec;
-	long __unused[3];
+	long long st_atime_sec;
+	long long st_atime_nsec;
+	long long st_mtime_sec;
+	long long st_mtime_nsec;
+	long long st_ctime_sec;
+	long long st_ctime_nsec;
+	long long __unused[3];
 };

@@ -5,37 +5,42 @@
 #define __SYSCALL_LL_E(x) (x)
 #define __SYSCALL_LL_O(x) (x)
 
-static __inline __attribute__((__always_inline__)) long __syscall0(long n)
+/* The arguments of a call, widened by their own types: what is signed stays so, and a pointer gets an
+ * upper half of zeros. The imports say which of them are 64 bits wide. */
+#define __scc(x) ((long long)(x))
+typedef long long syscall_arg_t;
+
+static __inline __attribute__((__always_inline__)) long long __syscall0(long n)
 {
 	return __wali_call(n, 0, 0, 0, 0, 0, 0);
 }
 
-static __inline __attribute__((__always_inline__)) long __syscall1(long n, long a)
+static __inline __attribute__((__always_inline__)) long long __syscall1(long n, long long a)
 {
 	return __wali_call(n, a, 0, 0, 0, 0, 0);
 }
 
-static __inline __attribute__((__always_inline__)) long __syscall2(long n, long a, long b)
+static __inline __attribute__((__always_inline__)) long long __syscall2(long n, long long a, long long b)
 {
 	return __wali_call(n, a, b, 0, 0, 0, 0);
 }
 
-static __inline __attribute__((__always_inline__)) long __syscall3(long n, long a, long b, long c)
+static __inline __attribute__((__always_inline__)) long long __syscall3(long n, long long a, long long b, long long c)
 {
 	return __wali_call(n, a, b, c, 0, 0, 0);
 }
 
-static __inline __attribute__((__always_inline__)) long __syscall4(long n, long a, long b, long c, long d)
+static __inline __attribute__((__always_inline__)) long long __syscall4(long n, long long a, long long b, long long c, long long d)
 {
 	return __wali_call(n, a, b, c, d, 0, 0);
 }
 
-static __inline __attribute__((__always_inline__)) long __syscall5(long n, long a, long b, long c, long d, long e)
+static __inline __attribute__((__always_inline__)) long long __syscall5(long n, long long a, long long b, long long c, long long d, long long e)
 {
 	return __wali_call(n, a, b, c, d, e, 0);
 }
 
-static __inline __attribute__((__always_inline__)) long __syscall6(long n, long a, long b, long c, long d, long e, long f)
+static __inline __attribute__((__always_inline__)) long long __syscall6(long n, long long a, long long b, long long c, long long d, long long e, long long f)
 {
 	return __wali_call(n, a, b, c, d, e, f);
 }
@@ -43,9 +48,9 @@ static __inline __attribute__((__always_inline__)) long __syscall6(long n, long 
 /* Calls are short, and most succeed: the result is looked at in place. */
 hidden long __syscall_error(long);
 
-static __inline __attribute__((__always_inline__)) long __syscall_result(unsigned long r)
+static __inline __attribute__((__always_inline__)) long long __syscall_result(unsigned long long r)
 {
-	return __builtin_expect(r > -4096UL, 0) ? __syscall_error(r) : (long)r;
+	return __builtin_expect(r > -4096ULL, 0) ? __syscall_error(r) : (long long)r;
 }
 #define __syscall_ret __syscall_result
 
@@ -55,12 +60,36 @@ static __inline __attribute__((__always_inline__)) long __syscall_result(unsigne
 extern hidden volatile int __cp_wanted;
 hidden long __cp_enter(long), __cp_interrupted(long);
 
-static __inline __attribute__((__always_inline__)) long __syscall_cp(long n, long a, long b, long c, long d, long e, long f)
+static __inline __attribute__((__always_inline__)) long long __syscall_cp(long n, long long a, long long b, long long c, long long d, long long e, long long f)
 {
-	long r;
+	long long r;
 	if (__builtin_expect(__cp_wanted, 0) && (r = __cp_enter(n))) return r;
 	r = __wali_call(n, a, b, c, d, e, f);
 	return r == -4 /* EINTR */ ? __cp_interrupted(n) : r;
 }
 
 #define IPC_64 0
+
+/* Times have 64 bits under the old numbers, and what is passed is two 64-bit words: a struct timespec of the
+ * program has padding after its nanoseconds. */
+#undef SYS_futimesat
+#define SYS_clock_gettime64 SYS_clock_gettime
+#define SYS_clock_settime64 SYS_clock_settime
+#define SYS_clock_adjtime64 SYS_clock_adjtime
+#define SYS_clock_nanosleep_time64 SYS_clock_nanosleep
+#define SYS_timer_gettime64 SYS_timer_gettime
+#define SYS_timer_settime64 SYS_timer_settime
+#define SYS_timerfd_gettime64 SYS_timerfd_gettime
+#define SYS_timerfd_settime64 SYS_timerfd_settime
+#define SYS_utimensat_time64 SYS_utimensat
+#define SYS_pselect6_time64 SYS_pselect6
+#define SYS_ppoll_time64 SYS_ppoll
+#define SYS_recvmmsg_time64 SYS_recvmmsg
+#define SYS_mq_timedsend_time64 SYS_mq_timedsend
+#define SYS_mq_timedreceive_time64 SYS_mq_timedreceive
+#define SYS_semtimedop_time64 SYS_semtimedop
+#define SYS_rt_sigtimedwait_time64 SYS_rt_sigtimedwait
+#define SYS_futex_time64 SYS_futex
+#define SYS_sched_rr_get_interval_time64 SYS_sched_rr_get_interval
+#define SYS_getrusage_time64 SYS_getrusage
+#define SYS_wait4_time64 SYS_wait4

@@ -1,1 +1,2 @@
-/* No POSIX programming environment has 32-bit pointers and a 64-bit long. */
+#define _POSIX_V6_ILP32_OFFBIG 1
+#define _POSIX_V7_ILP32_OFFBIG 1

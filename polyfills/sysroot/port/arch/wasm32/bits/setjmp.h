@@ -1,2 +1,2 @@
 /* Room for what setjmp/wasm32/setjmp.c keeps: three words, and space to grow. */
-typedef unsigned long __jmp_buf[4];
+typedef unsigned long long __jmp_buf[4];

@@ -8,7 +8,7 @@
 
 /* There are no registers to show; the space keeps the layout stable. */
 typedef struct {
-	unsigned long __space[8];
+	unsigned long long __space[8];
 } mcontext_t;
 
 struct sigaltstack {
@@ -18,7 +18,7 @@ struct sigaltstack {
 };
 
 typedef struct __ucontext {
-	unsigned long uc_flags;
+	unsigned long uc_flags, __pad0;
 	struct __ucontext *uc_link;
 	stack_t uc_stack;
 	mcontext_t uc_mcontext;

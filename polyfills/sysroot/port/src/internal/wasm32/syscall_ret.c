@@ -9,7 +9,7 @@ long __syscall_error(long r)
 
 /* For programs that call syscall (bits/syscall_long.h). */
 #undef __syscall_ret
-long __syscall_ret(unsigned long r)
+long __syscall_ret(unsigned long long r)
 {
 	return __syscall_result(r);
 }

@@ -43,6 +43,7 @@ hidden _Noreturn void __thread_main(int tid, struct start *s)
 
 /* The compiler would use the stack before there is one. */
 __asm__(
+	".section .text.__wasm_thread_start_libc,\"\",@\n"
 	".globaltype __stack_pointer, i32\n"
 	".functype __thread_main (i32, i32) -> ()\n"
 	".globl __wasm_thread_start_libc\n"
