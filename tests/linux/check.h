@@ -84,10 +84,10 @@ __attribute__((unused)) static const char *name_of(int error)
 	return error ? other : "-";
 }
 
-__attribute__((unused)) static long tried(const char *what, long result, int error)
+__attribute__((unused)) static long long tried(const char *what, long long result, int error)
 {
 	if (result == -1) say("%s: %s", what, name_of(error));
-	else say("%s: %ld", what, result);
+	else say("%s: %lld", what, result);
 	return result;
 }
 

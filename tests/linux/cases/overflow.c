@@ -76,7 +76,7 @@ int main(void)
     munmap(gone, 4096);
     S(mprotect, gone, -4096L, 1L);
     S(pread64, f, b, 1L, 0x7fffffffffffffffL);
-    S(lseek, f, 0x7fffffffffffffffL, 1L);
+    TRY(lseek(f, 0x7fffffffffffffffL, SEEK_CUR));
     S(ftruncate, f, 0x7fffffffffffffffL);
     S(fallocate, f, 0L, 0x7fffffffffffffffL, 1L);
     S(mmap, 0L, 4096L, 1L, 2L, f, 0x7ffffffffffff000L);

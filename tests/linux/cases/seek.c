@@ -5,7 +5,7 @@ static void size(int f)
 {
     struct stat s;
     fstat(f, &s);
-    say("size %ld", (long)s.st_size);
+    say("size %lld", (long long)s.st_size);
 }
 int main(void)
 {
@@ -21,7 +21,7 @@ int main(void)
     size(f);
     TRY(lseek(f, 1 << 20, SEEK_DATA));
     TRY(lseek(f, 0, SEEK_HOLE) > 0);
-    TRY(lseek(f, 6L << 32, SEEK_DATA));
+    TRY(lseek(f, 6LL << 32, SEEK_DATA));
     TRY(ftruncate(f, 4));
     size(f);
     TRY(ftruncate(f, 8));

@@ -3,8 +3,9 @@
  * functions of the name alone.
  *
  * Times that the vkernel reads are two 64-bit words, and a struct timespec of the program has padding
- * after its nanoseconds, with anything in it: they are copied first. What lies in page 0 or beyond the
- * memory is left for the vkernel to refuse. */
+ * after its nanoseconds, with anything in it: they are copied first. What cannot be
+ * read is left for the vkernel to refuse: that is what the signal mask's call finds first, before it
+ * finds that its own first argument means nothing. */
 #include <bits/syscall_call.h>
 
 long __syscall_ret(unsigned long long);
@@ -16,8 +17,9 @@ static __inline __attribute__((__always_inline__, __unused__))
 long long __widen_times(long long address, int count, long long *copy)
 {
 	const struct __padded_time *times = (const struct __padded_time *)(unsigned long)address;
-	unsigned long long memory = (unsigned long long)__builtin_wasm_memory_size(0) << 16;
-	if (address < 4096 || address + count * 16 > memory) return address;
+	if (!times) return 0;
+	for (int i = 0; i < count * 2; i++)
+		if (__wali_rt_sigprocmask(-1, (unsigned)address + 8 * i, 0, 8) == -14 /* EFAULT */) return address;
 	for (int i = 0; i < count; i++) {
 		copy[2*i] = times[i].s;
 		copy[2*i+1] = times[i].ns;
