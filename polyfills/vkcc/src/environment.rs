@@ -13,8 +13,9 @@ use std::{
 
 use crate::error::{Error, IoContext, Result};
 
-/// Stack of the main thread, as Linux gives it.
-const STACK_SIZE: u32 = 8 << 20;
+/// Room for the stack of the main thread. How much of it a program has, its limit says when it starts
+/// (`ulimit -s`, 8 MiB nearly everywhere); the rest takes nothing but addresses.
+const STACK_SIZE: u32 = 64 << 20;
 
 /// With threads, or without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

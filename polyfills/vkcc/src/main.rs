@@ -19,6 +19,7 @@ mod compile;
 mod conversions;
 mod environment;
 mod error;
+mod freestanding;
 mod hermetic;
 mod link;
 mod lto;

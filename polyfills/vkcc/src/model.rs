@@ -156,7 +156,10 @@ pub(crate) fn check(
     let mut foreign = Vec::new();
     let mut archive: Option<(&Path, Vec<u8>)> = None;
     for object in objects {
-        if archive.as_ref().is_none_or(|(file, _)| *file != object.file) {
+        if archive
+            .as_ref()
+            .is_none_or(|(file, _)| *file != object.file)
+        {
             let bytes = fs::read(&object.file).doing("reading", &object.file)?;
             archive = Some((&object.file, bytes));
         }
@@ -216,10 +219,7 @@ fn members<'a>(file: &Path, bytes: &'a [u8], name: &str) -> Result<Vec<Cow<'a, [
             continue;
         }
         found.push(if member.is_thin() {
-            let path = file
-                .parent()
-                .unwrap_or(Path::new("."))
-                .join(full.as_ref());
+            let path = file.parent().unwrap_or(Path::new(".")).join(full.as_ref());
             Cow::Owned(fs::read(&path).doing("reading", path)?)
         } else {
             Cow::Borrowed(member.data(bytes).map_err(unreadable)?)

@@ -12,7 +12,7 @@ use crate::{
     conversions,
     environment::{Environment, Variant},
     error::{Error, IoContext, Result},
-    link, lto, model, print,
+    freestanding, link, lto, model, print,
     process::{execute, status},
     response,
 };
@@ -103,7 +103,7 @@ fn compiled(
 }
 
 /// Runs the compiler; once more if what it made is to be made in another way (see [`lto`],
-/// [`checkpoints`] and [`conversions`]).
+/// [`freestanding`], [`checkpoints`] and [`conversions`]).
 fn translated(
     environment: &Environment,
     command: &Command,
@@ -127,6 +127,15 @@ fn translated(
     if objects.iter().any(|object| lto::is_for_now(object)) {
         // What there is to say about the source has been said.
         job.extra.extend(["-w".into(), "-fno-lto".into()]);
+        status = run(&job)?;
+        objects = contents(&job);
+    }
+    if freestanding::is_asked_for(&command.compiler)
+        && objects.iter().any(|object| freestanding::has_main(object))
+    {
+        job.extra.push("-w".into());
+        job.extra
+            .extend(freestanding::HOSTED.iter().map(OsString::from));
         status = run(&job)?;
         objects = contents(&job);
     }

@@ -22,6 +22,9 @@ pub(crate) const MEMORY_GUARD: u64 = 32 << 20;
 /// than 2 MiB.
 pub const GUEST_STACK: usize = 8 << 20;
 
+/// The most that guest code may use, where the limit of its process says so (setrlimit(2)).
+pub const GUEST_STACK_MOST: usize = 64 << 20;
+
 /// The least with which guests are started: what is smaller is no stack that programs are written for.
 pub const GUEST_STACK_LEAST: usize = 256 << 10;
 
@@ -30,7 +33,21 @@ static GUEST_STACK_HERE: AtomicUsize = AtomicUsize::new(GUEST_STACK);
 
 /// Says how much stack the main thread has for guest code. Before a machine is made.
 pub fn set_guest_stack(bytes: usize) {
-    GUEST_STACK_HERE.store(bytes.min(GUEST_STACK), Ordering::Relaxed);
+    GUEST_STACK_HERE.store(bytes.min(GUEST_STACK_MOST), Ordering::Relaxed);
+}
+
+/// Stack for a guest that wants so many bytes.
+pub(crate) fn guest_stack(wanted: u64) -> usize {
+    let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+    let here = GUEST_STACK_HERE.load(Ordering::Relaxed);
+    wanted.max(GUEST_STACK_LEAST).min(here)
+}
+
+/// Has guest code use so much stack, and no more.
+pub(crate) fn set_stack(config: &mut Config, bytes: usize) {
+    config.max_wasm_stack(bytes);
+    // Never used, but wasmtime wants it to be the larger one.
+    config.async_stack_size(bytes + HOST_STACK);
 }
 
 /// Host stack needed below the guest's: host calls run on the same stack.
@@ -58,9 +75,7 @@ pub(crate) fn base(target: Target, personality: Personality) -> Result<Config, E
     config.signals_based_traps(target == Target::X86_64);
     // wasmtime's own copy-on-write would use memfd_create; ours maps the ELF.
     config.memory_init_cow(false);
-    config.max_wasm_stack(GUEST_STACK_HERE.load(Ordering::Relaxed));
-    // Never used, but wasmtime wants it to be the larger one.
-    config.async_stack_size(GUEST_STACK + HOST_STACK);
+    set_stack(&mut config, guest_stack(GUEST_STACK as u64));
     config.concurrency_support(false);
     proposals(&mut config, personality);
     Ok(config)

@@ -26,7 +26,7 @@ mod trap;
 pub use code::CodeImage;
 #[cfg(feature = "compile")]
 pub use compile::Compiler;
-pub use config::{GUEST_STACK, GUEST_STACK_LEAST, HOST_STACK, set_guest_stack};
+pub use config::{GUEST_STACK, GUEST_STACK_LEAST, GUEST_STACK_MOST, HOST_STACK, set_guest_stack};
 pub use error::EngineError;
 #[cfg(feature = "linux")]
 pub use linux::{LinuxMachines, LinuxOutcome, Next};

@@ -10,10 +10,11 @@ use std::{
 };
 
 use megabinary_format::{Digest, Limit, Module, Target, write_dump};
+use rustix::process::{Resource, Rlimit, getrlimit};
 use vkernel_abi::{exit, personality::PREVIEW1};
 use vkernel_engine::{
-    CodeImage, GUEST_STACK, GUEST_STACK_LEAST, HOST_STACK, Machine, Outcome, PageSource, Start,
-    TrapReport, set_guest_stack,
+    CodeImage, GUEST_STACK_LEAST, GUEST_STACK_MOST, HOST_STACK, Machine, Outcome, PageSource,
+    Start, TrapReport, set_guest_stack,
 };
 use vkernel_kernel::{
     Contents, Mount, Process, ProcessBuilder, Source,
@@ -214,9 +215,10 @@ impl<'p> Guest<'p> {
     }
 }
 
-/// Makes room on the main thread's stack for the deepest guest.
-pub(crate) fn reserve_stack() -> Result<(), Failure> {
-    let needed = (GUEST_STACK + HOST_STACK) as u64;
+/// Makes room on the main thread's stack for the deepest guest; gives the limit as it was.
+pub(crate) fn reserve_stack() -> Result<Rlimit, Failure> {
+    let before = getrlimit(Resource::Stack);
+    let needed = (GUEST_STACK_MOST + HOST_STACK) as u64;
     let stack = confine::stack::reserve(needed).map_err(Failure::host("reserving stack"))?;
     // With 8 MiB, the limit that every Linux has, the deepest guest traps a little earlier.
     let left = stack.saturating_sub(HOST_STACK as u64) as usize;
@@ -228,7 +230,7 @@ pub(crate) fn reserve_stack() -> Result<(), Failure> {
         )));
     }
     set_guest_stack(left);
-    Ok(())
+    Ok(before)
 }
 
 /// Host calls that the module can cause: those behind the functions that it imports.

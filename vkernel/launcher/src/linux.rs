@@ -42,7 +42,7 @@ pub(crate) fn run(
             "snapshots of modules with Linux system calls are not supported yet",
         ));
     }
-    reserve_stack()?;
+    let stack = reserve_stack()?;
     let image = image(payload, &guest)?;
     let file = payload::own_file()?;
     let title = Title::of_this_process();
@@ -56,6 +56,7 @@ pub(crate) fn run(
         settings.audit.clone(),
         title,
         &vkernel_sandbox::ignored::at_start,
+        stack,
     )
     .map_err(Failure::host("taking the process over"))?;
     // In a container the host kernel started the program or its script, and knows its name.

@@ -10,6 +10,7 @@
 mod deliver;
 mod imports;
 pub(crate) mod safepoints;
+mod stack;
 #[cfg(feature = "testing")]
 mod testing;
 mod threads;
@@ -33,7 +34,8 @@ use wasmtime::{Engine, Instance, InstancePre, Linker, Module, SharedMemory, Stor
 use crate::{
     CodeImage, EngineError, TrapReport, alternate_stack,
     code::InPlace,
-    config, host,
+    config::{self, guest_stack},
+    host,
     memory::{Images, WASM_PAGE},
     names::Names,
 };
@@ -55,6 +57,8 @@ struct Running {
     engine: Engine,
     module: Module,
     names: Names,
+    /// Bytes of host stack that each thread has for code of the guest.
+    stack: usize,
     /// Only of modules with shared memory.
     pre: Option<InstancePre<Guest>>,
     next: Next,
@@ -97,6 +101,9 @@ struct Loaded {
     module: Module,
     names: Names,
     images: Images,
+    /// Bytes of the host's stack for code of the guest in each thread. What the limit was when the module
+    /// was loaded decides: its code can be registered with one engine only.
+    stack: usize,
 }
 
 /// How a program ended that did not end its process.
@@ -116,6 +123,7 @@ impl LinuxMachines {
         at: u32,
         code: CodeImage,
         file: &Arc<OwnedFd>,
+        stack: usize,
     ) -> Result<Loaded, EngineError> {
         let mut all = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(loaded) = all.get(&at) {
@@ -123,6 +131,7 @@ impl LinuxMachines {
         }
         let images = Images::whole(Arc::clone(file));
         let mut config = config::base(target, Personality::Linux)?;
+        config::set_stack(&mut config, stack);
         host::declare_features(&mut config);
         config.with_custom_code_memory(Some(Arc::new(InPlace)));
         config.with_host_memory(Arc::new(images.clone()));
@@ -138,6 +147,7 @@ impl LinuxMachines {
             module,
             names,
             images,
+            stack,
         };
         all.insert(at, loaded.clone());
         Ok(loaded)
@@ -161,12 +171,8 @@ impl LinuxMachines {
         next: &Next,
     ) -> Result<LinuxOutcome, EngineError> {
         let initial = module.cold.pages.saturating_mul(WASM_PAGE as u64);
-        sandbox.has_room_for(initial).map_err(|limit| {
-            EngineError::wasmtime("making the memory")(wasmtime::format_err!(
-                "the program needs {initial} bytes of memory to start, its policy allows {limit}"
-            ))
-        })?;
-        let loaded = self.load(target, image.module, code, file)?;
+        let limit = sandbox.stack_limit();
+        let loaded = self.load(target, image.module, code, file, guest_stack(limit))?;
         alternate_stack::install();
         let engine = &loaded.engine;
         let mut linker: Linker<Guest> = Linker::new(engine);
@@ -204,6 +210,13 @@ impl LinuxMachines {
                 EngineError::wasmtime("filling the memory")(wasmtime::Error::msg(why))
             })?;
         }
+        let unused = stack::beyond_limit(&mut store, &instance, &module.cold, limit).min(initial);
+        sandbox.has_room_for(initial - unused).map_err(|limit| {
+            EngineError::wasmtime("making the memory")(wasmtime::format_err!(
+                "the program needs {} bytes of memory to start, its policy allows {limit}",
+                initial - unused
+            ))
+        })?;
         let mask = image.mask;
         let process = process(image, base, initial, sandbox);
         expect_faults_in(process.space.memory(), shared.is_some());
@@ -212,8 +225,13 @@ impl LinuxMachines {
                 EngineError::wasmtime("laying out the memory")(wasmtime::Error::new(errno))
             })?;
         }
+        if unused > 0 {
+            process.space.give_up_first(unused).map_err(|errno| {
+                EngineError::wasmtime("laying out the memory")(wasmtime::Error::new(errno))
+            })?;
+        }
         // Nobody writes to the first page, unless a module keeps data there.
-        if module.cold.runs.iter().all(|run| run.memory_offset >= PAGE) {
+        else if module.cold.runs.iter().all(|run| run.memory_offset >= PAGE) {
             process.space.protect_first().map_err(|errno| {
                 EngineError::wasmtime("laying out the memory")(wasmtime::Error::new(errno))
             })?;
@@ -223,6 +241,7 @@ impl LinuxMachines {
             engine: engine.clone(),
             module: loaded.module.clone(),
             names: loaded.names,
+            stack: loaded.stack,
             pre: shared.is_some().then_some(pre),
             next: Arc::clone(next),
         });

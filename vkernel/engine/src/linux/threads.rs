@@ -10,7 +10,7 @@ use vkernel_kernel::linux::{Inbox, Stop, Thread};
 use wasmtime::{Instance, Store, Trap};
 
 use super::{Guest, Running, enter, signal_of};
-use crate::{GUEST_STACK, HOST_STACK, TrapReport};
+use crate::{HOST_STACK, TrapReport};
 
 /// Export that is a thread's body: `(tid, argument) -> ()`.
 const BODY: &str = "__wasm_thread_start_libc";
@@ -27,10 +27,12 @@ pub(super) fn spawn(running: &Arc<Running>, caller: &Thread, argument: i32) -> R
     }
     let shared = Arc::clone(&running);
     let started = caller.with_signals_blocked(|| {
-        let started = Builder::new().stack_size(GUEST_STACK + HOST_STACK).spawn({
-            let mask = caller.mask_for_child();
-            move || body(&shared, mask, argument, &tell)
-        });
+        let started = Builder::new()
+            .stack_size(running.stack + HOST_STACK)
+            .spawn({
+                let mask = caller.mask_for_child();
+                move || body(&shared, mask, argument, &tell)
+            });
         running.process.thread_was_started();
         started
     });

@@ -56,9 +56,6 @@ impl Files for HostRoot<'_> {
     }
 }
 
-/// Size of a WebAssembly page, bytes.
-const WASM_PAGE: u64 = 65536;
-
 fn open(path: CString) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(CWD, path, flags, Mode::empty())?)
@@ -129,7 +126,7 @@ fn run(cx: &Cx<'_>, path: Vec<u8>, shown: Option<Vec<u8>>, argv: u32, env: u32) 
                 image.executed = shown;
             }
             let module = sandbox.index.modules.get(image.module as usize);
-            let initial = module.map_or(0, |m| m.cold.pages.saturating_mul(WASM_PAGE));
+            let initial = module.map_or(0, |m| sandbox.needed(&m.cold));
             if sandbox.has_room_for(initial).is_err() {
                 let reason = "the program needs more memory to start than the limit allows";
                 let audit = &sandbox.audit;

@@ -1,4 +1,4 @@
-//! Limits and usage. Those of descriptors, of the size of files and of memory are special: the vkernel
+//! Limits and usage. Those of descriptors, of the size of files, of memory and of the stack are special: the vkernel
 //! needs more of them than the guest, so that the host's hard limits stay where they are and the
 //! guest's are only remembered.
 
@@ -32,6 +32,7 @@ fn getrlimit(cx: &Cx<'_>, args: &Args) -> Answer {
         RLIMIT_FSIZE => size(cx),
         RLIMIT_AS => cx.process.sandbox.address_space.both(),
         RLIMIT_DATA => cx.process.sandbox.data.both(),
+        RLIMIT_STACK => cx.process.sandbox.stack.both(),
         resource => {
             // Not by getrlimit: who comes here by prlimit64 may not import it, and then the filter
             // does not let it through.
@@ -74,6 +75,8 @@ fn set(cx: &Cx<'_>, resource: u64, new: u32, old: u32) -> Answer {
     match resource as u32 {
         RLIMIT_AS => return set_memory(cx, &sandbox.address_space, limits, old),
         RLIMIT_DATA => return set_memory(cx, &sandbox.data, limits, old),
+        // What programs that are executed from now on have.
+        RLIMIT_STACK => return set_own(cx, &sandbox.stack, limits, old),
         _ => {}
     }
     let (resource, new, old) = (resource.into(), Arg::input(&limits), memory.arg(old));
@@ -106,13 +109,18 @@ fn set_files(cx: &Cx<'_>, [soft, hard]: [u64; 2], old: u32) -> Answer {
     Ok(0)
 }
 
-fn set_memory(cx: &Cx<'_>, bound: &Bound, limits: [u64; 2], old: u32) -> Answer {
+fn set_own(cx: &Cx<'_>, bound: &Bound, limits: [u64; 2], old: u32) -> Answer {
     bound.check(limits)?;
     if old != 0 {
         let before = bound.both().map(u64::to_le_bytes).concat();
         cx.memory().write(old, &before)?;
     }
     bound.set(limits);
+    Ok(0)
+}
+
+fn set_memory(cx: &Cx<'_>, bound: &Bound, limits: [u64; 2], old: u32) -> Answer {
+    set_own(cx, bound, limits, old)?;
     cx.process
         .space
         .set_limit(cx.process.sandbox.memory_limit());

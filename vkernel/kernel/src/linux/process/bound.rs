@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::{
     io::Errno,
-    process::{Resource, getrlimit},
+    process::{Resource, Rlimit, getrlimit},
 };
 
 /// A soft and a hard limit.
@@ -18,11 +18,7 @@ pub(crate) struct Bound {
 impl Bound {
     /// What the host has for the process.
     pub(crate) fn of_host(resource: Resource) -> Bound {
-        let limits = getrlimit(resource);
-        Bound {
-            soft: AtomicU64::new(limits.current.unwrap_or(u64::MAX)),
-            hard: AtomicU64::new(limits.maximum.unwrap_or(u64::MAX)),
-        }
+        Bound::from(getrlimit(resource))
     }
 
     pub(crate) fn soft(&self) -> u64 {
@@ -47,5 +43,14 @@ impl Bound {
     pub(crate) fn set(&self, [soft, hard]: [u64; 2]) {
         self.soft.store(soft, Ordering::SeqCst);
         self.hard.store(hard, Ordering::SeqCst);
+    }
+}
+
+impl From<Rlimit> for Bound {
+    fn from(limits: Rlimit) -> Bound {
+        Bound {
+            soft: AtomicU64::new(limits.current.unwrap_or(u64::MAX)),
+            hard: AtomicU64::new(limits.maximum.unwrap_or(u64::MAX)),
+        }
     }
 }

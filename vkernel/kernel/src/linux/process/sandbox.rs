@@ -13,8 +13,8 @@ use std::{
     },
 };
 
-use megabinary_format::{Index, Limit};
-use rustix::process::{Resource, getrlimit};
+use megabinary_format::{Index, Limit, MemoryImage};
+use rustix::process::{Resource, Rlimit, getrlimit};
 
 use super::{
     super::{
@@ -54,6 +54,8 @@ pub struct Sandbox {
     pub(crate) size_hard: AtomicU64,
     /// The guest's limits of what it maps: RLIMIT_AS and RLIMIT_DATA.
     pub(crate) address_space: Bound,
+    /// The guest's own, too: the vkernel has raised the host's for what runs on it besides.
+    pub(crate) stack: Bound,
     pub(crate) data: Bound,
     pub(crate) network: Network,
     /// The processes of the sandbox, if their number is limited.
@@ -74,12 +76,14 @@ pub struct Sandbox {
 impl Sandbox {
     /// Takes the process over for the Linux personality: signals that the launcher had ignored for
     /// other personalities get their default actions, or stay ignored if they were so when the process
-    /// was started (`ignored`); descriptors get a limit.
+    /// was started (`ignored`); descriptors get a limit. `stack` is the limit of the stack before the
+    /// launcher raised it.
     pub fn new(
         index: Arc<Index>,
         audit: Audit,
         title: Title,
         ignored: &dyn Fn(i32) -> bool,
+        stack: Rlimit,
     ) -> io::Result<Sandbox> {
         faults::install()?;
         let limit = Descriptors::establish(index.policy.limits.count(Limit::OpenFiles))?;
@@ -102,6 +106,7 @@ impl Sandbox {
             files_hard: AtomicU64::new(limit.most()),
             size_hard: AtomicU64::new(size_hard),
             address_space: Bound::of_host(Resource::As),
+            stack: Bound::from(stack),
             data: Bound::of_host(Resource::Data),
             network,
             population,
@@ -152,6 +157,23 @@ impl Sandbox {
         if let Some(action) = self.actions.lock().get(SETXID - 1) {
             let _ = on_host(SETXID as i32, action);
         }
+    }
+
+    /// The soft limit of the stack of programs that are started, bytes.
+    pub fn stack_limit(&self) -> u64 {
+        self.stack.soft()
+    }
+
+    /// How many bytes a module needs at least that begins with such a memory: what lies below its data
+    /// is its stack, and the limit says how much of that is used.
+    pub(crate) fn needed(&self, memory: &MemoryImage) -> u64 {
+        const WASM_PAGE: u64 = 65536;
+        let data = memory.runs.iter().map(|run| run.memory_offset).min();
+        let unused = data.unwrap_or(0).saturating_sub(self.stack_limit());
+        memory
+            .pages
+            .saturating_mul(WASM_PAGE)
+            .saturating_sub(unused)
     }
 
     /// Whether a module whose memory begins with so many bytes may be started.

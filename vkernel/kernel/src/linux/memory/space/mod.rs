@@ -82,6 +82,12 @@ impl Space {
         self.close(pages(initial), END)
     }
 
+    /// Gives up the first `len` bytes, before the program runs.
+    pub fn give_up_first(&self, len: u64) -> Result<(), Errno> {
+        let len = u32::try_from(len).map_err(|_| Errno::INVAL)?;
+        self.unmap(0, len)
+    }
+
     /// Makes the first page read-only, so that writes through null pointers fault. Reads must not:
     /// of variable arguments that were not passed, compiled C looks at address 0.
     pub fn protect_first(&self) -> Result<(), Errno> {

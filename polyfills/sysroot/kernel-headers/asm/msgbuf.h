@@ -1,0 +1,1 @@
+#error "the generic structures are not those of the interface: include <sys/msg.h>"

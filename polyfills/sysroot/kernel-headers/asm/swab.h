@@ -1,0 +1,1 @@
+/* The compiler knows how bytes are swapped. */

@@ -1,0 +1,63 @@
+//! The stack of a program in its own memory, as large as its limit says (setrlimit(2), RLIMIT_STACK).
+//!
+//! Linkers lay it out below the data (wasm-ld's `--stack-first`), with a size that is fixed then. What is more
+//! than the limit at the start of the program is given up: it is not mapped, so that a stack that is used up
+//! faults there, and it is not counted as the program's memory.
+
+use megabinary_format::MemoryImage;
+use wasmtime::{Instance, Store};
+
+use super::Guest;
+
+/// The mutable global that points to the end of the stack's used part; it begins at the top.
+const POINTER: &str = "__stack_pointer";
+
+/// Size of a page, bytes.
+const PAGE: u64 = 4096;
+
+/// The least stack that a limit leaves, as natively: room for arguments (`fs/exec.c`,
+/// `bprm_stack_limits`).
+const LEAST: u64 = 128 << 10;
+
+/// How many bytes at the beginning of the memory are stack beyond the limit: a multiple of the page's
+/// size, 0 if the stack is not the first thing in the memory.
+pub(super) fn beyond_limit(
+    store: &mut Store<Guest>,
+    instance: &Instance,
+    image: &MemoryImage,
+    limit: u64,
+) -> u64 {
+    let top = instance
+        .get_global(&mut *store, POINTER)
+        .and_then(|pointer| pointer.get(&mut *store).i32())
+        .map_or(0, |top| u64::from(top.cast_unsigned()));
+    let data = image.runs.iter().map(|run| run.memory_offset).min();
+    unused(top, data.unwrap_or(u64::MAX), limit)
+}
+
+/// The same for a stack that ends at `top`, and data that begin in the page at `data`.
+fn unused(top: u64, data: u64, limit: u64) -> u64 {
+    if data < top / PAGE * PAGE {
+        return 0;
+    }
+    top.saturating_sub(limit.max(LEAST)) / PAGE * PAGE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_beyond_the_limit() {
+        const MIB: u64 = 1 << 20;
+        assert_eq!(unused(64 * MIB, 64 * MIB, 8 * MIB), 56 * MIB);
+        assert_eq!(unused(64 * MIB + 16, 64 * MIB, 8 * MIB + 4), 56 * MIB);
+        assert_eq!(unused(64 * MIB, 65 * MIB, u64::MAX), 0);
+        assert_eq!(unused(64 * MIB, u64::MAX, 0), 64 * MIB - LEAST);
+        // Data below the stack, or no stack at all.
+        assert_eq!(unused(64 * MIB, 1024, 8 * MIB), 0);
+        assert_eq!(unused(64 * MIB, 64 * MIB - PAGE, 8 * MIB), 0);
+        assert_eq!(unused(0, 0, 8 * MIB), 0);
+        assert_eq!(unused(MIB, MIB, 8 * MIB), 0);
+    }
+}
