@@ -12,6 +12,7 @@ use std::{
     fs::{self, OpenOptions},
     io::Write as _,
     path::{Path, PathBuf},
+    process::Stdio,
 };
 
 use object::read::archive::ArchiveFile;
@@ -23,7 +24,6 @@ use crate::{
     environment::Environment,
     error::{Error, IoContext, Result},
     lto,
-    process::capture,
 };
 
 /// The section's name.
@@ -190,16 +190,17 @@ fn is_ours(environment: &Environment, object: &[u8]) -> Result<bool> {
     }
     let file = tempfile::NamedTempFile::new().doing("making a file in", std::env::temp_dir())?;
     fs::write(file.path(), object).doing("writing", file.path())?;
-    let text = capture(
-        environment
-            .tool("clang")
-            .args(["-w", "-x", "ir", "-S", "-emit-llvm", "-o", "-"])
-            .arg(format!("--target={TRIPLE}"))
-            .arg(file.path()),
-    )?;
-    Ok(text
-        .lines()
-        .any(|line| line == format!("target triple = \"{TRIPLE}\"")))
+    // The compiler is told another target than the object's own if it is not ours, and then says so.
+    let read = environment
+        .tool("clang")
+        .args(["-x", "ir", "-S", "-emit-llvm", "-o", "/dev/null"])
+        .arg("-Werror=override-module")
+        .arg(format!("--target={TRIPLE}"))
+        .arg(file.path())
+        .stderr(Stdio::null())
+        .status()
+        .doing("reading", "an object in the compiler's own form")?;
+    Ok(read.success())
 }
 
 /// The members of an archive that have a name; more than one may.

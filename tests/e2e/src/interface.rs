@@ -15,10 +15,10 @@ use vkernel_abi::{
 
 use crate::{linux::vkcc, polybuild, run, workspace};
 
-/// The type of a parameter in C; `long` is the one of 64 bits.
-pub fn c_type(param: Param, long: &'static str) -> &'static str {
+/// The type of a parameter in C.
+pub fn c_type(param: Param) -> &'static str {
     match (param.ty(), param.is_signed()) {
-        (Type::I64, _) => long,
+        (Type::I64, _) => "long long",
         (Type::I32, true) => "int",
         (Type::I32, false) => "unsigned",
     }
@@ -28,11 +28,7 @@ pub fn c_type(param: Param, long: &'static str) -> &'static str {
 fn header() -> String {
     let (mut imports, mut cases) = (String::new(), String::new());
     for (at, call) in SYSCALLS.iter().enumerate() {
-        let types: Vec<&str> = call
-            .params
-            .iter()
-            .map(|param| c_type(*param, "long long"))
-            .collect();
+        let types: Vec<&str> = call.params.iter().map(|param| c_type(*param)).collect();
         let parameters = match types.is_empty() {
             true => "void".to_owned(),
             false => types.join(", "),

@@ -338,17 +338,39 @@ fn compile(case: &Case, native: bool) -> PathBuf {
     made
 }
 
+/// The built sysroot.
+pub fn sysroot() -> PathBuf {
+    let path = workspace().join("out/musl-1.2.5/sysroot/sysroot");
+    assert!(
+        path.is_dir(),
+        "{} is missing: run `polybuild recipes/musl/1.2.5/recipe.toml`",
+        path.display()
+    );
+    path
+}
+
 /// The compiler driver with the built sysroot.
 pub fn vkcc() -> Command {
     let mut command = Command::new(polybuild_path().with_file_name("vkcc"));
-    let sysroot = workspace().join("out/musl-1.2.5");
-    command.env("VKCC_SYSROOT", sysroot.join("sysroot/sysroot"));
+    command.env("VKCC_SYSROOT", sysroot());
     command.env("VKCC_ZIG", zig());
     command
 }
 
+/// The driver under one of the names that lie beside polybuild, in a folder, with nothing else of the
+/// environment.
+pub fn driver(name: &str, folder: &Path) -> Command {
+    let mut command = Command::new(polybuild_path().with_file_name(name));
+    command
+        .env_clear()
+        .env("VKCC_SYSROOT", sysroot())
+        .env("VKCC_ZIG", zig())
+        .current_dir(folder);
+    command
+}
+
 /// The compiler that `tests/install` made.
-fn zig() -> PathBuf {
+pub fn zig() -> PathBuf {
     let said = run(Command::new(test_tools_python()).args([
         "-c",
         "import ziglang, os; print(os.path.join(os.path.dirname(ziglang.__file__), 'zig'))",

@@ -44,11 +44,7 @@ fn header() -> String {
     let (mut imports, mut table, mut cases) = (String::new(), String::new(), String::new());
     for (at, call) in SYSCALLS.iter().enumerate() {
         let name = call.name;
-        let types: Vec<&str> = call
-            .params
-            .iter()
-            .map(|param| c_type(*param, "long"))
-            .collect();
+        let types: Vec<&str> = call.params.iter().map(|param| c_type(*param)).collect();
         let kinds: Vec<&str> = call
             .params
             .iter()
@@ -70,8 +66,8 @@ fn header() -> String {
             .collect();
         writeln!(
             imports,
-            "__attribute__((__import_module__(\"wali\"), __import_name__(\"SYS_{name}\"))) long \
-             call_{name}({parameters});"
+            "__attribute__((__import_module__(\"wali\"), __import_name__(\"SYS_{name}\"))) \
+             long long call_{name}({parameters});"
         )
         .unwrap();
         let kinds = kinds.join(", ");
@@ -86,7 +82,7 @@ fn header() -> String {
     format!(
         "{imports}\nenum kind {{ NONE, INT, WORD, WIDE, ADDRESS }};\n\
          static const struct {{ const char *name; enum kind kinds[6]; }} calls[] = {{\n{table}}};\n\
-         static long make(int index, const long *a)\n{{\n\tswitch (index) {{\n{cases}\t}}\n\
+         static long long make(int index, const long long *a)\n{{\n\tswitch (index) {{\n{cases}\t}}\n\
          \treturn -38;\n}}\n"
     )
 }

@@ -19,37 +19,9 @@ use std::{
 use polybuild_e2e::{
     Said,
     guests::{run_wasm, test_tools_python},
-    polybuild_path, run, workspace,
+    linux::driver,
+    run, workspace,
 };
-
-fn sysroot() -> PathBuf {
-    let path = workspace().join("out/musl-1.2.5/sysroot/sysroot");
-    assert!(
-        path.is_dir(),
-        "{} is missing: run `polybuild recipes/musl/1.2.5/recipe.toml`",
-        path.display()
-    );
-    path
-}
-
-fn zig() -> PathBuf {
-    let said = run(Command::new(test_tools_python()).args([
-        "-c",
-        "import ziglang, os; print(os.path.join(os.path.dirname(ziglang.__file__), 'zig'))",
-    ]));
-    PathBuf::from(said.stdout.trim())
-}
-
-/// The driver under one of the names that lie beside polybuild.
-fn driver(name: &str, folder: &Path) -> Command {
-    let mut command = Command::new(polybuild_path().with_file_name(name));
-    command
-        .env_clear()
-        .env("VKCC_SYSROOT", sysroot())
-        .env("VKCC_ZIG", zig())
-        .current_dir(folder);
-    command
-}
 
 fn guest(name: &str) -> PathBuf {
     workspace().join("tests/e2e/guests/linux").join(name)

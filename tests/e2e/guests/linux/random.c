@@ -23,7 +23,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static __thread unsigned long state;
+static __thread unsigned long long state;
 static unsigned random_word(void)
 {
 	state ^= state << 13;
@@ -35,7 +35,7 @@ static unsigned random_word(void)
 #define ONE_OF(array) ((array)[BELOW(COUNT(array))])
 
 static _Alignas(4096) unsigned char room[65536];
-static unsigned long gap;
+static unsigned long long gap;
 
 static const char *const paths[] = {
 	"/", ".", "..", "../../../../..", "file", "/w/file", "folder", "folder/inner", "link", "loop",
@@ -88,7 +88,7 @@ static void scribble(void)
 	}
 }
 
-static long number(void)
+static long long number(void)
 {
 	switch (BELOW(6)) {
 	case 0: return random_word();
@@ -99,7 +99,7 @@ static long number(void)
 	}
 }
 
-static long descriptor(void)
+static long long descriptor(void)
 {
 	switch (BELOW(10)) {
 	case 0: return ONE_OF(numbers);
@@ -110,11 +110,11 @@ static long descriptor(void)
 	}
 }
 
-static long wide(void)
+static long long wide(void)
 {
 	switch (BELOW(4)) {
-	case 0: return ((long)random_word() << 32) | random_word();
-	case 1: return -(long)BELOW(5000);
+	case 0: return ((long long)random_word() << 32) | random_word();
+	case 1: return -(long long)BELOW(5000);
 	default: return number();
 	}
 }
@@ -136,7 +136,7 @@ static void one(int *left)
 {
 	int index = BELOW(COUNT(calls));
 	const enum kind *kinds = calls[index].kinds;
-	long a[6] = { 0 };
+	long long a[6] = { 0 };
 	if (BELOW(3) == 0) scribble();
 	for (int i = 0; i < 6 && kinds[i]; i++) {
 		switch (kinds[i]) {
@@ -161,7 +161,7 @@ static void one(int *left)
 	/* Their signals are as good as being sent them: see `signals`. */
 	if (is(index, "prctl") && (int)a[0] == 1) a[1] = ONE_OF(signals);
 	if (is(index, "fcntl") && a[1] == 10) a[2] = 34;
-	long result = make(index, a);
+	long long result = make(index, a);
 	if (forks && result == 0) {
 		children = 0;
 		*left = BELOW(30);
@@ -173,8 +173,8 @@ static void nothing(int signal) {}
 
 static void *body(void *argument)
 {
-	int left = 1 + (long)argument % 1000;
-	state = (unsigned long)argument * 0x2545f4914f6cdd1d | 1;
+	int left = 1 + (long long)argument % 1000;
+	state = (unsigned long long)argument * 0x2545f4914f6cdd1d | 1;
 	while (left-- > 0) one(&left);
 	return 0;
 }
@@ -206,7 +206,7 @@ static void furnish(void)
 int main(int argc, char **argv)
 {
 	if (argc < 3) return 91;
-	unsigned long seed = strtoul(argv[1], 0, 10);
+	unsigned long long seed = strtoull(argv[1], 0, 10);
 	int left = atoi(argv[2]);
 	state = seed * 0x9e3779b97f4a7c15 + 1;
 	for (int i = 0; i < 50; i++) random_word();
@@ -222,9 +222,9 @@ int main(int argc, char **argv)
 	struct itimerval often = { { 0, 10000 }, { 0, 10000 } };
 	setitimer(ITIMER_REAL, &often, 0);
 #ifdef _REENTRANT
-	for (long i = 1; i < 4; i++) {
+	for (long long i = 1; i < 4; i++) {
 		pthread_t thread;
-		pthread_create(&thread, 0, body, (void *)(long)(seed * 7 + i * 131));
+		pthread_create(&thread, 0, body, (void *)(uintptr_t)(seed * 7 + i * 131));
 	}
 #endif
 	while (left-- > 0) one(&left);
