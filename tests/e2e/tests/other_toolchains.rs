@@ -1,7 +1,11 @@
 //! Modules of the `wali` interface that other toolchains made: their imports differ in what does not
 //! matter, and they run as they are.
 
-use polybuild_e2e::{guests, run};
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::process::Command;
+
+use polybuild_e2e::{guests, linux::zig, run, workspace};
 
 /// A program by such a toolchain: four arguments where Linux looks at three, words of 64 bits, another
 /// name for a call, and calls that give nothing because they do not come back.
@@ -41,6 +45,37 @@ fn their_programs_run() {
     assert_eq!(
         (said.status, said.stdout.as_str(), said.stderr.as_str()),
         (7, "the program ran\n", "")
+    );
+}
+
+/// The vkernel has one interface, whatever a program's `long` is.
+#[test]
+fn a_long_of_64_bits_is_theirs_to_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = workspace().join("tests/e2e/guests/linux/wide_long.c");
+    let tool = |name: &str, arguments: &[&str]| {
+        let said = run(Command::new(zig())
+            .arg(name)
+            .args(arguments)
+            .env("ZIG_GLOBAL_CACHE_DIR", folder.path())
+            .env("ZIG_LOCAL_CACHE_DIR", folder.path())
+            .current_dir(folder.path()));
+        assert_eq!(said.status, 0, "{}", said.stderr);
+    };
+    let source = source.to_string_lossy();
+    let target = "--target=wasm32-linux-muslwali";
+    let compile = ["-O1", "-ffreestanding", "-c", "-o", "wide.o"];
+    tool(
+        "clang",
+        &[&[target], &compile[..], &[source.as_ref()]].concat(),
+    );
+    tool("wasm-ld", &["--no-entry", "-o", "wide.wasm", "wide.o"]);
+    let said = run(guests::run_wasm(&folder.path().join("wide.wasm"))
+        .args(["--dir"])
+        .arg(format!("{}::/tmp", folder.path().display())));
+    assert_eq!(
+        (said.status, said.stdout.as_str(), said.stderr.as_str()),
+        (7, "64-bit long\n", "")
     );
 }
 
