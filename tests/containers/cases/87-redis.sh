@@ -126,6 +126,28 @@ redis_saves() {
 }
 real_case "redis in docker saves its data" redis_saves
 
+# A server of 32 bits, with the limits that upstream gives such servers; a cluster keeps its slots.
+redis_bits() {
+    docker volume create redis-cluster
+    redis_start redis-cluster -v redis-cluster:/data -- --cluster-enabled yes
+    cli() { docker exec redis-cluster redis-cli "$@" | tr -d '\r'; }
+    contains "$(cli INFO server)" "arch_bits:32"
+    equals "$(cli CONFIG GET maxmemory | tail -n 1)" $((3 << 30))
+    equals "$(cli CONFIG GET maxmemory-policy | tail -n 1)" noeviction
+    contains "$(cli CONFIG SET client-query-buffer-limit 4gb)" "argument must be between"
+    equals "$(cli CONFIG GET client-query-buffer-limit | tail -n 1)" $((1 << 30))
+    equals "$(cli CLUSTER ADDSLOTSRANGE 0 5460 5462 16383)" OK
+    contains "$(cli CLUSTER NODES)" "connected 0-5460 5462-16383"
+    docker stop redis-cluster
+    docker start redis-cluster
+    eventually redis_answers redis-cluster
+    contains "$(cli CLUSTER NODES)" "connected 0-5460 5462-16383"
+    contains "$(cli CLUSTER INFO)" "cluster_slots_assigned:16383"
+    docker rm -f redis-cluster
+    docker volume rm redis-cluster
+}
+real_case "redis in docker, a cluster's slots and the limits of 32 bits" redis_bits
+
 # kill -9 while a client writes: with `appendfsync always` every acknowledged write is there again.
 redis_killed() {
     local acknowledged

@@ -20,7 +20,7 @@ use polybuild_e2e::{
     Said,
     guests::{run_wasm, test_tools_python},
     linux::driver,
-    run, workspace,
+    polybuild, run, workspace,
 };
 
 fn guest(name: &str) -> PathBuf {
@@ -274,4 +274,46 @@ fn calls_through_casts_work_where_they_are_asked_for() {
             said.stderr
         );
     }
+}
+
+#[test]
+fn the_kernels_headers_fit_the_data_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = workspace().join("recipes/linux-headers/6.12/recipe.toml");
+    well(&run(polybuild()
+        .args(["build", "--locked", "--quiet", "-o"])
+        .arg(dir.path().join("headers"))
+        .arg(recipe)));
+    let headers = dir.path().join("headers/headers/linux-headers");
+    fs::write(
+        dir.path().join("kernel.c"),
+        "#include <asm/statfs.h>\n\
+         #include <asm/unistd.h>\n\
+         #include <linux/fs.h>\n\
+         #include <linux/futex.h>\n\
+         #include <linux/if_packet.h>\n\
+         #include <linux/mman.h>\n\
+         #include <linux/netlink.h>\n\
+         #include <linux/sysinfo.h>\n\
+         _Static_assert(__BITS_PER_LONG == 32, \"bits\");\n\
+         _Static_assert(sizeof(__kernel_long_t) == 8, \"the kernel's long\");\n\
+         _Static_assert(sizeof(struct sysinfo) == 112, \"sysinfo\");\n\
+         _Static_assert(sizeof(struct statfs) == 120, \"statfs\");\n\
+         _Static_assert(__NR_read == 0 && __NR_statx == 332, \"numbers\");\n",
+    )
+    .unwrap();
+    well(&run(driver("vkcc", dir.path())
+        .args(["-c", "kernel.c", "-isystem"])
+        .arg(&headers)));
+    // The System V structures would have another layout than the vkernel's, and say so.
+    fs::write(dir.path().join("wrong.c"), "#include <linux/msg.h>\n").unwrap();
+    let said = run(driver("vkcc", dir.path())
+        .args(["-c", "wrong.c", "-isystem"])
+        .arg(&headers));
+    assert_eq!(said.status, 1);
+    assert!(
+        said.stderr.contains("include <sys/msg.h>"),
+        "{}",
+        said.stderr
+    );
 }

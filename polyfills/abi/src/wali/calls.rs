@@ -32,7 +32,8 @@ const CODE: &str = "it loads code into the host kernel or runs some there";
 const GET_ROBUST_LIST: &str = "of the calling thread; others give EPERM";
 const IOCTL: &str = "of terminals, pipes, sockets, interfaces and files; TIOCSTI and what is not listed give ENOTTY";
 const LIMITS: &str = "of the process itself; the hard limits RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_AS and \
-     RLIMIT_DATA can be lowered, not raised; the last two both limit all that is mapped";
+     RLIMIT_DATA can be lowered, not raised; the last two both limit all that is mapped; RLIMIT_STACK \
+     holds for programs that are executed, up to 64 MiB";
 const MACHINE: &str = "it concerns the machine, not the sandbox";
 const MADVISE: &str = "advice that concerns other processes or memory errors gives EINVAL";
 const MEMORY: &str =

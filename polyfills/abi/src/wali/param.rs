@@ -13,7 +13,7 @@ pub enum Param {
     Unsigned,
     /// `size_t`.
     Size,
-    /// `long` or `unsigned long`: an `i64`.
+    /// A `long` or `unsigned long` of Linux on x86-64: an `i64`.
     Long,
     /// `off_t` or `loff_t`: an `i64`.
     Offset,

@@ -172,7 +172,8 @@ impl LinuxMachines {
     ) -> Result<LinuxOutcome, EngineError> {
         let initial = module.cold.pages.saturating_mul(WASM_PAGE as u64);
         let limit = sandbox.stack_limit();
-        let loaded = self.load(target, image.module, code, file, guest_stack(limit))?;
+        let depth = guest_stack(stack::depth(module, limit));
+        let loaded = self.load(target, image.module, code, file, depth)?;
         alternate_stack::install();
         let engine = &loaded.engine;
         let mut linker: Linker<Guest> = Linker::new(engine);

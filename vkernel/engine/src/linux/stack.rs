@@ -3,11 +3,18 @@
 //! Linkers lay it out below the data (wasm-ld's `--stack-first`), with a size that is fixed then. What is more
 //! than the limit at the start of the program is given up: it is not mapped, so that a stack that is used up
 //! faults there, and it is not counted as the program's memory.
+//!
+//! Frames of compiled code are on the host's stack besides, in memory that no policy counts. That one follows the
+//! limit, too, where there is one for each process.
 
-use megabinary_format::MemoryImage;
+use megabinary_format::{MemoryImage, Module as IndexModule};
 use wasmtime::{Instance, Store};
 
 use super::Guest;
+use crate::GUEST_STACK;
+
+/// What a program imports that makes threads.
+const THREADS: &str = "wali.__wasm_thread_spawn";
 
 /// The mutable global that points to the end of the stack's used part; it begins at the top.
 const POINTER: &str = "__stack_pointer";
@@ -18,6 +25,15 @@ const PAGE: u64 = 4096;
 /// The least stack that a limit leaves, as natively: room for arguments (`fs/exec.c`,
 /// `bprm_stack_limits`).
 const LEAST: u64 = 128 << 10;
+
+/// How much of the host's stack a program is to have. One that makes threads has as much for each of them, and no
+/// more than what is usual: a policy's limit of threads is not one of their stacks.
+pub(super) fn depth(module: &IndexModule, limit: u64) -> u64 {
+    match module.imports.iter().any(|import| import == THREADS) {
+        true => limit.min(GUEST_STACK as u64),
+        false => limit,
+    }
+}
 
 /// How many bytes at the beginning of the memory are stack beyond the limit: a multiple of the page's
 /// size, 0 if the stack is not the first thing in the memory.
