@@ -5,6 +5,7 @@
 
 use std::{
     env, fs,
+    hint::black_box,
     io::{self, BufRead, BufReader, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     panic,
@@ -30,6 +31,7 @@ fn main() -> io::Result<ExitCode> {
     environment();
     time()?;
     panics();
+    numbers();
     Ok(ExitCode::SUCCESS)
 }
 
@@ -299,4 +301,21 @@ fn panics() {
         .err()
         .and_then(|what| what.downcast_ref::<&str>().map(|s| s.to_string()));
     println!("from a thread: {said:?}");
+}
+
+/// What does not fit into an integer becomes the nearest one; C has other results, on many processors.
+fn numbers() {
+    for number in [1e20, -1e20, 3.9e9, -1.0, 255.5, f64::NAN, f64::INFINITY].map(black_box) {
+        println!(
+            "{number:e} as integers: {} {} {} {} {} {}",
+            number as i32,
+            number as u32,
+            number as i64,
+            number as u64,
+            number as u8,
+            number as f32 as i32
+        );
+    }
+    let (large, small) = black_box((u128::MAX - 12_345, -7_i128));
+    println!("divided: {} {}", large / 1_000_007, small % 3);
 }
