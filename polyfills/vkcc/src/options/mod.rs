@@ -114,6 +114,11 @@ mod tests {
         check("-MD", Some("-MD"));
         check("-MFfoo.d", Some("-MF"));
         check("-pthread", Some("-pthread"));
+        check("--target=x86_64-linux-gnu", Some("--target="));
+        check(
+            &format!("--target={}", crate::compile::TRIPLE),
+            Some("--target=wasm32-unknown-linux-musl"),
+        );
         check("-print-search-dirs", Some("-print-"));
         check("-Wall", None);
         check("-O2", None);

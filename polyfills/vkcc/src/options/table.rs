@@ -107,6 +107,8 @@ pub(super) static RULES: &[Rule] = &[
     rule("-m32", Alone, Ignore),
     rule("-m64", Alone, Refuse(WIDTH)),
     rule("-mx32", Alone, Refuse(WIDTH)),
+    // What it is fixed to may be said: rustc does.
+    rule("--target=wasm32-unknown-linux-musl", Alone, Ignore),
     rule("-target", Next, Refuse(TARGET)),
     rule("--target=", Joined, Refuse(TARGET)),
     rule("-arch", Next, Refuse(TARGET)),
