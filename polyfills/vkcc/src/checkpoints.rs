@@ -86,6 +86,11 @@ fn callers(object: &[u8]) -> wasmparser::Result<Vec<String>> {
 pub(crate) fn list(functions: &[String]) -> String {
     let mut list = String::from("src:*\n");
     for function in functions {
+        // `main` without parameters gets its other names when the list has been applied.
+        let function = match function.as_str() {
+            "__original_main" | "__main_void" => "main",
+            name => name,
+        };
         // Writing to a string does not fail.
         let _ = writeln!(list, "fun:{function}");
     }
@@ -118,5 +123,8 @@ mod tests {
     #[test]
     fn lists_name_functions() {
         assert_eq!(list(&["f".into(), "g".into()]), "src:*\nfun:f\nfun:g\n");
+        for name in ["__original_main", "__main_void"] {
+            assert_eq!(list(&[name.into()]), "src:*\nfun:main\n");
+        }
     }
 }

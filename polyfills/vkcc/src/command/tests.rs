@@ -95,7 +95,7 @@ fn refusals() {
         assert!(message.contains(expected), "{line}: {message}");
     };
     check("-shared a.o", "shared libraries");
-    check("-m64 a.c", "32-bit pointers");
+    check("-m64 a.c", "pointers have 32 bits");
     check("-fcommon a.c", "common symbols");
     check("a.c /usr/lib/x86_64-linux-gnu/libz.a", "host's");
     check("-Wl,--allow-undefined a.o", "undefined symbols are errors");
