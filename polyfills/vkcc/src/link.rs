@@ -70,6 +70,13 @@ pub(crate) fn link(
     if status != 0 {
         return Ok(status);
     }
+    if variant == Variant::Single && objects.iter().any(model::Traced::makes_threads) {
+        eprintln!(
+            "vkcc: warning: {}: the program makes threads, which fails when it runs: compile and link with \
+             -pthread, or set VKCC_THREADS=1",
+            output.display()
+        );
+    }
     if !command.trust_objects {
         model::check(environment, &objects, &output)?;
     }

@@ -122,6 +122,11 @@ pub(crate) struct Traced {
 }
 
 impl Traced {
+    /// Whether it is the C library's function that makes threads.
+    pub(crate) fn makes_threads(&self) -> bool {
+        self.member.as_deref() == Some("pthread_create.o")
+    }
+
     /// `FILE` or `ARCHIVE(MEMBER)`, of a file that is there.
     fn read(line: &str) -> Option<Traced> {
         let (file, member) = match Path::new(line).is_file() {

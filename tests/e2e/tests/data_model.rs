@@ -1,4 +1,5 @@
-//! The data model of C: what the compiler says of it, and that objects of another one are not linked.
+//! The data model of C: what the compiler says of it, and that objects of another one are not linked; and what
+//! the compiler warns of.
 //!
 //! Needs `out/musl-1.2.5` (`polybuild recipes/musl/1.2.5/recipe.toml`) and `tests/install`.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
@@ -179,6 +180,38 @@ fn arguments_of_printf_that_do_not_fit_are_warned_of() {
         "{}",
         said.stderr
     );
+}
+
+#[test]
+fn threads_without_their_option_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(
+        folder.path().join("threads.c"),
+        "#include <pthread.h>\n\
+         static void *body(void *a) { return a; }\n\
+         int main(void) { pthread_t t; return pthread_create(&t, 0, body, 0); }\n",
+    )
+    .unwrap();
+    fs::write(
+        folder.path().join("none.cc"),
+        "#include <iostream>\nint main() { std::cout << 1; }",
+    )
+    .unwrap();
+    for (driver_name, arguments, warns) in [
+        ("vkcc", &["threads.c"][..], true),
+        ("vkcc", &["-lpthread", "threads.c"], true),
+        ("vkcc", &["-pthread", "threads.c"], false),
+        ("vkc++", &["none.cc"], false),
+    ] {
+        let said = run(driver(driver_name, folder.path()).args(arguments));
+        well(&said);
+        assert_eq!(
+            said.stderr.contains("makes threads"),
+            warns,
+            "{arguments:?}: {}",
+            said.stderr
+        );
+    }
 }
 
 #[test]

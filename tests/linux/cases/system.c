@@ -48,6 +48,13 @@ int main(void)
     TRY(prctl(99999));
     TRY(prctl(PR_GET_CHILD_SUBREAPER, &d));
     say("%d", d);
+    TRY(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, 0, 0, 0));
+    TRY(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
+    TRY(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 1));
+    TRY(prctl(PR_CAP_AMBIENT, 99, 0, 0, 0));
+    TRY(prctl(PR_CAPBSET_READ, 0, 0, 0, 0));
+    TRY(prctl(PR_CAPBSET_READ, 77, 0, 0, 0));
+    TRY(prctl(PR_GET_SECUREBITS, 0, 0, 0, 0));
     unsigned char r[300] = {0};
     TRY(getrandom(r, 300, 0));
     int sum = 0;

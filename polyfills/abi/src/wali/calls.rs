@@ -50,7 +50,7 @@ const OPTIONS: &str = "options that attach filter programs give EPERM, and so do
 const OTHERS: &str = "no process reaches into another one's memory";
 const OWN: &str =
     "64 numbers are the vkernel's and give EBADF: from 1024, or from the limit if it is lower";
-const PRCTL: &str = "what concerns names, parents and dumping; else EINVAL";
+const PRCTL: &str = "what concerns names, parents, dumping, and capabilities without a change of the bounding set; else EINVAL";
 const PROGRAMS: &str = "programs of the image and scripts for them, also while they are open for writing; ELF and WebAssembly files without a route give \
      EACCES";
 const RECVMMSG: &str = "the timeout is not looked at";

@@ -97,6 +97,8 @@ fn refusals() {
     check("-shared a.o", "shared libraries");
     check("-m64 a.c", "pointers have 32 bits");
     check("-fcommon a.c", "common symbols");
+    check("--coverage a.c", "profiles");
+    check("-fprofile-generate=folder a.c", "profiles");
     check("a.c /usr/lib/x86_64-linux-gnu/libz.a", "host's");
     check("-Wl,--allow-undefined a.o", "undefined symbols are errors");
     check("-c a.c b.c -o x.o", "several inputs");

@@ -19,6 +19,7 @@ const SHARED: &str =
 const WIDTH: &str = "`int`, `long` and pointers have 32 bits, and there is no other form";
 const TARGET: &str = "the target is fixed";
 const PLUGIN: &str = "compiler plug-ins are code of the host";
+const PROFILE: &str = "there is no run time that would write profiles";
 const COMMON: &str = "objects have no common symbols: define each variable in one file, and declare it \
     `extern` in the others";
 const SCRIPT: &str = "the linker has no scripts";
@@ -103,6 +104,11 @@ pub(super) static RULES: &[Rule] = &[
     rule("-ffat-lto-objects", Alone, Ignore),
     rule("-fuse-linker-plugin", Alone, Ignore),
     rule("-fcommon", Alone, Refuse(COMMON)),
+    rule("--coverage", Alone, Refuse(PROFILE)),
+    rule("-coverage", Alone, Refuse(PROFILE)),
+    rule("-fprofile-arcs", Alone, Refuse(PROFILE)),
+    rule("-fprofile-generate", Joined, Refuse(PROFILE)),
+    rule("-fprofile-instr-generate", Joined, Refuse(PROFILE)),
     // Target.
     rule("-m32", Alone, Ignore),
     rule("-m64", Alone, Refuse(WIDTH)),

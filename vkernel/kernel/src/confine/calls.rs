@@ -197,6 +197,9 @@ pub(super) const CHECKED_FOR_LINUX: &[(i64, Rule)] = &[
                 PR_GET_CHILD_SUBREAPER as u32,
                 PR_GET_TIMERSLACK as u32,
                 PR_SET_TIMERSLACK as u32,
+                PR_CAP_AMBIENT as u32,
+                PR_CAPBSET_READ as u32,
+                PR_GET_SECUREBITS as u32,
                 // What `/proc/self/cmdline` shows (`linux::process::title`). Guests cannot ask for it; what
                 // else it sets is addresses that the host only shows, and the heap's end.
                 PR_SET_MM as u32,

@@ -222,6 +222,10 @@ const PRCTL_VALUES: &[i32] = &[
     PR_SET_CHILD_SUBREAPER,
     PR_GET_TIMERSLACK,
     PR_SET_TIMERSLACK,
+    // What the host's execve does with capabilities; it is never called again.
+    PR_CAP_AMBIENT,
+    PR_CAPBSET_READ,
+    PR_GET_SECUREBITS,
 ];
 
 /// It is an address.
