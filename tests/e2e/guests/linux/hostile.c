@@ -250,7 +250,7 @@ static int objects(void)
 		lines++;
 		if (line[8] != '-' || line[17] != ' ') wide++;
 	}
-	say("own map: %s, %s", lines > 1 ? "there" : "empty", wide ? "ADDRESSES" : "the guest's");
+	say("own map: %s, %s", lines > 0 ? "there" : "empty", wide ? "ADDRESSES" : "the guest's");
 	fd = open("/proc/self/stat", O_RDONLY);
 	len = read(fd, text, sizeof text - 1);
 	text[len < 0 ? 0 : len] = 0;
