@@ -9,7 +9,7 @@
 use std::{
     borrow::Cow,
     collections::BTreeSet,
-    fs::{self, OpenOptions},
+    fs,
     io::Write as _,
     path::{Path, PathBuf},
     process::Stdio,
@@ -35,19 +35,29 @@ const MARK: &[u8] = b"ilp32;";
 
 /// Marks the object at `path`, if it is a WebAssembly object that is not marked.
 pub(crate) fn mark(path: &Path) -> Result<()> {
+    let kind = fs::metadata(path).doing("reading", path)?;
     // What is written to a device or a pipe is for nobody to link.
-    if !fs::metadata(path).is_ok_and(|file| file.is_file()) {
+    if !kind.is_file() {
         return Ok(());
     }
     let object = fs::read(path).doing("reading", path)?;
     if !object.starts_with(b"\0asm") || is_marked(&object) {
         return Ok(());
     }
-    OpenOptions::new()
-        .append(true)
-        .open(path)
-        .and_then(|mut file| file.write_all(&section()))
-        .doing("marking", path)
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let mut marked = tempfile::Builder::new()
+        .prefix(".vkcc-")
+        .permissions(kind.permissions())
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        .doing("making a file beside", path)?;
+    marked
+        .write_all(&[object, section()].concat())
+        .doing("marking", path)?;
+    marked
+        .persist(path)
+        .map_err(|error| error.error)
+        .doing("putting into place", path)?;
+    Ok(())
 }
 
 /// A linked module with one mark.
@@ -91,7 +101,7 @@ fn is_marked(object: &[u8]) -> bool {
             && custom.name() == SECTION
         {
             let mut marks = custom.data().chunks(MARK.len());
-            if !marks.all(|mark| mark == MARK) {
+            if custom.data().is_empty() || !marks.all(|mark| mark == MARK) {
                 return false;
             }
             is = true;
@@ -275,7 +285,7 @@ mod tests {
                 data: Cow::Borrowed(data),
             }
             .append_to(&mut module);
-            assert_eq!(is_marked(&module), data.is_empty(), "{data:?}");
+            assert!(!is_marked(&module), "{data:?}");
         }
         assert!(!is_marked(b"\0asm"));
         assert!(!is_marked(b"no object"));
