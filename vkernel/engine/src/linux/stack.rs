@@ -19,15 +19,14 @@ const THREADS: &str = "wali.__wasm_thread_spawn";
 /// The mutable global that points to the end of the stack's used part; it begins at the top.
 const POINTER: &str = "__stack_pointer";
 
+/// The global that says where the heap begins: behind stack and data, in whatever order.
+const HEAP: &str = "__heap_base";
+
 /// Size of a page, bytes.
 const PAGE: u64 = 4096;
 
-/// The least stack that a limit leaves, as natively: room for arguments (`fs/exec.c`,
-/// `bprm_stack_limits`).
-const LEAST: u64 = 128 << 10;
-
-/// How much of the host's stack a program is to have. One that makes threads has as much for each of them, and no
-/// more than what is usual: a policy's limit of threads is not one of their stacks.
+/// How much of the host's stack a program is to have. One that makes threads has as much for each of them, so that it
+/// gets no more than what is usual: nothing counts these stacks.
 pub(super) fn depth(module: &IndexModule, limit: u64) -> u64 {
     match module.imports.iter().any(|import| import == THREADS) {
         true => limit.min(GUEST_STACK as u64),
@@ -43,12 +42,20 @@ pub(super) fn beyond_limit(
     image: &MemoryImage,
     limit: u64,
 ) -> u64 {
-    let top = instance
-        .get_global(&mut *store, POINTER)
-        .and_then(|pointer| pointer.get(&mut *store).i32())
-        .map_or(0, |top| u64::from(top.cast_unsigned()));
+    let mut address = |global| {
+        let value = instance.get_global(&mut *store, global)?;
+        let value = value.get(&mut *store).i32()?;
+        Some(u64::from(value.cast_unsigned()))
+    };
+    let (Some(top), Some(heap)) = (address(POINTER), address(HEAP)) else {
+        return 0;
+    };
+    // Where the stack comes last, the heap begins at its top. Data may be written by the program's start alone.
+    if heap <= top {
+        return 0;
+    }
     let data = image.runs.iter().map(|run| run.memory_offset).min();
-    unused(top, data.unwrap_or(u64::MAX), limit)
+    unused(top, data.unwrap_or(heap), limit)
 }
 
 /// The same for a stack that ends at `top`, and data that begin in the page at `data`.
@@ -56,7 +63,7 @@ fn unused(top: u64, data: u64, limit: u64) -> u64 {
     if data < top / PAGE * PAGE {
         return 0;
     }
-    top.saturating_sub(limit.max(LEAST)) / PAGE * PAGE
+    top.saturating_sub(limit) / PAGE * PAGE
 }
 
 #[cfg(test)]
@@ -69,7 +76,7 @@ mod tests {
         assert_eq!(unused(64 * MIB, 64 * MIB, 8 * MIB), 56 * MIB);
         assert_eq!(unused(64 * MIB + 16, 64 * MIB, 8 * MIB + 4), 56 * MIB);
         assert_eq!(unused(64 * MIB, 65 * MIB, u64::MAX), 0);
-        assert_eq!(unused(64 * MIB, u64::MAX, 0), 64 * MIB - LEAST);
+        assert_eq!(unused(64 * MIB, 65 * MIB, 0), 64 * MIB);
         // Data below the stack, or no stack at all.
         assert_eq!(unused(64 * MIB, 1024, 8 * MIB), 0);
         assert_eq!(unused(64 * MIB, 64 * MIB - PAGE, 8 * MIB), 0);

@@ -54,9 +54,9 @@ pub struct Sandbox {
     pub(crate) size_hard: AtomicU64,
     /// The guest's limits of what it maps: RLIMIT_AS and RLIMIT_DATA.
     pub(crate) address_space: Bound,
-    /// The guest's own, too: the vkernel has raised the host's for what runs on it besides.
-    pub(crate) stack: Bound,
     pub(crate) data: Bound,
+    /// The guest's limit of its stack; the host's has been raised for what else runs there.
+    pub(crate) stack: Bound,
     pub(crate) network: Network,
     /// The processes of the sandbox, if their number is limited.
     pub(crate) population: Option<Population>,
@@ -161,7 +161,9 @@ impl Sandbox {
 
     /// The soft limit of the stack of programs that are started, bytes.
     pub fn stack_limit(&self) -> u64 {
-        self.stack.soft()
+        /// What any limit leaves, as natively: room for arguments (`fs/exec.c`, `bprm_stack_limits`).
+        const LEAST: u64 = 128 << 10;
+        self.stack.soft().max(LEAST)
     }
 
     /// How many bytes a module needs at least that begins with such a memory: what lies below its data
