@@ -133,7 +133,7 @@ pub enum Form {
 /// `polybuild build`.
 #[derive(Args, Debug)]
 pub struct Build {
-    /// The recipe.
+    /// The recipe: a file, or NAME/TAG of one that comes with polybuild.
     #[arg(value_name = "RECIPE", value_hint = ValueHint::FilePath)]
     pub recipe: PathBuf,
     /// Folder for the results [default: out/NAME-TAG].

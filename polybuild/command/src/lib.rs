@@ -4,6 +4,7 @@
 //! calls [`run`]; everything else is a module here so that tests and other tools can reach it.
 
 pub mod args;
+pub mod base_recipes;
 pub mod commands;
 pub mod confine;
 pub mod dirs;
@@ -25,8 +26,13 @@ use clap::{CommandFactory, Parser, error::ErrorKind};
 use crate::{args::Cli, failure::Failure, ui::Ui};
 
 /// Runs one command line, the program's name first; returns the exit status.
-pub fn run(arguments: Vec<OsString>, launchers: &'static launchers::Launchers) -> i32 {
+pub fn run(
+    arguments: Vec<OsString>,
+    launchers: &'static launchers::Launchers,
+    recipes: &'static [base_recipes::File],
+) -> i32 {
     launchers::set(launchers);
+    base_recipes::set(recipes);
     if let Some(status) = confine::succeeded(&arguments) {
         return status;
     }

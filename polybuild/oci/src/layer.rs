@@ -155,6 +155,23 @@ impl LayerBuilder {
         self.add(path, Kind::Directory, mode)
     }
 
+    /// Adds a folder that was copied with what is in it, and that is one with what else is added there:
+    /// where a folder is asked for by itself, it has the mode and the owner that were asked for.
+    pub fn copied_directory(&mut self, path: &str) -> Result<&mut Self, LayerError> {
+        let known = self.entries.get(path.trim_start_matches('/'));
+        match known.map(|entry| &entry.kind) {
+            Some(Kind::Directory) => Ok(self),
+            Some(Kind::Parent) => {
+                let owner = self.owner;
+                if let Some(entry) = self.entries.get_mut(path.trim_start_matches('/')) {
+                    entry.owner = owner;
+                }
+                Ok(self)
+            }
+            _ => self.add(path, Kind::Parent, PARENT_MODE),
+        }
+    }
+
     /// Adds a symbolic link. `target` may be absolute (from the image's root) or relative, and may
     /// dangle, but not climb above the root.
     pub fn symlink(&mut self, path: &str, target: &str) -> Result<&mut Self, LayerError> {

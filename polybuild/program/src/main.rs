@@ -1,6 +1,8 @@
-//! The `polybuild` program: the command of `polybuild-command`, with the launchers in it.
+//! The `polybuild` program: the command of `polybuild-command`, with the launchers and the base recipes
+//! in it.
 //!
-//! A crate of its own, so that the command's tests do not wait until three launchers are built.
+//! A crate of its own, so that the command's tests do not wait until three launchers are built, and a
+//! changed recipe does not compile the command again.
 
 use polybuild_command::launchers::{Launcher, Launchers};
 use vkernel_launcher_image as image;
@@ -22,5 +24,9 @@ static LAUNCHERS: Launchers = Launchers {
 
 fn main() {
     let arguments = std::env::args_os().collect();
-    std::process::exit(polybuild_command::run(arguments, &LAUNCHERS));
+    std::process::exit(polybuild_command::run(
+        arguments,
+        &LAUNCHERS,
+        polybuild_base_recipes::FILES,
+    ));
 }

@@ -7,7 +7,7 @@ use std::{fmt, io, path::PathBuf};
 use megabinary_format::DigestError;
 use miette::{Diagnostic, LabeledSpan, SourceCode};
 
-use crate::{Place, UrlError};
+use crate::{Place, UrlError, nearest::nearest};
 
 /// Why a recipe could not be loaded.
 #[derive(Debug)]
@@ -114,6 +114,16 @@ pub enum ProblemKind {
         name: String,
         /// Folders that were searched.
         folders: &'static str,
+        /// What the program itself has.
+        known: Vec<String>,
+    },
+    /// The recipes that come with the program cannot be laid out.
+    #[error("the recipe `{name}` comes with polybuild and cannot be used: {why}")]
+    Shelf {
+        /// What was written.
+        name: String,
+        /// The reason.
+        why: String,
     },
     /// Two things at one path of the image.
     #[error("{what} and {other} are both at {path}")]
@@ -216,9 +226,17 @@ impl ProblemKind {
                     .into(),
             ),
             ProblemKind::BadUrl { error, .. } => error.help(),
-            ProblemKind::NoSuchRecipe { .. } => Some(
+            ProblemKind::NoSuchRecipe { known, .. } if known.is_empty() => Some(
                 "write NAME/TAG as its folder is called, or a path that ends in `.toml`".into(),
             ),
+            ProblemKind::NoSuchRecipe { name, known, .. } => {
+                mean(&nearest(name, known.iter().map(String::as_str))).or_else(|| {
+                    let known = known.join(", ");
+                    Some(format!(
+                        "with polybuild come: {known}; or write a path that ends in `.toml`"
+                    ))
+                })
+            }
             ProblemKind::MissingFile { .. } => {
                 Some("paths in a recipe are relative to the folder of the recipe".into())
             }

@@ -31,18 +31,26 @@ pub struct Part {
 /// A recipe that another one is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Used {
-    /// Its file, relative to the folder of the recipe that uses it.
+    /// Its file, relative to the folder of the recipe that uses it; of one that comes with the program,
+    /// its path there, after [`Used::SHELF`].
     pub path: String,
     /// Digest of what is written in it: see [`Part::digest`].
     pub digest: Digest,
 }
 
 impl Used {
-    /// `part`, reached as `path` from a recipe in the folder `dir`.
-    pub(crate) fn new(dir: &Path, path: &Path, part: &Part) -> Used {
-        let name = value::relative_to(&value::absolute(dir), &value::absolute(path));
+    /// What stands before the path of a recipe that comes with the program. It is no place of a machine, so
+    /// that a lock file means the same wherever such recipes are laid out.
+    pub const SHELF: &str = "polybuild:";
+
+    /// `part`, reached as `path` from a recipe in the folder `dir`, or by its path on the shelf.
+    pub(crate) fn new(dir: &Path, path: &Path, on_shelf: Option<String>, part: &Part) -> Used {
+        let beside = || value::relative_to(&value::absolute(dir), &value::absolute(path));
         Used {
-            path: name.to_string_lossy().into_owned(),
+            path: match on_shelf {
+                Some(path) => format!("{}{path}", Used::SHELF),
+                None => beside().to_string_lossy().into_owned(),
+            },
             digest: part.digest,
         }
     }

@@ -75,7 +75,8 @@ pub enum Kind {
 /// A file of the machine that a recipe names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LocalPath {
-    /// Relative to the folder of the *loaded* recipe, `/`-separated; the same on every machine.
+    /// Relative to the folder of the recipe that says so, `/`-separated: the same on every machine, and
+    /// wherever the loaded recipe lies.
     pub name: String,
     /// Where it is on this machine.
     pub path: PathBuf,
@@ -321,6 +322,9 @@ pub struct ImageFile {
     pub path: String,
     /// What it is.
     pub content: Content,
+    /// What to leave out of a folder that is copied.
+    #[serde(skip_serializing_if = "Patterns::is_empty")]
+    pub exclude: Patterns,
     /// Permission bits; 0o777 for links.
     pub mode: u32,
     /// User and group; `None`: root.
@@ -358,16 +362,25 @@ pub struct TreeEntry {
     pub source: Ref,
     /// Where it goes, relative to the mount; `None`: a file's own name, or the mount itself.
     pub to: Option<String>,
-    /// Patterns of names to leave out: see [`TreeEntry::excludes`].
-    pub exclude: Vec<String>,
+    /// What to leave out.
+    pub exclude: Patterns,
 }
 
-impl TreeEntry {
-    /// Whether a path inside the source is left out: some name in it matches some pattern.
-    pub fn excludes(&self, path: &Path) -> bool {
+/// Patterns of names in a folder, of which `*` stands for any letters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Patterns(pub Vec<String>);
+
+impl Patterns {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a path in the folder is meant: some name in it matches some pattern.
+    pub fn cover(&self, path: &Path) -> bool {
         path.components().any(|c| {
             let name = c.as_os_str().as_encoded_bytes();
-            self.exclude
+            self.0
                 .iter()
                 .any(|p| crate::value::matches_pattern(p.as_bytes(), name))
         })

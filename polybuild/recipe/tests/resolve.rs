@@ -135,11 +135,11 @@ fn an_image_uses_a_runtime_found_up_the_tree() {
         source.extract && source.strip_components == 1,
         "an npm package holds one folder"
     );
-    // Relative to the recipe that was loaded, absolute for those who read it.
+    // Relative to the recipe that says so, absolute for those who read it.
     let Ref::Local(glue) = &recipe.modules[0].graft[0].file else {
         panic!("not local");
     };
-    assert_eq!(glue.name, "../../../recipes/python/3/glue.wat");
+    assert_eq!(glue.name, "glue.wat");
     assert_eq!(fs::read_to_string(&glue.path).unwrap(), "(module)");
 }
 
@@ -255,9 +255,9 @@ fn exclude_patterns_match_any_name_in_a_path() {
         + "[[tree]]\nmount = '/app'\nentry = [{ source = 'path:app', exclude = ['*.so', 'tests'] }]";
     let tree = Tree::new(&[("recipe.toml", &text), ("app/main.py", "")]);
     let entry = &tree.load("recipe.toml").trees[0].entries[0];
-    assert!(entry.excludes(Path::new("a/_speedups.cpython-312.so")));
-    assert!(entry.excludes(Path::new("a/tests/b.py")));
-    assert!(!entry.excludes(Path::new("a/test/b.so.py")));
+    assert!(entry.exclude.cover(Path::new("a/_speedups.cpython-312.so")));
+    assert!(entry.exclude.cover(Path::new("a/tests/b.py")));
+    assert!(!entry.exclude.cover(Path::new("a/test/b.so.py")));
 }
 
 fn locked() -> LockedInput {

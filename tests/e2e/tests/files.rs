@@ -76,3 +76,91 @@ fn a_folder_is_copied_with_all_that_is_in_it() {
         &["above the image's root"],
     );
 }
+
+#[test]
+fn folders_are_one_and_what_is_excluded_is_left_out() {
+    let sandbox = Sandbox::with("hello");
+    sandbox.write("app/main.py", "print()");
+    sandbox.write("app/__pycache__/main.pyc", "old");
+    sandbox.write("app/docs/README.md", "read");
+    sandbox.write("app/data/a", "a");
+    sandbox.write("more/b", "b");
+    let recipe = String::from_utf8(sandbox.read("recipe.toml")).unwrap();
+    let files = r#"
+[[file]]
+path = "/srv"
+source = "path:app"
+owner = "1000:1000"
+exclude = ["__pycache__", "*.md"]
+
+[[file]]
+path = "/srv/data"
+directory = true
+mode = "0700"
+
+[[file]]
+path = "/srv/docs"
+source = "path:more"
+"#;
+    sandbox.write("recipe.toml", format!("{recipe}{files}"));
+    sandbox.ok(&["recipe.toml", "-o", "out"]);
+    assert_eq!(
+        layers(&sandbox, "srv"),
+        [
+            "drwxr-xr-x 1000/1000 srv/",
+            "drwx------ 0/0 srv/data/",
+            "-rw-r--r-- 1000/1000 srv/data/a",
+            "drwxr-xr-x 0/0 srv/docs/",
+            "-rw-r--r-- 0/0 srv/docs/b",
+            "-rw-r--r-- 1000/1000 srv/main.py",
+        ]
+    );
+    sandbox.write("more/main.py", "another");
+    let again = files.replace("/srv/docs", "/srv");
+    sandbox.write("recipe.toml", format!("{recipe}{again}"));
+    sandbox.fails(
+        &["recipe.toml", "-o", "other"],
+        3,
+        &["`/srv` is declared twice"],
+    );
+    let clash = files.replace(
+        "path = \"/srv/docs\"\nsource = \"path:more\"",
+        "path = \"/srv/main.py\"\ntext = \"x\"",
+    );
+    sandbox.write("recipe.toml", format!("{recipe}{clash}"));
+    sandbox.fails(&["recipe.toml", "-o", "other"], 3, &["/srv/main.py"]);
+    let file = files.replace("source = \"path:app\"", "source = \"path:app/main.py\"");
+    sandbox.write("recipe.toml", format!("{recipe}{file}"));
+    let says = ["`/srv` is a file", "leave out its `exclude`"];
+    sandbox.fails(&["recipe.toml", "-o", "other"], 3, &says);
+}
+
+/// Linux programs have the host kernel's files, and would look for a tree in vain.
+#[test]
+fn trees_are_for_programs_that_see_them() {
+    let sandbox = Sandbox::with("hello");
+    let recipe = String::from_utf8(sandbox.read("recipe.toml")).unwrap();
+    let tree = "\n[[tree]]\nmount = \"/app\"\nentry = [{ source = \"path:hello.wat\" }]\n";
+    sandbox.write("recipe.toml", format!("{recipe}{tree}"));
+    sandbox.ok(&["recipe.toml", "-o", "out"]);
+    sandbox.write(
+        "linux.wat",
+        r#"(module
+          (import "wali" "SYS_exit_group" (func $exit (param i32) (result i64)))
+          (memory (export "memory") 1)
+          (func (export "_start") (drop (call $exit (i32.const 0)))))"#,
+    );
+    let linux = "\n[[module]]\nname = \"linux\"\nfile = \"path:linux.wat\"\n\
+                 [[program]]\nname = \"linux\"\nmodule = \"linux\"\npaths = [\"/bin/linux\"]\n";
+    sandbox.write("recipe.toml", format!("{recipe}{tree}{linux}"));
+    let said = sandbox.ok(&["recipe.toml", "-o", "out"]);
+    let warned = "the tree at /app is not seen by programs that make Linux system calls: linux";
+    assert!(said.stderr.contains(warned), "{said:#?}");
+    let only = recipe.replace("hello.wat", "linux.wat");
+    sandbox.write("recipe.toml", format!("{only}{tree}"));
+    let says = [
+        "the tree at /app would be seen by no program",
+        "`[[file]]` with `path = \"/app\"`",
+    ];
+    sandbox.fails(&["recipe.toml", "-o", "other"], 3, &says);
+}

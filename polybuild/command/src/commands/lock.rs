@@ -7,6 +7,7 @@ use polybuild_recipe::{Lock as LockFile, Recipe};
 use super::fetching;
 use crate::{
     args::{Global, Lock},
+    base_recipes::BaseRecipes,
     exit,
     failure::{Failure, Result},
     pipeline,
@@ -14,12 +15,22 @@ use crate::{
 };
 
 pub(super) fn run(ui: &Ui, global: &Global, args: &Lock) -> Result<i32> {
-    let recipe = pipeline::load(&args.recipe)?;
+    let fetching = fetching(global, false)?;
+    let recipe = pipeline::load(ui, &fetching.cache, &args.recipe)?;
     let path = recipe.path.with_extension("lock");
     if args.check {
         return check(ui, &recipe, &path);
     }
-    let fetching = fetching(global, false)?;
+    if BaseRecipes::new(ui, &fetching.cache).holds(&recipe.path) {
+        let name = args.recipe.display();
+        return Err(Failure::message(
+            exit::USAGE,
+            format!("the recipe {name} comes with polybuild, and so does its lock file"),
+        )
+        .hint(format!(
+            "write a recipe of your own with `from = \"{name}\"`"
+        )));
+    }
     let lock = match args.update.as_slice() {
         [] if args.keep => pipeline::keep_lock(ui, &recipe, &fetching)?,
         [] => pipeline::write_lock(ui, &recipe, &fetching)?,

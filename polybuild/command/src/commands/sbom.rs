@@ -3,13 +3,14 @@
 use super::epoch;
 use crate::{
     args::{Form, Global, Sbom},
+    dirs,
     failure::Result,
     pipeline,
     ui::{self, Ui},
 };
 
-pub(super) fn run(_ui: &Ui, _global: &Global, args: &Sbom) -> Result<()> {
-    let recipe = pipeline::load(&args.recipe)?;
+pub(super) fn run(ui: &Ui, global: &Global, args: &Sbom) -> Result<()> {
+    let recipe = pipeline::load(ui, &dirs::cache(global.cache.as_deref())?, &args.recipe)?;
     let lock = pipeline::read_pins(&recipe)?;
     let target = match args.form {
         Form::X86_64 => megabinary_format::Target::X86_64,

@@ -28,7 +28,7 @@ const TREE: &str = "tree";
 const DIGEST: &str = "digest";
 
 /// Digest over texts, each length-prefixed: the key of a cache entry.
-pub(super) fn key(parts: &[&str]) -> Digest {
+pub(crate) fn key(parts: &[&str]) -> Digest {
     let mut bytes = Vec::new();
     for part in parts {
         bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
@@ -38,7 +38,7 @@ pub(super) fn key(parts: &[&str]) -> Digest {
 }
 
 /// The result stored at `entry`, if it is there and as it was stored. `what` is for the warning.
-pub(super) fn get(ui: &Ui, entry: &Path, what: &str) -> Option<PathBuf> {
+pub(crate) fn get(ui: &Ui, entry: &Path, what: &str) -> Option<PathBuf> {
     if fs::symlink_metadata(entry).is_err() {
         return None;
     }
@@ -73,12 +73,12 @@ fn check(entry: &Path) -> std::result::Result<PathBuf, String> {
 }
 
 /// Where a new result is to be made in a scratch folder, before [`put`].
-pub(super) fn tree(scratch: &Path) -> PathBuf {
+pub(crate) fn tree(scratch: &Path) -> PathBuf {
     scratch.join("entry").join(TREE)
 }
 
 /// Stores the result that was made at [`tree`] of the scratch folder; gives its place.
-pub(super) fn put(ui: &Ui, scratch: &Path, entry: &Path, what: &str) -> Result<PathBuf> {
+pub(crate) fn put(ui: &Ui, scratch: &Path, entry: &Path, what: &str) -> Result<PathBuf> {
     let fresh = scratch.join("entry");
     let (digest, _) = digest_path(&fresh.join(TREE)).map_err(Failure::recipe)?;
     files::write_whole(&fresh.join(DIGEST), format!("{digest}\n").as_bytes(), 0o444)?;
@@ -103,7 +103,7 @@ pub(super) fn put(ui: &Ui, scratch: &Path, entry: &Path, what: &str) -> Result<P
 }
 
 /// Moves a stored result away, to a place that is going to be removed.
-pub(super) fn set_aside(entry: &Path, to: &Path) -> Result<()> {
+pub(crate) fn set_aside(entry: &Path, to: &Path) -> Result<()> {
     match fs::rename(entry, to) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         result => result.doing("moving aside", entry),

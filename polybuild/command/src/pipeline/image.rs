@@ -141,6 +141,7 @@ fn layers(
                 add_folder(&mut files, file, &source)?;
                 continue;
             }
+            (_, Some(_)) if !file.exclude.is_empty() => return Err(not_a_folder(file)),
             (_, Some(source)) => files.file(&file.path, source.as_path(), file.mode),
             (Content::Text(text), _) => files.file(&file.path, text.as_bytes(), file.mode),
             (Content::Link(target), _) => files.symlink(&file.path, target),
@@ -176,13 +177,16 @@ fn add_folder(layer: &mut LayerBuilder, file: &ImageFile, source: &Path) -> Resu
             .path()
             .strip_prefix(source)
             .map_err(Failure::internal)?;
+        if file.exclude.cover(relative) {
+            continue;
+        }
         let path = match plan::text(relative)?.as_str() {
             "" => file.path.clone(),
             relative => format!("{}/{relative}", file.path),
         };
         let kind = found.file_type();
         if kind.is_dir() {
-            layer.directory(&path, 0o755)
+            layer.copied_directory(&path)
         } else if kind.is_symlink() {
             let target = fs::read_link(found.path()).doing("reading the link", found.path())?;
             layer.symlink(&path, &plan::text(&target)?)
@@ -199,6 +203,15 @@ fn add_folder(layer: &mut LayerBuilder, file: &ImageFile, source: &Path) -> Resu
         .map_err(Failure::recipe)?;
     }
     Ok(())
+}
+
+fn not_a_folder(file: &ImageFile) -> Failure {
+    let path = &file.path;
+    Failure::message(
+        exit::RECIPE,
+        format!("`{path}` is a file, out of which `exclude` can leave nothing"),
+    )
+    .hint("leave out its `exclude`")
 }
 
 /// Permissions of a file of an image unless its recipe says otherwise.

@@ -12,6 +12,7 @@ use super::{
     sources::{self, Fetching, Sources},
 };
 use crate::{
+    base_recipes::BaseRecipes,
     exit,
     failure::{Failure, Result},
     files,
@@ -106,9 +107,12 @@ pub(super) fn identity(
     })
 }
 
-/// Loads a recipe.
-pub fn load(path: &Path) -> Result<Recipe> {
-    polybuild_recipe::load(path).map_err(|error| Failure::diagnostic(exit::RECIPE, error))
+/// Loads a recipe: a file, or `NAME/TAG` of one that comes with the program.
+pub fn load(ui: &Ui, cache: &Path, path: &Path) -> Result<Recipe> {
+    let shelf = BaseRecipes::new(ui, cache);
+    let meant = shelf.meant(path)?;
+    polybuild_recipe::load_with(meant.as_deref().unwrap_or(path), &shelf)
+        .map_err(|error| Failure::diagnostic(exit::RECIPE, error))
 }
 
 /// Loads a recipe and what the lock files of its parts pin; makes a lock file when there is none and that
@@ -119,7 +123,7 @@ pub fn load_locked(
     fetching: &Fetching,
     locked: bool,
 ) -> Result<(Recipe, Pins)> {
-    let recipe = load(path)?;
+    let recipe = load(ui, &fetching.cache, path)?;
     let locks: Vec<Lock> = recipe
         .parts
         .iter()

@@ -5,7 +5,7 @@
 //! it.
 
 mod bill;
-mod cached;
+pub(crate) mod cached;
 mod code;
 mod copy;
 mod epoch;
@@ -91,6 +91,7 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Pins, output: &Path) -> R
         stage.finish(&format!("{} modules", linked.modules().len()));
         linked
     };
+    plan::check_trees(cx.ui, recipe, &linked)?;
     // Each module has code for the target.
     let code = code::compile(cx, &linked)?;
     // Memory at the snapshot points is part of the megabinary.

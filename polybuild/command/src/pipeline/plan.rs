@@ -8,9 +8,11 @@ use std::{
 
 use megabinary_format::{Digest, Policy};
 use megabinary_linker::{
-    LinkPlan, PlannedEntry, PlannedFile, PlannedKind, PlannedModule, PlannedNode, PlannedTree,
+    LinkPlan, Megabinary, PlannedEntry, PlannedFile, PlannedKind, PlannedModule, PlannedNode,
+    PlannedTree,
 };
 use polybuild_recipe::{Content, Entry, Pins, Recipe, TreeEntry};
+use vkernel_abi::personality::Personality;
 use walkdir::WalkDir;
 
 use super::inputs::Inputs;
@@ -18,6 +20,7 @@ use crate::{
     exit,
     failure::{Failure, IoContext, Result},
     files,
+    ui::Ui,
 };
 
 /// The plan of an image.
@@ -86,6 +89,52 @@ pub(super) fn plan(
     })
 }
 
+/// Whether trees are seen by whom the recipe's author means. Linux programs have the host kernel's
+/// files, so that none of them sees a tree; a copy in the layers would not be what was promised of a tree,
+/// which is signed with the megabinary.
+pub(super) fn check_trees(ui: &Ui, recipe: &Recipe, linked: &Megabinary) -> Result<()> {
+    let Some(tree) = recipe.trees.first() else {
+        return Ok(());
+    };
+    let blind: Vec<&str> = recipe
+        .programs
+        .iter()
+        .filter(|program| match &program.entry {
+            Entry::Module(name) => linked
+                .modules()
+                .iter()
+                .any(|m| m.name == *name && m.facts.personality == Personality::Linux),
+            Entry::Env => false,
+        })
+        .map(|program| program.name.as_str())
+        .collect();
+    let others = recipe.programs.iter().any(|program| {
+        matches!(program.entry, Entry::Module(_)) && !blind.contains(&program.name.as_str())
+    });
+    if blind.is_empty() {
+        return Ok(());
+    }
+    let mount = &tree.mount;
+    if others {
+        ui.warn(&format!(
+            "the tree at {mount} is not seen by programs that make Linux system calls: {}",
+            blind.join(", ")
+        ));
+        return Ok(());
+    }
+    Err(Failure::message(
+        exit::RECIPE,
+        format!(
+            "the tree at {mount} would be seen by no program: all of them make Linux system calls, \
+             and have the files of the layers alone"
+        ),
+    )
+    .hint(format!(
+        "put the files into the layers: `[[file]]` with `path = \"{mount}\"` and a folder as its \
+         `source`"
+    )))
+}
+
 /// The plan of a bare module: one program, no paths, no limits.
 pub(super) fn bare(name: &str, wasm: Vec<u8>) -> LinkPlan {
     LinkPlan {
@@ -125,7 +174,7 @@ fn add_entry(nodes: &mut Vec<PlannedNode>, entry: &TreeEntry, inputs: &Inputs) -
             .path()
             .strip_prefix(&source)
             .map_err(Failure::internal)?;
-        if entry.excludes(relative) {
+        if entry.exclude.cover(relative) {
             continue;
         }
         let relative = text(relative)?;

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use polybuild_recipe::{Build, Command as StepCommand, Recipe};
+use polybuild_recipe::{Build, Command as StepCommand, Recipe, Ref};
 
 use super::{
     Context, cached,
@@ -57,8 +57,15 @@ fn key(
     sources: &Sources,
     earlier: &BTreeMap<String, String>,
 ) -> Result<megabinary_format::Digest> {
-    let text = serde_json::to_string(step).map_err(Failure::internal)?;
-    let mut parts = vec!["build step 2".to_owned(), text, cx.epoch.to_string()];
+    // What a file of the machine is called, and where, changes nothing: its content is what counts.
+    let mut nameless = step.clone();
+    for reference in nameless.inputs.values_mut() {
+        if let Ref::Local(local) = reference {
+            local.name.clear();
+        }
+    }
+    let text = serde_json::to_string(&nameless).map_err(Failure::internal)?;
+    let mut parts = vec!["build step 3".to_owned(), text, cx.epoch.to_string()];
     for reference in step.inputs.values() {
         parts.push(inputs::identity(reference, sources, earlier)?);
     }

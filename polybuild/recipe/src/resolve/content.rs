@@ -9,7 +9,7 @@ use super::{
     lower::Lower,
 };
 use crate::{
-    Component, Content, ImageFile, ProblemKind, Tree, TreeEntry, value,
+    Component, Content, ImageFile, Patterns, ProblemKind, Tree, TreeEntry, value,
     written::{
         Amount, At, ComponentTable, FileTable, ImageTable, NetworkValue, PolicyTable, TreeTable,
     },
@@ -58,6 +58,11 @@ impl Lower<'_> {
                 Content::Directory
             }
         };
+        let exclude = self.patterns(&table.exclude);
+        if let (false, Some(first)) = (matches!(content, Content::Copy(_)), table.exclude.first()) {
+            let message = "only of a folder that is copied, by `source`, something can be left out";
+            self.fail(&first.span, ProblemKind::Keys { message });
+        }
         if let (Content::Link(_), Some(mode)) = (&content, &table.mode) {
             let message = "a symbolic link has no permissions of its own";
             self.fail(&mode.span, ProblemKind::Keys { message });
@@ -80,6 +85,7 @@ impl Lower<'_> {
         ImageFile {
             path,
             content,
+            exclude,
             owner,
             mode: mode.unwrap_or(default),
         }
@@ -92,20 +98,26 @@ impl Lower<'_> {
         }
         let mut entries = Vec::new();
         for At { value: entry, .. } in &table.entry {
-            for at in &entry.exclude {
-                let ok = !at.value.is_empty() && !at.value.contains('/');
-                self.want(ok, at, "a pattern for one name: it is empty or has a slash");
-            }
+            let exclude = self.patterns(&entry.exclude);
             let to = entry.to.as_ref();
             entries.push(TreeEntry {
                 source: self.reference(&entry.source),
                 to: to.map(|at| self.relative_path(at, "a path in the tree")),
-                exclude: entry.exclude.iter().map(|at| at.value.clone()).collect(),
+                exclude,
             });
         }
         let mount = self.image_path(&table.mount);
         self.link(&table.mount, Target::Path(mount.clone()));
         Tree { mount, entries }
+    }
+
+    /// Patterns of names to leave out.
+    fn patterns(&mut self, patterns: &[At<String>]) -> Patterns {
+        for at in patterns {
+            let ok = !at.value.is_empty() && !at.value.contains('/');
+            self.want(ok, at, "a pattern for one name: it is empty or has a slash");
+        }
+        Patterns(patterns.iter().map(|at| at.value.clone()).collect())
     }
 
     pub(super) fn component(&mut self, table: &ComponentTable) -> Component {

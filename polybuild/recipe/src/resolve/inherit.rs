@@ -18,30 +18,30 @@ use std::{
 use miette::NamedSource;
 
 use super::{
-    find::{Search, find},
+    find::{Found, Search, find},
     layer::{self, ImageLayer, Layer, PolicyLayer},
     lower, parse,
 };
 use crate::{
-    Kind, Part, Place, Used,
+    Kind, Part, Place, Shelf, Used,
     error::{Problem, ProblemKind},
     written::{At, RecipeTable},
 };
 
 /// Reads recipes.
-pub(super) struct Loader {
-    /// Folder of the recipe to load: local files are named relative to it.
-    root: PathBuf,
+pub(super) struct Loader<'a> {
+    /// Where names lead that no folder has.
+    shelf: &'a dyn Shelf,
     /// Canonical paths of the recipes being read, outermost first, with the names to show.
     stack: Vec<(PathBuf, PathBuf)>,
     pub(super) parts: Vec<Part>,
     pub(super) problems: Vec<Problem>,
 }
 
-impl Loader {
-    pub(super) fn new(path: &Path) -> Loader {
+impl Loader<'_> {
+    pub(super) fn new(shelf: &dyn Shelf) -> Loader<'_> {
         Loader {
-            root: path.parent().unwrap_or(Path::new("")).into(),
+            shelf,
             stack: Vec::new(),
             parts: Vec::new(),
             problems: Vec::new(),
@@ -92,7 +92,7 @@ impl Loader {
             }
         };
         let dir = path.parent().unwrap_or(Path::new(""));
-        let mut own = lower::lower(&file, &text, dir, &self.root, &mut self.problems);
+        let mut own = lower::lower(&file, &text, dir, &mut self.problems);
         self.stack.push((canonical, path.into()));
         let under = self.under(&file.recipe, &own, dir);
         self.stack.pop();
@@ -140,8 +140,8 @@ impl Loader {
         how: Search,
     ) -> Option<(Layer, Used)> {
         let place = Place::new(&own.place.text, at.span.clone());
-        match find(dir, &at.value, how) {
-            Ok(path) => {
+        match find(dir, &at.value, how, self.shelf) {
+            Ok(Found { path, on_shelf }) => {
                 let layer = self.layer(&path, Some(&place))?;
                 // It was read just now: neither of these fails unless it is removed meanwhile.
                 let canonical = std::fs::canonicalize(&path);
@@ -151,7 +151,7 @@ impl Loader {
                     found.ok_or_else(|| std::io::ErrorKind::NotFound.into())
                 });
                 match part {
-                    Ok(part) => Some((layer, Used::new(dir, &path, part))),
+                    Ok(part) => Some((layer, Used::new(dir, &path, on_shelf, part))),
                     Err(error) => {
                         self.fail(ProblemKind::Read { path, error }, Some(&place));
                         None

@@ -24,13 +24,11 @@ pub(super) fn lower(
     file: &RecipeFile,
     text: &SourceText,
     dir: &Path,
-    root: &Path,
     problems: &mut Vec<Problem>,
 ) -> Layer {
     let mut lower = Lower {
         text,
         dir,
-        root,
         problems,
         links: Vec::new(),
         locals: Vec::new(),
@@ -44,8 +42,6 @@ pub(super) struct Lower<'a> {
     text: &'a SourceText,
     /// Folder of the file, to which its paths are relative.
     dir: &'a Path,
-    /// Folder of the loaded recipe.
-    root: &'a Path,
     problems: &'a mut Vec<Problem>,
     /// Links of the item being lowered.
     links: Vec<Link>,
@@ -185,7 +181,7 @@ impl Lower<'_> {
             self.fail(&at.span, kind);
         }
         let absolute = value::absolute;
-        let name = value::relative_to(&absolute(self.root), &absolute(&shown));
+        let name = value::relative_to(&absolute(self.dir), &absolute(&shown));
         let local = LocalPath {
             name: name.to_string_lossy().into_owned(),
             path: absolute(&shown),

@@ -17,7 +17,7 @@ mod parse;
 
 use std::path::Path;
 
-use crate::{Recipe, RecipeError, RecipeFile};
+use crate::{Recipe, RecipeError, RecipeFile, Shelf};
 
 /// Parses the text of one recipe without following what it refers to; `name` is shown in errors.
 pub fn parse(name: &str, text: &str) -> Result<RecipeFile, RecipeError> {
@@ -30,7 +30,12 @@ pub fn parse(name: &str, text: &str) -> Result<RecipeFile, RecipeError> {
 
 /// Loads a recipe and all that it inherits and uses. Reads files, writes none.
 pub fn load(path: &Path) -> Result<Recipe, RecipeError> {
-    let mut loader = inherit::Loader::new(path);
+    load_with(path, &())
+}
+
+/// The same, where a `NAME/TAG` that no folder around a recipe has is taken from a shelf.
+pub fn load_with(path: &Path, shelf: &dyn Shelf) -> Result<Recipe, RecipeError> {
+    let mut loader = inherit::Loader::new(shelf);
     let recipe = loader
         .layer(path, None)
         .and_then(|layer| check::check(layer, &mut loader.problems));

@@ -13,7 +13,12 @@ pub struct FileTable {
     /// Absolute path in the image.
     pub path: At<String>,
     /// The file's content: a reference to a file, or to a folder that is copied with all that is in it.
+    /// A copied folder may lie over others: folders become one, two files at one path are an error.
     pub source: Option<At<String>>,
+    /// Files and folders of a copied folder to leave out: a pattern is compared with every name in a
+    /// path, and `*` stands for any letters: `"__pycache__"`, `"*.md"`.
+    #[serde(default)]
+    pub exclude: Vec<At<String>>,
     /// The file's content, as text.
     pub text: Option<String>,
     /// Makes a symbolic link with this target.
@@ -28,7 +33,9 @@ pub struct FileTable {
     pub owner: Option<At<String>>,
 }
 
-/// A read-only file tree inside the megabinary, which programs see and the layers do not contain.
+/// A read-only file tree inside the megabinary, which programs see and the layers do not contain. Only
+/// programs of WASI see it: Linux programs have the files that the host's kernel has, and for these a
+/// `[[file]]` copies a folder into the layers. An image of Linux programs alone has no trees.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TreeTable {

@@ -82,10 +82,12 @@ pub struct RecipeTable {
     pub kind: Kind,
     /// The recipe that this one extends: a path that ends in `.toml`, relative to this file, or
     /// `NAME/TAG`, looked for as `base-images/NAME/TAG/recipe.toml` and then
-    /// `recipes/NAME/TAG/recipe.toml` in this file's folder and every folder above it.
+    /// `recipes/NAME/TAG/recipe.toml` in this file's folder and every folder above it, and then among the
+    /// recipes that come with polybuild.
     pub from: Option<At<String>>,
     /// Recipes that this one puts together: paths that end in `.toml`, or `NAME/TAG`, looked for
-    /// as `recipes/NAME/TAG/recipe.toml` in this file's folder and every folder above it.
+    /// as `recipes/NAME/TAG/recipe.toml` in this file's folder and every folder above it, and then among
+    /// the recipes that come with polybuild.
     #[serde(default)]
     pub uses: Vec<At<String>>,
 }
