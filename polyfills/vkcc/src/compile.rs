@@ -138,6 +138,19 @@ pub(crate) fn process(
     process
 }
 
+/// The compiler, ready to make an object of one in its own form.
+pub(crate) fn of_intermediate(environment: &Environment, from: &Path, to: &Path) -> Process {
+    let mut process = environment.tool("clang");
+    process
+        .arg(format!("--target={TRIPLE}"))
+        .args(FIXED)
+        .args(["-mllvm", "-wasm-enable-eh", "-O2", "-c", "-x", "ir"])
+        .arg(from)
+        .arg("-o")
+        .arg(to);
+    process
+}
+
 /// Whether the last of the options that choose an optimisation level is one that unrolls loops.
 fn is_for_speed(options: &[String]) -> bool {
     let mut levels = options.iter().filter(|option| option.starts_with("-O"));

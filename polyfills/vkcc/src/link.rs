@@ -15,7 +15,7 @@ use crate::{
     conversions,
     environment::{Environment, Variant},
     error::{Error, IoContext, Result},
-    model,
+    libraries, model,
     process::{execute, execute_and_read},
     wrapper,
 };
@@ -25,6 +25,9 @@ const PARTS: &[&str] = &["gcc", "gcc_s", "gcc_eh", "atomic", "ssp", "ssp_nonshar
 
 /// Memory is shared between threads up to all that 32 bits can address.
 const MAX_MEMORY: &str = "--max-memory=4294967296";
+
+/// Has the linker export everything that may be asked for by name.
+const EXPORT: &str = "--export-dynamic";
 
 /// Links `items`, in which sources have become objects. Gives the linker's exit status.
 pub(crate) fn link(
@@ -56,11 +59,17 @@ pub(crate) fn link(
         .tempdir_in(&folder)
         .doing("making a folder in", &folder)?;
     let module = made.path().join("module.wasm");
-    let mut linker = process(environment, command, variant, cxx, items, &module);
-    linker.arg("--trace");
-    let (status, said) = execute_and_read(linker, command)?;
+    let (libraries, mut items) = libraries::Linked::read(command, items, made.path())?;
+    items.extend(libraries.items());
+    let link = |items: &[Item], more: &[&str]| {
+        let mut linker = process(environment, command, variant, cxx, items, &module);
+        linker.arg("--trace").args(more);
+        execute_and_read(linker, command)
+    };
+    let dynamic = command.dynamic_symbols && !command.relocatable;
+    let (mut status, said) = link(&items, if dynamic { &[EXPORT] } else { &[] })?;
     let (objects, others) = model::traced(&said);
-    let to_say: Vec<&str> = match asks_for_names(items) {
+    let to_say: Vec<&str> = match asks_for_names(&items) {
         true => said.lines().collect(),
         false => others,
     };
@@ -69,6 +78,25 @@ pub(crate) fn link(
     }
     if status != 0 {
         return Ok(status);
+    }
+    let mut last = items.clone();
+    let asked = !command.relocatable && libraries.are_asked_for(command, objects.iter());
+    if asked {
+        let exporting = match dynamic {
+            true => Some(fs::read(&module).doing("reading", &module)?),
+            false => None,
+        };
+        let libc = environment.libraries(variant).join("libc.a");
+        let object = made.path().join("registry.o");
+        let registry = libraries.registry(exporting.as_deref(), &libc)?;
+        fs::write(&object, registry).doing("writing", &object)?;
+        last.push(Item::Object(object.to_string_lossy().into_owned()));
+    }
+    if asked || dynamic {
+        (status, _) = link(&last, &[])?;
+        if status != 0 {
+            return Ok(status);
+        }
     }
     if variant == Variant::Single && objects.iter().any(model::Traced::makes_threads) {
         eprintln!(

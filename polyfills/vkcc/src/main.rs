@@ -21,6 +21,7 @@ mod environment;
 mod error;
 mod freestanding;
 mod hermetic;
+mod libraries;
 mod link;
 mod lto;
 mod model;
