@@ -15,6 +15,8 @@ pub(crate) const TRIPLE: &str = "wasm32-unknown-linux-musl";
 const FIXED: &[&str] = &[
     // Everything is linked statically; clang's default for this triple is code for shared objects.
     "-fno-pic",
+    // As on other machines: clang hides names for WebAssembly, and `dlsym` would find none.
+    "-fvisibility=default",
     "-mbulk-memory",
     "-mexception-handling",
     "-mmultivalue",

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    casts, check,
+    calls, casts, check,
     command::{Command, Item},
     conversions,
     environment::{Environment, Variant},
@@ -80,6 +80,14 @@ pub(crate) fn link(
         return Ok(status);
     }
     let mut last = items.clone();
+    let calls = !command.relocatable && calls::are_asked_for(objects.iter());
+    if calls {
+        let bytes = fs::read(&module).doing("reading", &module)?;
+        let mut types = calls::Types::read(&bytes).map_err(|error| unreadable(&output, &error))?;
+        types.name(libraries.functions());
+        let object = calls::object(environment, variant, &types, made.path())?;
+        last.push(Item::Object(object.to_string_lossy().into_owned()));
+    }
     let asked = !command.relocatable && libraries.are_asked_for(command, objects.iter());
     if asked {
         let exporting = match dynamic {
@@ -92,7 +100,7 @@ pub(crate) fn link(
         fs::write(&object, registry).doing("writing", &object)?;
         last.push(Item::Object(object.to_string_lossy().into_owned()));
     }
-    if asked || dynamic {
+    if asked || dynamic || calls {
         (status, _) = link(&last, &[])?;
         if status != 0 {
             return Ok(status);

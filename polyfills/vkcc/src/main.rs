@@ -11,6 +11,7 @@
 //! time or a path of this machine into its output.
 
 mod archive;
+mod calls;
 mod casts;
 mod check;
 mod checkpoints;

@@ -85,6 +85,15 @@ impl Linked {
             .chain(self.needs.iter().cloned().map(Item::Library))
     }
 
+    /// The types of the functions that `dlsym` finds in them.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = &FuncType> {
+        let symbols = self.libraries.iter().flat_map(|l| l.symbols.values());
+        symbols.filter_map(|(_, kind)| match kind {
+            Kind::Function(ty) => Some(ty),
+            Kind::Data => None,
+        })
+    }
+
     fn is_empty(&self) -> bool {
         self.libraries.is_empty()
     }

@@ -24,7 +24,7 @@ const ADDRESS: u8 = 5;
 
 /// Bytes of the registry, and of a library in it.
 const HEAD: usize = 8;
-const LIBRARY: usize = 52;
+const LIBRARY: usize = 48;
 
 /// Bits of a library's state.
 const LOADED: u32 = 1;

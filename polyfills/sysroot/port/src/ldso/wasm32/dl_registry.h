@@ -24,6 +24,7 @@ struct library {
 	void (*const *constructors)(void);
 	size_t constructor_count;
 };
+_Static_assert(sizeof(struct library) == 48, "as the compiler driver lays it out");
 
 /* Bits of state. */
 enum {
