@@ -71,6 +71,16 @@ quietly env CONFIG_SITE="$here/config.site" MODULE_BUILDTYPE=static PKG_CONFIG=f
 say "compiling"
 flags="-pthread -L../deps/lib"
 quietly make -j2 python LDFLAGS="$flags"
+# Modules that the tests want to load as shared objects: each is a stub, and its code is linked in.
+quietly make -j2 -k sharedmods LDFLAGS="$flags"
+mkdir -p ../tests/lib-dynload
+loadable=
+for stub in Modules/*.cpython-*.so; do
+    loadable="$loadable -mloadable=$stub"
+    cp "$stub" ../tests/lib-dynload/
+done
+rm python
+quietly make python LDFLAGS="$flags $loadable"
 cp python ../python-tests.wasm
 
 # The same without test modules: another list, and linked again.
@@ -87,14 +97,13 @@ cp $data Lib/
 cd ..
 
 say "collecting"
-mkdir -p lib tests include
+mkdir -p lib include
 cp -R cpython/Lib/. lib/
 find lib -name __pycache__ -prune -exec rm -rf '{}' +
-mkdir tests/test
 mv lib/test tests/
 for folder in idlelib tkinter turtledemo turtle.py; do rm -rf "lib/$folder"; done
 find lib -type d \( -name test -o -name tests \) -prune -exec rm -rf '{}' +
-rm -rf lib/site-packages/README.txt
+rm -rf lib/site-packages/README.txt lib/_distutils_system_mod.py
 mkdir -p lib/lib-dynload lib/site-packages
 bin/build-python -m compileall -q -f --invalidation-mode unchecked-hash -s lib -p "$library" lib
 cp -R cpython/Include/. include/
