@@ -8,7 +8,7 @@ use polybuild_oci::{
     BlobStore, Epoch, Image, ImageBuilder, ImageName, LayerBuilder, Settings, export,
     labels::{Provenance, STEPS, WITHOUT_FIXES},
 };
-use polybuild_recipe::{Content, ImageFile, Pins, Recipe};
+use polybuild_recipe::{Content, ImageFile, Patterns, Pins, Recipe};
 use vkernel_abi::{MEGABINARY_PATH, VKERNEL_DIR};
 use walkdir::WalkDir;
 
@@ -18,7 +18,9 @@ use super::{
     inputs::Inputs,
     modules::EmbeddedFile,
     output::{Built, Staged, names},
-    plan, record,
+    plan,
+    python::{self, Packages},
+    record,
 };
 use crate::{
     exit,
@@ -35,6 +37,8 @@ pub(super) struct Contents<'a> {
     pub(super) inputs: &'a Inputs,
     /// Files that were taken out of modules.
     pub(super) files: &'a [EmbeddedFile],
+    /// Python packages.
+    pub(super) packages: Option<&'a Packages>,
     /// Which launcher the megabinary has.
     pub(super) launcher: &'static Launcher,
 }
@@ -131,6 +135,11 @@ fn layers(
         base.file(&file.path, file.bytes.as_slice(), 0o444)
             .map_err(Failure::recipe)?;
     }
+    let mut packages = LayerBuilder::new(epoch);
+    if let Some(installed) = contents.packages {
+        copy_folder(&mut packages, "", &installed.tree, &Patterns::default())?;
+    }
+    packages.fits_on(&base).map_err(Failure::recipe)?;
     let mut files = LayerBuilder::new(epoch);
     for file in &contents.recipe.image_files {
         let copied = plan::layer_file(&file.content, contents.inputs)?;
@@ -151,7 +160,11 @@ fn layers(
     }
     // A link in the place of a folder would take away the programs in it.
     files.fits_on(&base).map_err(Failure::recipe)?;
+    files.fits_on(&packages).map_err(Failure::recipe)?;
     let mut layers = vec![(base, "polybuild: megabinary and stubs")];
+    if !packages.is_empty() {
+        layers.push((packages, "polybuild: Python packages"));
+    }
     if !files.is_empty() {
         layers.push((files, "polybuild: files of the recipe"));
     }
@@ -171,18 +184,30 @@ fn add_folder(layer: &mut LayerBuilder, file: &ImageFile, source: &Path) -> Resu
         )
         .hint("leave out its `mode`"));
     }
+    copy_folder(layer, &file.path, source, &file.exclude)
+}
+
+/// Adds everything in the folder `source` below `to`, but for what is excluded.
+fn copy_folder(
+    layer: &mut LayerBuilder,
+    to: &str,
+    source: &Path,
+    exclude: &Patterns,
+) -> Result<()> {
     for found in WalkDir::new(source).sort_by_file_name() {
         let found = found.map_err(Failure::environment)?;
         let relative = found
             .path()
             .strip_prefix(source)
             .map_err(Failure::internal)?;
-        if file.exclude.cover(relative) {
+        if exclude.cover(relative) {
             continue;
         }
         let path = match plan::text(relative)?.as_str() {
-            "" => file.path.clone(),
-            relative => format!("{}/{relative}", file.path),
+            // The root is there.
+            "" if to.is_empty() => continue,
+            "" => to.to_owned(),
+            relative => format!("{to}/{relative}"),
         };
         let kind = found.file_type();
         if kind.is_dir() {
@@ -226,7 +251,11 @@ fn settings(
     epoch: Epoch,
 ) -> Settings {
     let image = &recipe.image;
-    let licenses = licenses(recipe);
+    // What packages say of their licences is not known here.
+    let licenses = match python::any(recipe, lock) {
+        true => None,
+        false => licenses(recipe),
+    };
     let without: Vec<String> = bill::without_fixes(recipe, lock)
         .iter()
         .map(|source| format!("{} {}", source.name, source.version))

@@ -15,6 +15,8 @@ mod library;
 mod modules;
 mod output;
 mod plan;
+mod progress;
+mod python;
 mod record;
 mod snapshot;
 mod sources;
@@ -78,6 +80,8 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Pins, output: &Path) -> R
     record::warn_unconfined(cx, recipe);
     // Every source is on disk, with the digest that the lock demands.
     let sources = sources::fetch(cx, recipe, lock)?;
+    // Every Python package is laid out as it will be in the image.
+    let packages = python::install(cx, recipe, &sources)?;
     // Every build step has made its outputs.
     let outputs = steps::run(cx, recipe, &sources)?;
     let inputs = inputs::Inputs { sources, outputs };
@@ -111,6 +115,7 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Pins, output: &Path) -> R
             lock,
             inputs: &inputs,
             files: &files,
+            packages: packages.as_ref(),
             launcher: code::launcher(cx.target, &linked)?,
         },
         &signed,
