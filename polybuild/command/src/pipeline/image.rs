@@ -19,7 +19,7 @@ use super::{
     modules::EmbeddedFile,
     output::{Built, Staged, names},
     plan,
-    python::{self, Packages},
+    python::{self, Compiled, Packages},
     record,
 };
 use crate::{
@@ -39,6 +39,8 @@ pub(super) struct Contents<'a> {
     pub(super) files: &'a [EmbeddedFile],
     /// Python packages.
     pub(super) packages: Option<&'a Packages>,
+    /// What Python compiled.
+    pub(super) compiled: &'a Compiled,
     /// Which launcher the megabinary has.
     pub(super) launcher: &'static Launcher,
 }
@@ -139,6 +141,9 @@ fn layers(
     if let Some(installed) = contents.packages {
         copy_folder(&mut packages, "", &installed.tree, &Patterns::default())?;
     }
+    if let Some(compiled) = &contents.compiled.packages {
+        copy_folder(&mut packages, "", compiled, &Patterns::default())?;
+    }
     packages.fits_on(&base).map_err(Failure::recipe)?;
     let mut files = LayerBuilder::new(epoch);
     for file in &contents.recipe.image_files {
@@ -147,7 +152,13 @@ fn layers(
         files.owner(user, group);
         match (&file.content, copied) {
             (_, Some(source)) if source.is_dir() => {
-                add_folder(&mut files, file, &source)?;
+                let python = contents.recipe.python.as_ref();
+                let stale = match python {
+                    // What is compiled here takes the place of what was compiled elsewhere.
+                    Some(python) if !python.compile.is_empty() => Some("__pycache__".to_owned()),
+                    _ => None,
+                };
+                add_folder(&mut files, file, &source, stale)?;
                 continue;
             }
             (_, Some(_)) if !file.exclude.is_empty() => return Err(not_a_folder(file)),
@@ -157,6 +168,10 @@ fn layers(
             (Content::Directory | Content::Copy(_), _) => files.directory(&file.path, file.mode),
         }
         .map_err(Failure::recipe)?;
+    }
+    files.owner(0, 0);
+    if let Some(compiled) = &contents.compiled.folders {
+        copy_folder(&mut files, "", compiled, &Patterns::default())?;
     }
     // A link in the place of a folder would take away the programs in it.
     files.fits_on(&base).map_err(Failure::recipe)?;
@@ -173,7 +188,12 @@ fn layers(
 
 /// Adds a folder and everything in it. Of the permissions only whether a file can be executed counts:
 /// the others differ between the machines on which a folder is made.
-fn add_folder(layer: &mut LayerBuilder, file: &ImageFile, source: &Path) -> Result<()> {
+fn add_folder(
+    layer: &mut LayerBuilder,
+    file: &ImageFile,
+    source: &Path,
+    stale: Option<String>,
+) -> Result<()> {
     if file.mode != IMAGE_FILE_MODE {
         return Err(Failure::message(
             exit::RECIPE,
@@ -184,7 +204,9 @@ fn add_folder(layer: &mut LayerBuilder, file: &ImageFile, source: &Path) -> Resu
         )
         .hint("leave out its `mode`"));
     }
-    copy_folder(layer, &file.path, source, &file.exclude)
+    let mut exclude = file.exclude.clone();
+    exclude.0.extend(stale);
+    copy_folder(layer, &file.path, source, &exclude)
 }
 
 /// Adds everything in the folder `source` below `to`, but for what is excluded.

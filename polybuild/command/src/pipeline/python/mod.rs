@@ -3,6 +3,7 @@
 //!
 //! pip is not asked to install them: it would run on this machine's Python and write its paths and times.
 
+mod compile;
 mod wheel;
 
 use std::{
@@ -12,6 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub(super) use compile::{Compiled, compile, interpreter};
 use polybuild_fetch::{Extract, ExtractError, extract};
 use polybuild_recipe::{LockedWheel, Pins, Python, Recipe};
 
