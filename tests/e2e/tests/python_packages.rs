@@ -157,6 +157,16 @@ fn packages_are_locked_and_laid_out() {
         bill.contains("pkg:pypi/low@1.5") && bill.contains("pkg:pypi/top@1.0"),
         "{bill}"
     );
+    // Several are fetched at a time, and shown together.
+    fs::remove_dir_all(world.sandbox.cache().join("sha256")).unwrap();
+    let said = world.ok(&["recipe.toml", "-o", "fetched", "--locked"]);
+    for text in [
+        "Fetching pypi:low@1.5",
+        "Fetching pypi:top@1.0",
+        "Fetching 2 sources: ",
+    ] {
+        assert!(said.stderr.contains(text), "{text:?} is not in {said:#?}");
+    }
     // The same bytes again, from nothing.
     let manifest = |out: &str| {
         let record: serde_json::Value =
