@@ -84,6 +84,9 @@ pub enum FetchError {
     /// A source package is not what it has to be.
     #[error(transparent)]
     Package(#[from] Box<PackageError>),
+    /// There is no wheel of pure Python.
+    #[error(transparent)]
+    NoPureWheel(#[from] Box<NoPureWheel>),
     /// A local source cannot be read.
     #[error(transparent)]
     Local(#[from] LocalError),
@@ -120,6 +123,39 @@ pub struct DigestMismatch {
     pub size: u64,
     /// What to do if the change is right.
     pub remedy: &'static str,
+}
+
+/// A Python package of which no file can be taken.
+#[derive(Debug, thiserror::Error)]
+#[error("{url}: the package `{name}` {why}. pip said:\n{words}")]
+pub struct NoPureWheel {
+    /// What was to be resolved.
+    pub url: String,
+    /// The requirement, with its version.
+    pub name: String,
+    /// What there is instead.
+    pub why: WhyNot,
+    /// The end of what pip wrote to standard error.
+    pub words: String,
+}
+
+/// Why no file of a Python package can be taken.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WhyNot {
+    /// There are only wheels with machine code; the newest one's name.
+    #[error(
+        "has no wheel of pure Python for this version, only wheels with machine code such as {0}, which an \
+         image does not take"
+    )]
+    MachineCode(String),
+    /// There is only a source distribution; its name.
+    #[error(
+        "has no wheel, only the source distribution {0}, whose own code would have to run to install it"
+    )]
+    Source(String),
+    /// The index has nothing that fits.
+    #[error("is not in the index in a version that all requirements allow")]
+    Unknown,
 }
 
 /// Files of a source package that neither the mirror nor an archive of snapshots has.

@@ -23,9 +23,10 @@ mod fetcher;
 mod package;
 mod patch;
 mod progress;
+mod python;
 
 pub use cache::Cache;
-pub use error::{DigestMismatch, FetchError, Gone, PackageError};
+pub use error::{DigestMismatch, FetchError, Gone, NoPureWheel, PackageError, WhyNot};
 pub use extract::{Extract, ExtractError, Limits, extract, extract_package};
 pub use fetcher::{Fetched, Fetcher, Options, Pin, Request};
 pub use package::{SeriesPatch, SourcePackage};

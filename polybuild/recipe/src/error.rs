@@ -176,6 +176,14 @@ pub enum ProblemKind {
         /// What keeps it from being read ([`crate::trouble`]).
         trouble: String,
     },
+    /// A requirement of a Python package that cannot be used.
+    #[error("the requirement {what} cannot be used: {why}")]
+    Requirement {
+        /// The requirement, and where it stands if that is in a file of its own.
+        what: String,
+        /// The reason.
+        why: &'static str,
+    },
     /// Any other value that does not mean anything.
     #[error("`{value}` is not {wanted}")]
     BadValue {
@@ -240,6 +248,11 @@ impl ProblemKind {
             ProblemKind::MissingFile { .. } => {
                 Some("paths in a recipe are relative to the folder of the recipe".into())
             }
+            ProblemKind::Requirement { .. } => Some(
+                "write packages of the index as `flask==3.1.2`; where they come from is for pip's own \
+                 settings"
+                    .into(),
+            ),
             ProblemKind::Read { .. } => Some("give the path of a recipe.toml".into()),
             _ => None,
         }

@@ -13,7 +13,10 @@ use std::{
 use megabinary_format::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::{LocalError, LockedPackage, Part, Series, Source, digest_path, package::hex_digits};
+use crate::{
+    LocalError, LockedPackage, LockedPython, Part, Series, Source, WantedPackages, digest_path,
+    package::hex_digits,
+};
 
 /// Version of the format that this release reads and writes.
 const VERSION: u32 = 2;
@@ -34,6 +37,9 @@ pub struct Lock {
     /// Every fetched source that it declares, in its order.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "input")]
     pub inputs: Vec<LockedInput>,
+    /// The Python packages that it asks for, with all that they require.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<LockedPython>,
     /// Every local file or folder that it names, sorted by path.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "local")]
     pub locals: Vec<LockedLocal>,
@@ -170,6 +176,8 @@ pub enum StaleReason {
     /// The series of a source package was locked as applied and is to be left out, or the other way
     /// round; or the lock file has no parts of the package.
     Series(String),
+    /// Other Python packages are asked for than were resolved.
+    Packages,
     /// A recipe that this one is made from has changed, is new, or is not named any more.
     Used(String),
     /// A local file or folder has changed, is new, or is not named any more.
@@ -187,7 +195,10 @@ impl StaleReason {
             | StaleReason::Address { id, .. }
             | StaleReason::Digest { id, .. }
             | StaleReason::Series(id) => Some(id),
-            StaleReason::Used(_) | StaleReason::Local(_) | StaleReason::Recipe => None,
+            StaleReason::Packages
+            | StaleReason::Used(_)
+            | StaleReason::Local(_)
+            | StaleReason::Recipe => None,
         }
     }
 }
@@ -210,6 +221,9 @@ impl fmt::Display for StaleReason {
                 f,
                 "source `{id}` was locked without what is said of its series of patches now"
             ),
+            StaleReason::Packages => {
+                f.write_str("the Python packages that are asked for have changed")
+            }
             StaleReason::Used(path) => write!(f, "the recipe {path} has changed"),
             StaleReason::Local(path) => write!(f, "{path} has changed"),
             StaleReason::Recipe => f.write_str("the recipe has changed"),
@@ -241,8 +255,20 @@ impl Lock {
             recipe: part.digest,
             used: used(part),
             inputs,
+            python: None,
             locals: locals(part)?,
         })
+    }
+
+    /// The same lock with what Python packages came to.
+    pub fn with_python(self, python: Option<LockedPython>) -> Lock {
+        Lock { python, ..self }
+    }
+
+    /// Whether the Python packages that a recipe file asks for are locked as it asks for them now.
+    pub fn python_is_fresh(&self, part: &Part) -> bool {
+        let locked = self.python.as_ref().map(|python| python.wanted);
+        locked == part.packages.as_ref().map(WantedPackages::digest)
     }
 
     /// Reads a lock file; `None` if there is none.
@@ -343,6 +369,9 @@ impl Lock {
             if part.source(&input.id).is_none_or(|s| s.local.is_some()) {
                 reasons.push(StaleReason::Removed(input.id.clone()));
             }
+        }
+        if !self.python_is_fresh(part) {
+            reasons.push(StaleReason::Packages);
         }
         let recipes = changed(&self.used, &used(part), |used| &used.path);
         reasons.extend(recipes.into_iter().map(StaleReason::Used));

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use megabinary_format::Digest;
 
-use crate::{LocalPath, Source, canonical, value};
+use crate::{LocalPath, Source, WantedPackages, canonical, value};
 
 /// A recipe file.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,8 @@ pub struct Part {
     pub used: Vec<Used>,
     /// The sources that it declares itself.
     pub sources: Vec<Source>,
+    /// The Python packages that it asks for itself.
+    pub packages: Option<WantedPackages>,
     /// The files and folders of the machine that it names itself, by names relative to its folder,
     /// sorted; each once.
     pub locals: Vec<LocalPath>,
@@ -64,6 +66,7 @@ impl Part {
             digest: canonical::digest_of_file(text),
             used: Vec::new(),
             sources: Vec::new(),
+            packages: None,
             locals: Vec::new(),
         }
     }

@@ -1,8 +1,8 @@
 //! What the lock files of a recipe pin, taken together: the only form that a build reads.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
-use crate::{LocalPath, Lock, LockedInput, LockedLocal, Recipe};
+use crate::{LocalPath, Lock, LockedInput, LockedLocal, LockedWheel, Recipe};
 
 /// Pins of everything that a recipe is made from.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +11,8 @@ pub struct Pins {
     inputs: Vec<LockedInput>,
     /// Local files and folders, by their whole path.
     locals: Vec<(PathBuf, LockedLocal)>,
+    /// Python packages, by their names.
+    wheels: BTreeMap<String, LockedWheel>,
     text: String,
 }
 
@@ -30,7 +32,17 @@ impl Pins {
                 Some((local.path.clone(), locked.clone()))
             })
         });
+        let mut wheels = BTreeMap::new();
+        // A part stands before those that it uses, whose packages it may replace.
+        for wheel in locks.iter().filter_map(|lock| lock.python.as_ref()) {
+            for wheel in &wheel.wheels {
+                wheels
+                    .entry(wheel.name.clone())
+                    .or_insert_with(|| wheel.clone());
+            }
+        }
         Pins {
+            wheels,
             inputs: inputs.collect(),
             locals: locals.collect(),
             text: locks.iter().map(Lock::text).collect(),
@@ -40,6 +52,11 @@ impl Pins {
     /// The pin of the source with this id.
     pub fn input(&self, id: &str) -> Option<&LockedInput> {
         self.inputs.iter().find(|i| i.id == id)
+    }
+
+    /// The Python packages of the image, sorted by name.
+    pub fn wheels(&self) -> impl Iterator<Item = &LockedWheel> {
+        self.wheels.values()
     }
 
     /// The pin of a local file or folder.

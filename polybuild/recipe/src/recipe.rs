@@ -17,7 +17,7 @@ use megabinary_format::{Digest, Limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{Part, SourceUrl};
+use crate::{Part, Python, SourceUrl};
 
 /// A recipe with everything that it inherits and uses.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -48,6 +48,9 @@ pub struct Recipe {
     pub image_files: Vec<ImageFile>,
     /// Read-only trees inside the megabinary.
     pub trees: Vec<Tree>,
+    /// The image's Python, where a recipe says which it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub python: Option<Python>,
     /// Image settings.
     pub image: Image,
     /// What programs may do.

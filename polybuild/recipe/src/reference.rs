@@ -41,6 +41,7 @@ const TABLES: &[(&str, &str)] = &[
     ("file", "[[file]]"),
     ("tree", "[[tree]]"),
     ("tree.entry", "[[tree.entry]]"),
+    ("python", "[python]"),
     ("image", "[image]"),
     ("policy", "[policy]"),
     ("component", "[[component]]"),

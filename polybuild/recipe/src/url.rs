@@ -86,6 +86,19 @@ pub enum PypiKind {
     Sdist,
 }
 
+impl PypiKind {
+    /// A wheel of pure Python, for this version.
+    pub fn pure(python: &str) -> PypiKind {
+        PypiKind::Wheel {
+            python: python.to_owned(),
+            platform: PypiKind::ANY.to_owned(),
+        }
+    }
+
+    /// The platform of pure Python.
+    pub const ANY: &str = "any";
+}
+
 /// Why a text is not a source address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {

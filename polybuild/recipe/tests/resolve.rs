@@ -12,7 +12,8 @@ use std::{
 
 use megabinary_format::{Digest, Limit};
 use polybuild_recipe::{
-    Entry, Lock, LockError, LockStatus, LockedInput, Pins, Recipe, Ref, StaleReason, load,
+    Entry, Lock, LockError, LockStatus, LockedInput, LockedPython, LockedWheel, Pins, Recipe, Ref,
+    StaleReason, load,
 };
 
 /// A folder with these files; `recipe.toml` is the one to load.
@@ -579,4 +580,82 @@ fn damaged_recipes_give_errors_that_can_be_shown() {
         }
         check_total(&tree, &text);
     }
+}
+
+/// What a recipe file asks for is its own; which Python it is for is inherited, and so is what to compile.
+#[test]
+fn python_packages_are_locked_by_who_asks_for_them() {
+    let runtime = head("runtime", "")
+        + "[python]\nversion = '3.12.0'\nprefix = '/opt/py'\nplatform = 'wasi'\ncompile = ['/lib']\n";
+    let base = head("runtime", "uses = ['../r/recipe.toml']") + "[python]\npackages = ['low==1']\n";
+    let app = head("runtime", "from = '../b/recipe.toml'")
+        + "[python]\npackages = ['Top[x] >= 2']\nrequirements = 'path:req.txt'\ncompile = ['/app']\n";
+    let tree = Tree::new(&[
+        ("r/recipe.toml", &runtime),
+        ("b/recipe.toml", &base),
+        ("a/recipe.toml", &app),
+        ("a/req.txt", "# one\nmore ; python_version > '3'\n"),
+    ]);
+    let recipe = tree.load("a/recipe.toml");
+    let python = recipe.python.as_ref().unwrap();
+    assert_eq!(
+        python.site_packages(),
+        "/opt/py/lib/python3.12/site-packages"
+    );
+    assert_eq!(
+        (python.platform.as_str(), python.machine.as_str()),
+        ("wasi", "wasm32")
+    );
+    assert_eq!(python.compile, ["/lib", "/app"]);
+    let wanted = |at: usize| {
+        let packages = recipe.parts[at].packages.as_ref();
+        packages.map_or(Vec::new(), |p| p.requirements.clone())
+    };
+    assert_eq!(wanted(0), ["Top[x]>=2", "more ; python_version > '3'"]);
+    assert_eq!(wanted(1), ["low==1"]);
+    assert!(wanted(2).is_empty());
+    let wheel = |name: &str, version: &str| LockedWheel {
+        name: name.into(),
+        version: version.into(),
+        file: format!("{name}-{version}-py3-none-any.whl"),
+        sha256: Digest::of(name.as_bytes()),
+        size: 1,
+    };
+    let lock = |at: usize, wheels: Vec<LockedWheel>| {
+        let part = &recipe.parts[at];
+        let python = part.packages.as_ref().map(|wanted| LockedPython {
+            wanted: wanted.digest(),
+            wheels,
+        });
+        let lock = Lock::new(part, Vec::new()).unwrap().with_python(python);
+        let text = lock.text();
+        assert_eq!(Lock::parse(&text, Path::new("x")).unwrap(), lock, "{text}");
+        assert_eq!(lock.check(part).unwrap(), LockStatus::Fresh);
+        lock
+    };
+    let locks = [
+        lock(0, vec![wheel("more", "3"), wheel("top", "2")]),
+        lock(1, vec![wheel("low", "1"), wheel("more", "2")]),
+        lock(2, Vec::new()),
+    ];
+    let pins = Pins::new(&recipe, &locks);
+    let all: Vec<String> = pins
+        .wheels()
+        .map(|w| format!("{} {}", w.name, w.version))
+        .collect();
+    assert_eq!(all, ["low 1", "more 3", "top 2"], "its own come first");
+    // A file with other comments is the same, one with another requirement is not.
+    let status = |text: &str| {
+        tree.write("a/req.txt", text);
+        let now = tree.load("a/recipe.toml");
+        locks[0].check(&now.parts[0]).unwrap()
+    };
+    let changed = StaleReason::Local("req.txt".into());
+    let comments = status("more ;  python_version > '3'  # two\n");
+    assert_eq!(comments, LockStatus::Stale(vec![changed.clone()]));
+    let other = status("more==3\n");
+    assert_eq!(
+        other,
+        LockStatus::Stale(vec![StaleReason::Packages, changed])
+    );
 }

@@ -36,10 +36,23 @@ pub(super) fn run(ui: &Ui, global: &Global, args: &Lock) -> Result<i32> {
         [] => pipeline::write_lock(ui, &recipe, &fetching)?,
         names => pipeline::update_lock(ui, &recipe, &fetching, names)?,
     };
-    ui.result(
-        &format!("{}: {} sources\n", path.display(), lock.inputs.len()),
-        &serde_json::json!({"lock": shown(&path), "sources": lock.inputs.len()}),
-    );
+    let sources = lock.inputs.len();
+    let mut text = format!("{}: {sources} sources\n", path.display());
+    let mut value = serde_json::json!({"lock": shown(&path), "sources": sources});
+    if let Some(python) = &lock.python {
+        let packages: Vec<String> = python
+            .wheels
+            .iter()
+            .map(|wheel| format!("{} {}", wheel.name, wheel.version))
+            .collect();
+        text.push_str(&format!(
+            "{} Python packages: {}\n",
+            packages.len(),
+            packages.join(", ")
+        ));
+        value["packages"] = packages.into();
+    }
+    ui.result(&text, &value);
     Ok(0)
 }
 

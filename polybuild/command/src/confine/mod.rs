@@ -107,6 +107,8 @@ pub(crate) struct Job<'a> {
     pub(crate) tools: &'a [PathBuf],
     /// Whether it runs polybuild in its turn, which makes roots and namespaces itself.
     pub(crate) nested: bool,
+    /// Where everything that it says is kept.
+    pub(crate) log: Option<&'a Path>,
     /// The command, once it is known where the folder appears.
     #[allow(clippy::type_complexity, reason = "one use")]
     pub(crate) command: &'a dyn Fn(&Path) -> Words,
@@ -169,8 +171,10 @@ static NO_NAMESPACES: AtomicBool = AtomicBool::new(false);
 
 /// Runs a job to its end.
 pub(crate) fn run(ui: &Ui, wish: Wish, job: &Job<'_>) -> Result<Ended> {
+    let log = job.log.map(output::Log::create).transpose()?;
+    let log = log.as_ref();
     let ways: &[Way] = match wish {
-        Wish::Unconfined => return unconfined(job),
+        Wish::Unconfined => return unconfined(job, log),
         Wish::Namespaces => &[Way::Namespaces],
         Wish::Landlock => &[Way::Landlock],
         Wish::Best if NO_NAMESPACES.load(Ordering::Relaxed) => &[Way::Landlock],
@@ -195,7 +199,7 @@ pub(crate) fn run(ui: &Ui, wish: Wish, job: &Job<'_>) -> Result<Ended> {
             reasons.push(why);
             continue;
         }
-        let (report, ended) = attempt(way, user, job)?;
+        let (report, ended) = attempt(way, user, job, log)?;
         match report {
             Report::Unavailable(reason) => {
                 if way == Way::Namespaces && ways.len() > 1 && !job.nested {
@@ -242,7 +246,12 @@ fn refused(job: &Job<'_>, reasons: &[String]) -> Failure {
 }
 
 /// Tries one way.
-fn attempt(way: Way, user: Option<u32>, job: &Job<'_>) -> Result<(Report, Ended)> {
+fn attempt(
+    way: Way,
+    user: Option<u32>,
+    job: &Job<'_>,
+    log: Option<&output::Log>,
+) -> Result<(Report, Ended)> {
     let inside = match way {
         Way::Namespaces => PathBuf::from(BUILD),
         Way::Landlock => job.folder.to_owned(),
@@ -280,8 +289,8 @@ fn attempt(way: Way, user: Option<u32>, job: &Job<'_>) -> Result<(Report, Ended)
     // The pipes are emptied while the job runs: it must not wait for us.
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let (stdout, stderr, answer) = thread::scope(|scope| {
-        let stdout = scope.spawn(move || output::tail(stdout));
-        let stderr = scope.spawn(move || output::tail(stderr));
+        let stdout = scope.spawn(move || output::tail(stdout, log));
+        let stderr = scope.spawn(move || output::tail(stderr, log));
         let mut answer = Vec::new();
         let talked = channel
             .write_all(&text)
@@ -326,7 +335,7 @@ fn attempt(way: Way, user: Option<u32>, job: &Job<'_>) -> Result<(Report, Ended)
 }
 
 /// Runs a job as any program of the user's.
-fn unconfined(job: &Job<'_>) -> Result<Ended> {
+fn unconfined(job: &Job<'_>, log: Option<&output::Log>) -> Result<Ended> {
     let words = (job.command)(job.folder);
     let mut command = Command::new(&words.program);
     let mut child = command
@@ -347,8 +356,8 @@ fn unconfined(job: &Job<'_>) -> Result<Ended> {
         })?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let (stdout, stderr) = thread::scope(|scope| {
-        let stdout = scope.spawn(move || output::tail(stdout));
-        let stderr = output::tail(stderr);
+        let stdout = scope.spawn(move || output::tail(stdout, log));
+        let stderr = output::tail(stderr, log);
         (stdout.join().unwrap_or_default(), stderr)
     });
     let status = child.wait().doing("waiting for", &words.program)?;

@@ -10,7 +10,8 @@ use polybuild_oci::{
     sbom::{self, Subject},
 };
 use polybuild_recipe::{
-    Component, LockedInput, LockedPackage, Pins, Recipe, Ref, Series, Source, SourceUrl,
+    Component, LockedInput, LockedPackage, LockedWheel, Pins, Recipe, Ref, Series, Source,
+    SourceUrl,
 };
 use vkernel_abi::personality::Personality;
 
@@ -102,7 +103,28 @@ fn components(recipe: &Recipe, lock: &Pins) -> Vec<sbom::Component> {
             ..of_source(source, input, lock)
         });
     }
+    if recipe.python.is_some() {
+        all.extend(lock.wheels().map(of_wheel));
+    }
     all
+}
+
+/// A Python package.
+fn of_wheel(wheel: &LockedWheel) -> sbom::Component {
+    let LockedWheel {
+        name,
+        version,
+        file,
+        sha256,
+        ..
+    } = wheel;
+    sbom::Component {
+        version: version.clone(),
+        purl: Some(format!("pkg:pypi/{name}@{}", encoded(version))),
+        sha256: Some(*sha256),
+        source: Some(format!("{file}, {sha256}")),
+        ..plain(name.clone())
+    }
 }
 
 /// A component that a recipe declares.

@@ -8,7 +8,7 @@ use polybuild_oci::{
     BlobStore, Epoch, Image, ImageBuilder, ImageName, LayerBuilder, Settings, export,
     labels::{Provenance, STEPS, WITHOUT_FIXES},
 };
-use polybuild_recipe::{Content, ImageFile, Pins, Recipe};
+use polybuild_recipe::{Content, ImageFile, Patterns, Pins, Recipe};
 use vkernel_abi::{MEGABINARY_PATH, VKERNEL_DIR};
 use walkdir::WalkDir;
 
@@ -18,7 +18,9 @@ use super::{
     inputs::Inputs,
     modules::EmbeddedFile,
     output::{Built, Staged, names},
-    plan, record,
+    plan,
+    python::{self, Compiled, Packages},
+    record,
 };
 use crate::{
     exit,
@@ -35,6 +37,10 @@ pub(super) struct Contents<'a> {
     pub(super) inputs: &'a Inputs,
     /// Files that were taken out of modules.
     pub(super) files: &'a [EmbeddedFile],
+    /// Python packages.
+    pub(super) packages: Option<&'a Packages>,
+    /// What Python compiled.
+    pub(super) compiled: &'a Compiled,
     /// Which launcher the megabinary has.
     pub(super) launcher: &'static Launcher,
 }
@@ -131,6 +137,14 @@ fn layers(
         base.file(&file.path, file.bytes.as_slice(), 0o444)
             .map_err(Failure::recipe)?;
     }
+    let mut packages = LayerBuilder::new(epoch);
+    if let Some(installed) = contents.packages {
+        copy_folder(&mut packages, "", &installed.tree, &Patterns::default())?;
+    }
+    if let Some(compiled) = &contents.compiled.packages {
+        copy_folder(&mut packages, "", compiled, &Patterns::default())?;
+    }
+    packages.fits_on(&base).map_err(Failure::recipe)?;
     let mut files = LayerBuilder::new(epoch);
     for file in &contents.recipe.image_files {
         let copied = plan::layer_file(&file.content, contents.inputs)?;
@@ -138,7 +152,13 @@ fn layers(
         files.owner(user, group);
         match (&file.content, copied) {
             (_, Some(source)) if source.is_dir() => {
-                add_folder(&mut files, file, &source)?;
+                let python = contents.recipe.python.as_ref();
+                let stale = match python {
+                    // What is compiled here takes the place of what was compiled elsewhere.
+                    Some(python) if !python.compile.is_empty() => Some("__pycache__".to_owned()),
+                    _ => None,
+                };
+                add_folder(&mut files, file, &source, stale)?;
                 continue;
             }
             (_, Some(_)) if !file.exclude.is_empty() => return Err(not_a_folder(file)),
@@ -149,9 +169,17 @@ fn layers(
         }
         .map_err(Failure::recipe)?;
     }
+    files.owner(0, 0);
+    if let Some(compiled) = &contents.compiled.folders {
+        copy_folder(&mut files, "", compiled, &Patterns::default())?;
+    }
     // A link in the place of a folder would take away the programs in it.
     files.fits_on(&base).map_err(Failure::recipe)?;
+    files.fits_on(&packages).map_err(Failure::recipe)?;
     let mut layers = vec![(base, "polybuild: megabinary and stubs")];
+    if !packages.is_empty() {
+        layers.push((packages, "polybuild: Python packages"));
+    }
     if !files.is_empty() {
         layers.push((files, "polybuild: files of the recipe"));
     }
@@ -160,7 +188,12 @@ fn layers(
 
 /// Adds a folder and everything in it. Of the permissions only whether a file can be executed counts:
 /// the others differ between the machines on which a folder is made.
-fn add_folder(layer: &mut LayerBuilder, file: &ImageFile, source: &Path) -> Result<()> {
+fn add_folder(
+    layer: &mut LayerBuilder,
+    file: &ImageFile,
+    source: &Path,
+    stale: Option<String>,
+) -> Result<()> {
     if file.mode != IMAGE_FILE_MODE {
         return Err(Failure::message(
             exit::RECIPE,
@@ -171,18 +204,32 @@ fn add_folder(layer: &mut LayerBuilder, file: &ImageFile, source: &Path) -> Resu
         )
         .hint("leave out its `mode`"));
     }
+    let mut exclude = file.exclude.clone();
+    exclude.0.extend(stale);
+    copy_folder(layer, &file.path, source, &exclude)
+}
+
+/// Adds everything in the folder `source` below `to`, but for what is excluded.
+fn copy_folder(
+    layer: &mut LayerBuilder,
+    to: &str,
+    source: &Path,
+    exclude: &Patterns,
+) -> Result<()> {
     for found in WalkDir::new(source).sort_by_file_name() {
         let found = found.map_err(Failure::environment)?;
         let relative = found
             .path()
             .strip_prefix(source)
             .map_err(Failure::internal)?;
-        if file.exclude.cover(relative) {
+        if exclude.cover(relative) {
             continue;
         }
         let path = match plan::text(relative)?.as_str() {
-            "" => file.path.clone(),
-            relative => format!("{}/{relative}", file.path),
+            // The root is there.
+            "" if to.is_empty() => continue,
+            "" => to.to_owned(),
+            relative => format!("{to}/{relative}"),
         };
         let kind = found.file_type();
         if kind.is_dir() {
@@ -226,7 +273,11 @@ fn settings(
     epoch: Epoch,
 ) -> Settings {
     let image = &recipe.image;
-    let licenses = licenses(recipe);
+    // What packages say of their licences is not known here.
+    let licenses = match python::any(recipe, lock) {
+        true => None,
+        false => licenses(recipe),
+    };
     let without: Vec<String> = bill::without_fixes(recipe, lock)
         .iter()
         .map(|source| format!("{} {}", source.name, source.version))

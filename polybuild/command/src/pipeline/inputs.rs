@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use polybuild_recipe::{Lock, LockStatus, LockedInput, Part, Pins, Recipe, Ref, StaleReason};
+use polybuild_recipe::{
+    Lock, LockStatus, LockedInput, LockedPython, Part, Pins, Recipe, Ref, StaleReason,
+};
 
 use super::{
     copy::beneath,
@@ -124,16 +126,25 @@ pub fn load_locked(
     locked: bool,
 ) -> Result<(Recipe, Pins)> {
     let recipe = load(ui, &fetching.cache, path)?;
-    let locks: Vec<Lock> = recipe
-        .parts
-        .iter()
-        .map(|part| load_lock(ui, part, fetching, locked))
-        .collect::<Result<_>>()?;
+    // From the last to the first: what a recipe is made from comes after it, and its packages are to agree
+    // with those that are there already.
+    let mut locks = Vec::new();
+    for at in (0..recipe.parts.len()).rev() {
+        locks.push(load_lock(ui, &recipe, at, fetching, locked)?);
+    }
+    locks.reverse();
     let pins = Pins::new(&recipe, &locks);
     Ok((recipe, pins))
 }
 
-fn load_lock(ui: &Ui, part: &Part, fetching: &Fetching, locked: bool) -> Result<Lock> {
+fn load_lock(
+    ui: &Ui,
+    recipe: &Recipe,
+    at: usize,
+    fetching: &Fetching,
+    locked: bool,
+) -> Result<Lock> {
+    let part = part(recipe, at)?;
     let lock_path = part.lock_path();
     let refresh = format!("polybuild lock {}", part.path.display());
     match Lock::read(&lock_path).map_err(Failure::recipe)? {
@@ -150,7 +161,8 @@ fn load_lock(ui: &Ui, part: &Part, fetching: &Fetching, locked: bool) -> Result<
                     "{}; run `{refresh} --keep` to refresh it",
                     stale(&lock_path, &reasons)
                 ));
-                Lock::new(part, lock.inputs).map_err(Failure::recipe)
+                let fresh = Lock::new(part, lock.inputs).map_err(Failure::recipe)?;
+                Ok(fresh.with_python(lock.python))
             }
         },
         None if locked => Err(Failure::message(
@@ -161,7 +173,7 @@ fn load_lock(ui: &Ui, part: &Part, fetching: &Fetching, locked: bool) -> Result<
             ),
         )
         .hint(format!("run `{refresh}`"))),
-        None => resolve_and_write(ui, part, fetching, &[]),
+        None => resolve_and_write(ui, recipe, at, fetching, Kept::default()),
     }
 }
 
@@ -193,7 +205,8 @@ fn needs_resolving(reason: &StaleReason) -> bool {
         StaleReason::Added(_)
         | StaleReason::Address { .. }
         | StaleReason::Digest { .. }
-        | StaleReason::Series(_) => true,
+        | StaleReason::Series(_)
+        | StaleReason::Packages => true,
         StaleReason::Removed(_)
         | StaleReason::Used(_)
         | StaleReason::Local(_)
@@ -209,29 +222,58 @@ fn stale(path: &Path, reasons: &[StaleReason]) -> String {
 /// Resolves every source that a recipe file declares and writes its lock file, and one for each recipe that
 /// it is made from and that has none.
 pub fn write_lock(ui: &Ui, recipe: &Recipe, fetching: &Fetching) -> Result<Lock> {
-    let lock = resolve_and_write(ui, own(recipe)?, fetching, &[])?;
-    for part in recipe.parts.iter().skip(1) {
-        if !part.lock_path().exists() {
-            resolve_and_write(ui, part, fetching, &[])?;
+    for at in (1..recipe.parts.len()).rev() {
+        if !part(recipe, at)?.lock_path().exists() {
+            resolve_and_write(ui, recipe, at, fetching, Kept::default())?;
         }
     }
-    Ok(lock)
+    resolve_and_write(ui, recipe, 0, fetching, Kept::default())
+}
+
+/// What stays as it is locked.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) inputs: Vec<LockedInput>,
+    /// Only if it is what the recipe file asks for.
+    pub(super) python: Option<LockedPython>,
 }
 
 fn resolve_and_write(
     ui: &Ui,
-    part: &Part,
+    recipe: &Recipe,
+    at: usize,
     fetching: &Fetching,
-    kept: &[LockedInput],
+    kept: Kept,
 ) -> Result<Lock> {
-    let lock = sources::resolve(ui, part, fetching, kept)?;
+    let part = part(recipe, at)?;
+    let given = packages_under(recipe, at)?;
+    let lock = sources::resolve(ui, part, fetching, &kept, &given)?;
     files::write_whole(&part.lock_path(), lock.text().as_bytes(), 0o644)?;
     Ok(lock)
 }
 
-/// The file that was loaded, of the several of a recipe.
-fn own(recipe: &Recipe) -> Result<&Part> {
-    recipe.parts.first().ok_or_else(|| {
+/// The Python packages of the recipes that the recipe file at this place may be made from, by name and version.
+fn packages_under(recipe: &Recipe, at: usize) -> Result<BTreeMap<String, String>> {
+    let mut given = BTreeMap::new();
+    if part(recipe, at)?.packages.is_none() {
+        return Ok(given);
+    }
+    for under in recipe.parts.iter().skip(at + 1) {
+        let lock = Lock::read(&under.lock_path()).map_err(Failure::recipe)?;
+        for wheel in lock
+            .and_then(|lock| lock.python)
+            .into_iter()
+            .flat_map(|p| p.wheels)
+        {
+            given.entry(wheel.name).or_insert(wheel.version);
+        }
+    }
+    Ok(given)
+}
+
+/// One file of the several of a recipe; the first is the one that was loaded.
+fn part(recipe: &Recipe, at: usize) -> Result<&Part> {
+    recipe.parts.get(at).ok_or_else(|| {
         Failure::message(
             exit::INTERNAL,
             "a recipe without a file was loaded".to_owned(),
@@ -255,7 +297,7 @@ fn whole(part: &Part) -> String {
 /// Writes the lock file anew for the recipe as it is. What is locked of sources stays as it is where it is
 /// what the recipe still wants of them; the others are resolved.
 pub fn keep_lock(ui: &Ui, recipe: &Recipe, fetching: &Fetching) -> Result<Lock> {
-    let part = own(recipe)?;
+    let part = part(recipe, 0)?;
     let mut kept = before(part)?;
     if let LockStatus::Stale(reasons) = kept.check(part).map_err(Failure::recipe)? {
         let changed = |id: &str| {
@@ -264,7 +306,9 @@ pub fn keep_lock(ui: &Ui, recipe: &Recipe, fetching: &Fetching) -> Result<Lock> 
         };
         kept.inputs.retain(|input| !changed(&input.id));
     }
-    resolve_and_write(ui, part, fetching, &kept.inputs)
+    let python = kept.python_is_fresh(part).then_some(kept.python).flatten();
+    let inputs = kept.inputs;
+    resolve_and_write(ui, recipe, 0, fetching, Kept { inputs, python })
 }
 
 /// Resolves the sources with these ids anew and writes the lock file; the others stay as they are
@@ -275,7 +319,7 @@ pub fn update_lock(
     fetching: &Fetching,
     names: &[String],
 ) -> Result<Lock> {
-    let part = own(recipe)?;
+    let part = part(recipe, 0)?;
     for name in names {
         if part.source(name).is_none_or(|s| s.local.is_some()) {
             return Err(no_such_source(recipe, part, name));
@@ -297,12 +341,12 @@ pub fn update_lock(
             return Err(Failure::message(exit::RECIPE, message).hint(whole(part)));
         }
     }
-    let kept: Vec<_> = before
-        .inputs
-        .into_iter()
-        .filter(|i| !names.contains(&i.id))
-        .collect();
-    resolve_and_write(ui, part, fetching, &kept)
+    let inputs = before.inputs.into_iter();
+    let kept = Kept {
+        inputs: inputs.filter(|i| !names.contains(&i.id)).collect(),
+        python: before.python,
+    };
+    resolve_and_write(ui, recipe, 0, fetching, kept)
 }
 
 fn no_such_source(recipe: &Recipe, part: &Part, name: &str) -> Failure {

@@ -15,6 +15,8 @@ mod library;
 mod modules;
 mod output;
 mod plan;
+mod progress;
+mod python;
 mod record;
 mod snapshot;
 mod sources;
@@ -78,11 +80,14 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Pins, output: &Path) -> R
     record::warn_unconfined(cx, recipe);
     // Every source is on disk, with the digest that the lock demands.
     let sources = sources::fetch(cx, recipe, lock)?;
+    // Every Python package is laid out as it will be in the image.
+    let packages = python::install(cx, recipe, &sources)?;
     // Every build step has made its outputs.
     let outputs = steps::run(cx, recipe, &sources)?;
     let inputs = inputs::Inputs { sources, outputs };
     // Every module is complete, with its glue grafted on.
     let modules::Assembled { modules, files } = modules::assemble(cx, recipe, &inputs)?;
+    let interpreter = python::interpreter(recipe, &modules, packages.as_ref())?;
     // Routes, programs, trees and policy are known; imports are offered by some personality.
     let plan = plan::plan(recipe, lock, modules, &inputs)?;
     let linked = {
@@ -94,6 +99,19 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Pins, output: &Path) -> R
     plan::check_trees(cx.ui, recipe, &linked)?;
     // Each module has code for the target.
     let code = code::compile(cx, &linked)?;
+    // What the image's Python compiles is the same in every build.
+    let compiled = match &interpreter {
+        Some(python) => python::compile(
+            cx,
+            recipe,
+            python,
+            (&linked, &code),
+            packages.as_ref(),
+            &inputs,
+            &files,
+        )?,
+        None => python::Compiled::default(),
+    };
     // Memory at the snapshot points is part of the megabinary.
     let linked = snapshot::take(cx, recipe, linked, &code, &files)?;
     // From here on it can only be read: signed, in both forms. Nothing fetched runs any more, and
@@ -111,6 +129,8 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Pins, output: &Path) -> R
             lock,
             inputs: &inputs,
             files: &files,
+            packages: packages.as_ref(),
+            compiled: &compiled,
             launcher: code::launcher(cx.target, &linked)?,
         },
         &signed,

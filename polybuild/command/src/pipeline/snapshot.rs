@@ -162,6 +162,7 @@ fn run(cx: &Context<'_>, dir: &Path, module: &str, settings: &Snapshot) -> Resul
         what: format!("the program that gives the snapshot of module `{module}`"),
         folder: dir,
         tools: &[],
+        log: None,
         // The vkernel makes a root for it.
         nested: true,
         command: &|inside| words(cx, inside, module, settings),

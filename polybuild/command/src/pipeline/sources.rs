@@ -6,21 +6,32 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
 };
 
 use polybuild_fetch::{
-    Cache, Extract, ExtractError, FetchError, Fetched, Fetcher, Limits, Options, Progress, Request,
+    Cache, Extract, ExtractError, FetchError, Fetched, Fetcher, Limits, Options, Pin, Request,
 };
-use polybuild_recipe::{Lock, LockedInput, Part, Pins, Recipe, Source};
+use polybuild_recipe::{
+    Lock, LockedInput, LockedPython, LockedWheel, Part, Pins, PypiKind, Python, Recipe, Source,
+    SourceUrl,
+};
 
-use super::{Context, cached};
+use super::{
+    Context, cached,
+    inputs::Kept,
+    progress::{All, Shown},
+};
 use crate::{
     exit::{self, Status},
     failure::{Failure, IoContext, Result},
     files,
     scratch::Scratch,
-    ui::{Stage, Ui, size},
+    ui::Ui,
 };
 
 /// Fetched sources: a file or, unpacked, a folder, by id.
@@ -28,6 +39,8 @@ pub(super) struct Sources {
     ui: Ui,
     cache: PathBuf,
     arrived: BTreeMap<String, Arrived>,
+    /// Python packages.
+    pub(super) wheels: Vec<(LockedWheel, PathBuf)>,
 }
 
 struct Arrived {
@@ -99,14 +112,27 @@ fn what(source: &Source) -> String {
 
 /// Fetches what the lock pins.
 pub(super) fn fetch(cx: &Context<'_>, recipe: &Recipe, lock: &Pins) -> Result<Sources> {
-    let fetcher = cx.fetching.fetcher();
+    let mut requests: Vec<Request> = recipe
+        .sources
+        .iter()
+        .map(|source| Request::new(source, lock.input(&source.id)))
+        .collect();
+    let python = recipe.python.as_ref();
+    let wheels: Vec<&LockedWheel> = python.iter().flat_map(|_| lock.wheels()).collect();
+    requests.extend(
+        python
+            .iter()
+            .flat_map(|python| wheels.iter().map(|wheel| of_wheel(wheel, python))),
+    );
+    let mut fetched = fetch_all(cx.ui, &cx.fetching.fetcher(), &requests)?.into_iter();
     let mut sources = Sources {
         ui: cx.ui.clone(),
         cache: cx.cache.clone(),
         arrived: BTreeMap::new(),
+        wheels: Vec::new(),
     };
-    for source in &recipe.sources {
-        let fetched = fetch_one(cx.ui, &fetcher, source, lock.input(&source.id))?;
+    // As many as there were requests, in their order.
+    for (source, fetched) in recipe.sources.iter().zip(fetched.by_ref()) {
         let arrived = if source.extract {
             unpacked(cx, source, &fetched)?
         } else {
@@ -117,27 +143,75 @@ pub(super) fn fetch(cx: &Context<'_>, recipe: &Recipe, lock: &Pins) -> Result<So
         };
         sources.arrived.insert(source.id.clone(), arrived);
     }
+    for (wheel, fetched) in wheels.into_iter().zip(fetched) {
+        sources.wheels.push((wheel.clone(), fetched.path));
+    }
     Ok(sources)
 }
 
-/// Resolves the sources of a recipe file to exact versions and digests; those in `kept` stay as they are there.
+/// The request for a package, as a lock file pins it.
+fn of_wheel(wheel: &LockedWheel, python: &Python) -> Request {
+    Request {
+        id: wheel.name.clone(),
+        url: SourceUrl::Pypi {
+            name: wheel.name.clone(),
+            version: Some(wheel.version.clone()),
+            file: PypiKind::pure(python.short_version()),
+        },
+        local: None,
+        sha256: None,
+        series: None,
+        pin: Some(Pin {
+            version: wheel.version.clone(),
+            sha256: wheel.sha256,
+            size: wheel.size,
+            package: None,
+        }),
+    }
+}
+
+/// Resolves the sources and the packages of a recipe file to exact versions and digests; what is `kept` stays
+/// as it is there. `given` are packages that are there already.
 pub(super) fn resolve(
     ui: &Ui,
     part: &Part,
     fetching: &Fetching,
-    kept: &[LockedInput],
+    kept: &Kept,
+    given: &BTreeMap<String, String>,
 ) -> Result<Lock> {
     let fetcher = fetching.fetcher();
-    let mut inputs = Vec::new();
-    for source in part.sources.iter().filter(|s| s.local.is_none()) {
-        if let Some(input) = kept.iter().find(|input| input.id == source.id) {
-            inputs.push(input.clone());
-            continue;
-        }
-        let fetched = fetch_one(ui, &fetcher, source, None)?;
-        inputs.push(Request::new(source, None).locked(&fetched));
+    let is_kept = |id: &str| kept.inputs.iter().find(|input| input.id == id);
+    let declared: Vec<&Source> = part.sources.iter().filter(|s| s.local.is_none()).collect();
+    let requests: Vec<Request> = declared
+        .iter()
+        .filter(|source| is_kept(&source.id).is_none())
+        .map(|source| Request::new(source, None))
+        .collect();
+    let fetched = fetch_all(ui, &fetcher, &requests)?;
+    let resolved: Vec<LockedInput> = requests
+        .iter()
+        .zip(&fetched)
+        .map(|(request, fetched)| request.locked(fetched))
+        .collect();
+    let inputs = declared.iter().filter_map(|source| {
+        let resolved = || resolved.iter().find(|input| input.id == source.id);
+        is_kept(&source.id).or_else(resolved).cloned()
+    });
+    let lock = Lock::new(part, inputs.collect()).map_err(Failure::recipe)?;
+    let Some(wanted) = &part.packages else {
+        return Ok(lock);
+    };
+    if let Some(python) = &kept.python {
+        return Ok(lock.with_python(Some(python.clone())));
     }
-    Lock::new(part, inputs).map_err(Failure::recipe)
+    let shown = Shown::new(ui, "Resolving", "Python packages".to_owned());
+    let wheels = fetcher
+        .resolve_python(wanted, given, &shown)
+        .map_err(|error| not_fetched(&error))?;
+    Ok(lock.with_python(Some(LockedPython {
+        wanted: wanted.digest(),
+        wheels,
+    })))
 }
 
 impl Fetching {
@@ -153,20 +227,63 @@ impl Fetching {
     }
 }
 
-fn fetch_one(
-    ui: &Ui,
-    fetcher: &Fetcher,
-    source: &Source,
-    locked: Option<&LockedInput>,
-) -> Result<Fetched> {
-    let shown = Shown {
-        ui,
-        stage: Mutex::new(None),
-        url: source.url.to_string(),
+/// How many sources are fetched at a time: each has a client of its own, most of which wait for a server.
+const AT_A_TIME: usize = 4;
+
+/// Fetches several sources at a time; the results are in the order of the requests. Of several failures the
+/// first is reported, and nothing is begun after it.
+fn fetch_all(ui: &Ui, fetcher: &Fetcher, requests: &[Request]) -> Result<Vec<Fetched>> {
+    let all = All::new(ui, fetcher, requests);
+    let next = AtomicUsize::new(0);
+    let failed = AtomicBool::new(false);
+    let results: Vec<OnceLock<_>> = requests.iter().map(|_| OnceLock::new()).collect();
+    let work = || {
+        while !failed.load(Ordering::Relaxed) {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let (Some(request), Some(result)) = (requests.get(at), results.get(at)) else {
+                return;
+            };
+            let shown = Shown::new(ui, "Fetching", request.url.to_string());
+            let fetched = fetcher.fetch(request, &shown.one_of(&all));
+            failed.fetch_or(fetched.is_err(), Ordering::Relaxed);
+            let _ = result.set(fetched);
+        }
     };
-    fetcher
-        .fetch(&Request::new(source, locked), &shown)
-        .map_err(|error| Failure::new(status(&error), &error))
+    thread::scope(|scope| {
+        for _ in 1..requests.len().min(AT_A_TIME) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut fetched = Vec::new();
+    let mut missing = false;
+    for result in results {
+        match result.into_inner() {
+            Some(Ok(one)) => fetched.push(one),
+            Some(Err(error)) => return Err(not_fetched(&error)),
+            // Not begun, because another one failed: that one comes.
+            None => missing = true,
+        }
+    }
+    if missing {
+        return Err(Failure::message(
+            exit::INTERNAL,
+            "a source was not fetched, and nothing says why",
+        ));
+    }
+    all.finish();
+    Ok(fetched)
+}
+
+fn not_fetched(error: &FetchError) -> Failure {
+    let failure = Failure::new(status(error), error);
+    match error {
+        FetchError::NoPureWheel(_) => failure.hint(
+            "take a version or another package that is of pure Python; packages with machine code \
+             cannot be installed into an image",
+        ),
+        _ => failure,
+    }
 }
 
 /// Whose fault it is: the machine's, or that of the recipe or its lock.
@@ -181,6 +298,7 @@ fn status(error: &FetchError) -> Status {
         FetchError::Client { .. }
         | FetchError::Digest(_)
         | FetchError::Package(_)
+        | FetchError::NoPureWheel(_)
         | FetchError::Contradiction { .. }
         | FetchError::Local(_) => exit::RECIPE,
     }
@@ -264,34 +382,4 @@ fn unpack(
     let tree = cached::put(ui, scratch.path(), entry, &what(source))?;
     stage.finish("");
     Ok(tree)
-}
-
-/// Progress of one fetch: a stage that begins when something really is fetched.
-struct Shown<'a> {
-    ui: &'a Ui,
-    stage: Mutex<Option<Stage>>,
-    url: String,
-}
-
-impl Progress for Shown<'_> {
-    fn bytes(&self, _id: &str, done: u64, total: Option<u64>) {
-        if let Ok(mut stage) = self.stage.lock() {
-            stage
-                .get_or_insert_with(|| self.ui.stage("Fetching", &self.url))
-                .bytes(done, total);
-        }
-    }
-
-    fn finished(&self, _id: &str, bytes: u64, cached: bool) {
-        if let Ok(mut stage) = self.stage.lock()
-            && let Some(stage) = stage.take()
-            && !cached
-        {
-            stage.finish(&size(bytes));
-        }
-    }
-
-    fn warning(&self, id: &str, message: &str) {
-        self.ui.warn(&format!("{id}: {message}"));
-    }
 }

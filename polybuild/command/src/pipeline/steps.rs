@@ -1,6 +1,8 @@
 //! Pass: run the recipe's build steps, each in an empty folder with the environment that the
 //! recipe declares, its inputs and tools, and nothing else of this machine (see [`crate::confine`]).
 //!
+//! What a step says is kept whole beside its outputs, in `KEY.log`, whether it ends well or not.
+//!
 //! Outputs are cached by the step's text and the digests of its inputs, and verified when they are
 //! used. Nothing that a step made is followed out of its folder: see [`super::copy`].
 
@@ -116,10 +118,12 @@ fn run_step(
         symlink(&shown, &link).doing("linking the tool", &found)?;
         tools.push(shown);
     }
+    let log = entry.with_extension("log");
     let job = Job {
         what: format!("build step `{}`", step.id),
         folder: &folder,
         tools: &tools,
+        log: Some(&log),
         nested: step.tools.iter().any(|tool| tool == OURSELVES),
         command: &|inside| words(cx, step, inside),
     };
@@ -128,10 +132,11 @@ fn run_step(
         let failure = Failure::message(
             exit::RECIPE,
             format!(
-                "build step `{}` ended with {}\n{}",
+                "build step `{}` ended with {}\n{}the whole log: {}",
                 step.id,
                 ended.how,
-                last_lines(&ended.stdout, &ended.stderr)
+                last_lines(&ended.stdout, &ended.stderr),
+                log.display()
             ),
         );
         return Err(match confine::partly_visible(&tools) {
@@ -151,8 +156,9 @@ fn run_step(
             Failure::message(
                 exit::RECIPE,
                 format!(
-                    "build step `{}` ended well but did not make the {kind} `{output}`",
-                    step.id
+                    "build step `{}` ended well but did not make the {kind} `{output}`\nthe whole log: {}",
+                    step.id,
+                    log.display()
                 ),
             )
         };

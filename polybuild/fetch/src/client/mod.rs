@@ -7,7 +7,7 @@ mod cargo;
 pub(crate) mod curl;
 pub(crate) mod debian;
 mod npm;
-mod pip;
+pub(crate) mod pip;
 mod tool;
 
 use std::path::PathBuf;
@@ -73,7 +73,7 @@ pub(crate) fn run(job: &Job<'_>) -> Result<Arrived, FetchError> {
 }
 
 impl Job<'_> {
-    fn unexpected(&self, tool: &'static str, what: impl Into<String>) -> FetchError {
+    pub(crate) fn unexpected(&self, tool: &'static str, what: impl Into<String>) -> FetchError {
         FetchError::Unexpected {
             url: self.request.url.to_string(),
             tool,

@@ -1,4 +1,4 @@
-//! `pypi:` through `pip download`, without dependencies.
+//! `pypi:` through `pip download`, without dependencies; and requirements with all that they require.
 //!
 //! Nothing that arrives is executed. A wheel is only downloaded. For a source distribution pip would
 //! run the project's own build backend, to ask for its metadata, and there is no option to have the
@@ -6,11 +6,13 @@
 //! its refusal names the file's address and digest. The file then comes by curl and must have that
 //! digest.
 
+use std::{collections::BTreeMap, ffi::OsStr, fs, path::PathBuf};
+
 use megabinary_format::Digest;
-use polybuild_recipe::PypiKind;
+use polybuild_recipe::{PypiKind, WantedPackages, normal_package_name};
 
 use super::{Arrived, Job, curl, tool::Tool};
-use crate::error::{FetchError, io};
+use crate::error::{FetchError, NoPureWheel, WhyNot, io};
 
 const PIP: Tool = Tool {
     names: &["pip3", "pip"],
@@ -19,6 +21,9 @@ const PIP: Tool = Tool {
 
 /// What does not depend on the kind of file.
 const QUIET: [&str; 2] = ["--disable-pip-version-check", "--progress-bar=off"];
+
+/// What no wheel with machine code fits.
+const PURE: [&str; 2] = ["--implementation=py", "--abi=none"];
 
 /// Endings of files that pip brings.
 const ENDS: [&str; 4] = [".whl", ".tar.gz", ".zip", ".tar.bz2"];
@@ -49,6 +54,9 @@ fn wheel(
     let mut args = vec!["download", "--no-deps", "--dest=.", "--only-binary=:all:"];
     args.extend(QUIET);
     args.extend(["--python-version", python, "--platform", platform]);
+    if platform == PypiKind::ANY {
+        args.extend(PURE);
+    }
     args.extend(["--", &package]);
     PIP.run(job, args, &[])?;
     let file = job.only_file("pip3", &ENDS)?;
@@ -63,6 +71,159 @@ fn wheel(
     })
 }
 
+/// Name and version in the name of a wheel of pure Python, the name normalised.
+pub(crate) fn of_pure_wheel(file: &str) -> Option<(String, String)> {
+    let mut parts = file.strip_suffix("-none-any.whl")?.split('-');
+    let (name, version, _) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((normal_package_name(name), version.to_owned()))
+}
+
+/// The interpreter that conditions of requirements are evaluated for, and a guard: see there.
+const SITECUSTOMIZE: &str = include_str!("sitecustomize.py");
+
+/// Resolves requirements with all that they require; gives the files in the work folder. They agree with
+/// what is `given`, which is there already.
+pub(crate) fn resolve(
+    job: &Job<'_>,
+    wanted: &WantedPackages,
+    given: &BTreeMap<String, String>,
+) -> Result<Vec<PathBuf>, FetchError> {
+    let work = &job.guard.work;
+    let write = |name: &str, text: &str| {
+        let path = work.join(name);
+        fs::write(&path, text).map_err(io("write", path))
+    };
+    write(
+        ".requirements.txt",
+        &(wanted.requirements.join("\n") + "\n"),
+    )?;
+    let constraints = given
+        .iter()
+        .map(|(name, version)| format!("{name}=={version}\n"));
+    write(".constraints.txt", &constraints.collect::<String>())?;
+    let guard = work.join(".python");
+    fs::create_dir(&guard).map_err(io("create", &guard))?;
+    write(".python/sitecustomize.py", SITECUSTOMIZE)?;
+    let python = &wanted.python;
+    let environment = serde_json::json!({
+        "implementation_name": "cpython",
+        "implementation_version": python.version,
+        "os_name": "posix",
+        "platform_machine": python.machine,
+        "platform_python_implementation": "CPython",
+        // Nobody ought to ask for a release of the kernel, and the image runs on any.
+        "platform_release": "",
+        "platform_system": system(&python.platform),
+        "platform_version": "",
+        "python_full_version": python.version,
+        "python_version": python.short_version(),
+        "sys_platform": python.platform,
+    });
+    let environment = environment.to_string();
+    let mark = work.join(".mark");
+    let mut args = vec!["download", "--dest=.", "--only-binary=:all:", "--log=.log"];
+    args.extend(QUIET);
+    args.extend(["--python-version", python.short_version()]);
+    args.extend(["--platform", PypiKind::ANY]);
+    args.extend(PURE);
+    args.extend([
+        "--requirement=.requirements.txt",
+        "--constraint=.constraints.txt",
+    ]);
+    let env = [
+        ("PYTHONPATH", guard.as_os_str()),
+        ("PYTHONDONTWRITEBYTECODE", OsStr::new("1")),
+        ("POLYBUILD_PYTHON", OsStr::new(&environment)),
+        ("POLYBUILD_PYTHON_MARK", mark.as_os_str()),
+    ];
+    let ran = PIP.run(job, args, &env);
+    if !mark.is_file() && !matches!(ran, Err(FetchError::MissingTool { .. })) {
+        let what = "did not evaluate the conditions of requirements for the image's interpreter";
+        return Err(job.unexpected("pip3", what));
+    }
+    ran.map_err(|error| match error {
+        FetchError::Client { url, words, .. } if missing(&words).is_some() => {
+            let name = missing(&words).unwrap_or_default().to_owned();
+            let log = fs::read(work.join(".log")).unwrap_or_default();
+            let why = why_not(&name, &String::from_utf8_lossy(&log));
+            FetchError::NoPureWheel(Box::new(NoPureWheel {
+                url,
+                name,
+                why,
+                words,
+            }))
+        }
+        other => other,
+    })?;
+    let mut files = Vec::new();
+    for entry in fs::read_dir(work).map_err(io("read", work))? {
+        let path = entry.map_err(io("read", work))?.path();
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// `platform.system()`, as Python makes it of `sys.platform`.
+fn system(platform: &str) -> String {
+    let mut letters = platform.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}
+
+/// The requirement that pip found nothing for.
+fn missing(words: &str) -> Option<&str> {
+    let (_, rest) = words.split_once("No matching distribution found for ")?;
+    let line = rest.lines().next()?.trim();
+    line.split(" (from").next().filter(|name| !name.is_empty())
+}
+
+/// What pip's log says of the files of a project that it did not take, in words.
+fn why_not(requirement: &str, log: &str) -> WhyNot {
+    let end = requirement
+        .find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)))
+        .unwrap_or(requirement.len());
+    let name = normal_package_name(requirement.get(..end).unwrap_or_default());
+    let mut wheel = None;
+    let mut source = None;
+    for line in log.lines().filter(|line| line.contains("Skipping link")) {
+        // The address is the last word but for `(from …)` and `(requires-python:…)`.
+        let file = line
+            .split_whitespace()
+            .filter_map(|word| word.split(['#', '?']).next()?.rsplit_once('/'))
+            .map(|(_, file)| file)
+            .find(|file| ENDS.iter().any(|end| file.ends_with(end)));
+        let Some(file) = file else { continue };
+        let project = match file.strip_suffix(".whl") {
+            Some(stem) => stem.split('-').next(),
+            None => ENDS
+                .iter()
+                .find_map(|end| Some(file.strip_suffix(end)?.rsplit_once('-')?.0)),
+        };
+        if project.map(normal_package_name) != Some(name.clone()) {
+            continue;
+        }
+        match file.ends_with(".whl") {
+            // The index lists versions from the oldest to the newest.
+            true if !file.ends_with("-none-any.whl") => wheel = Some(file.to_owned()),
+            true => {}
+            false => source = Some(file.to_owned()),
+        }
+    }
+    match (wheel, source) {
+        (Some(file), _) => WhyNot::MachineCode(file),
+        (None, Some(file)) => WhyNot::Source(file),
+        (None, None) => WhyNot::Unknown,
+    }
+}
+
 /// A digest that no file has.
 const IMPOSSIBLE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -72,7 +233,7 @@ fn sdist(job: &Job<'_>, name: &str, version: Option<String>) -> Result<Arrived, 
         None => newest(job, name)?,
     };
     let wanted = job.guard.work.join("requirements.txt");
-    std::fs::write(
+    fs::write(
         &wanted,
         format!("{name}=={version} --hash=sha256:{IMPOSSIBLE}\n"),
     )

@@ -23,6 +23,15 @@ pub(super) fn check(layer: Layer, problems: &mut Vec<Problem>) -> Option<Recipe>
             place: Some(layer.place.clone()),
         });
     }
+    let python = layer.python.python();
+    if let (None, Some(place)) = (&python, &layer.python.place) {
+        let message = "no recipe here says which Python the packages are for: inherit one with \
+                       `from` or `uses`, or say its `version`";
+        problems.push(Problem {
+            kind: ProblemKind::Keys { message },
+            place: Some(place.clone()),
+        });
+    }
     let builds = in_order(with_toolchains(layer.builds, &layer.toolchains), problems);
     if problems.len() > before {
         return None;
@@ -55,6 +64,7 @@ pub(super) fn check(layer: Layer, problems: &mut Vec<Problem>) -> Option<Recipe>
         programs: values(layer.programs),
         image_files: values(layer.files),
         trees: values(layer.trees),
+        python,
         policy: Policy {
             limits: policy.limits,
             network: policy.network.flatten(),

@@ -19,11 +19,11 @@ use miette::NamedSource;
 
 use super::{
     find::{Found, Search, find},
-    layer::{self, ImageLayer, Layer, PolicyLayer},
+    layer::{self, ImageLayer, Layer, PolicyLayer, PythonLayer},
     lower, parse,
 };
 use crate::{
-    Kind, Part, Place, Shelf, Used,
+    Kind, Part, Place, Shelf, Used, WantedPackages,
     error::{Problem, ProblemKind},
     written::{At, RecipeTable},
 };
@@ -103,6 +103,14 @@ impl Loader<'_> {
             part.used = std::mem::take(&mut under.used);
         }
         put_over(&mut own, under);
+        if let (None, Some(part)) = (known, self.parts.get_mut(part))
+            && !own.python.requirements.is_empty()
+        {
+            part.packages = own.python.python().map(|python| WantedPackages {
+                python,
+                requirements: own.python.requirements.clone(),
+            });
+        }
         Some(own)
     }
 
@@ -195,6 +203,7 @@ fn put_over(own: &mut Layer, under: Under) {
             )* };
         }
     over!(sources builds toolchains modules preloads programs files trees components);
+    own.python = std::mem::take(&mut own.python).over(under.python);
     own.image = image_over(std::mem::take(&mut own.image), under.image);
     own.policy = policy_over(std::mem::take(&mut own.policy), under.policy);
 }
@@ -211,6 +220,7 @@ struct Under {
     files: Vec<layer::Item<crate::ImageFile>>,
     trees: Vec<layer::Item<crate::Tree>>,
     components: Vec<layer::Item<crate::Component>>,
+    python: PythonLayer,
     image: ImageLayer,
     policy: PolicyLayer,
     /// The recipes themselves.
@@ -228,6 +238,7 @@ impl Under {
         layer::add(&mut self.files, layer.files, problems);
         layer::add(&mut self.trees, layer.trees, problems);
         layer::add(&mut self.components, layer.components, problems);
+        self.python = std::mem::take(&mut self.python).over(layer.python);
     }
 }
 

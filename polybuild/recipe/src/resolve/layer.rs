@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use megabinary_format::Limits;
 
 use crate::{
-    Build, Component, ImageFile, Kind, LocalPath, Module, Place, Preload, Program, Source,
+    Build, Component, ImageFile, Kind, LocalPath, Module, Place, Preload, Program, Python, Source,
     Toolchain, Tree,
     error::{Problem, ProblemKind},
 };
@@ -28,6 +28,7 @@ pub(super) struct Layer {
     pub(super) files: Vec<Item<ImageFile>>,
     pub(super) trees: Vec<Item<Tree>>,
     pub(super) components: Vec<Item<Component>>,
+    pub(super) python: PythonLayer,
     pub(super) image: ImageLayer,
     pub(super) policy: PolicyLayer,
     /// Every file of the machine that this recipe file names: not those of the layers under it.
@@ -88,6 +89,53 @@ pub(super) struct ImageLayer {
     pub(super) expose: Vec<String>,
     pub(super) volumes: Vec<String>,
     pub(super) stop_signal: Option<String>,
+}
+
+/// What one layer says of Python.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PythonLayer {
+    pub(super) version: Option<String>,
+    pub(super) prefix: Option<String>,
+    pub(super) platform: Option<String>,
+    pub(super) machine: Option<String>,
+    pub(super) compile: Vec<String>,
+    /// Lines of a requirements file: of this recipe file alone.
+    pub(super) requirements: Vec<String>,
+    /// Where packages or folders to compile are asked for.
+    pub(super) place: Option<Place>,
+}
+
+impl PythonLayer {
+    /// The Python, if its version is known.
+    pub(super) fn python(&self) -> Option<Python> {
+        let or = |value: &Option<String>, default: &str| value.clone().unwrap_or(default.into());
+        Some(Python {
+            version: self.version.clone()?,
+            prefix: or(&self.prefix, "/usr/local"),
+            platform: or(&self.platform, "linux"),
+            machine: or(&self.machine, "wasm32"),
+            compile: self.compile.clone(),
+        })
+    }
+
+    /// What an inherited layer says, where this one says nothing.
+    pub(super) fn over(self, under: PythonLayer) -> PythonLayer {
+        let mut compile = under.compile;
+        for folder in self.compile {
+            if !compile.contains(&folder) {
+                compile.push(folder);
+            }
+        }
+        PythonLayer {
+            version: self.version.or(under.version),
+            prefix: self.prefix.or(under.prefix),
+            platform: self.platform.or(under.platform),
+            machine: self.machine.or(under.machine),
+            compile,
+            requirements: self.requirements,
+            place: self.place,
+        }
+    }
 }
 
 /// Policy that one layer makes.

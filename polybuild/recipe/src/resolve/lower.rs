@@ -85,6 +85,7 @@ impl Lower<'_> {
             components: self.items(&file.component, |l, t| {
                 (l.component(t), t.name.span.clone())
             }),
+            python: self.python(file.python.as_ref()),
             image: self.image(file.image.as_ref(), whole),
             policy: self.policy(file.policy.as_ref()),
             locals: Vec::new(),
@@ -161,7 +162,7 @@ impl Lower<'_> {
     }
 
     /// A file or folder of the machine, which must exist.
-    fn local(&mut self, at: &At<String>, path: &str) -> LocalPath {
+    pub(super) fn local(&mut self, at: &At<String>, path: &str) -> LocalPath {
         let shown = value::normalise(&self.dir.join(path));
         if path.is_empty() || Path::new(path).is_absolute() {
             let kind = ProblemKind::BadPath {

@@ -14,6 +14,7 @@ mod inherit;
 mod layer;
 mod lower;
 mod parse;
+mod python;
 
 use std::path::Path;
 

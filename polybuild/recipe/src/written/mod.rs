@@ -12,6 +12,7 @@ mod build;
 mod content;
 mod image;
 mod module;
+mod python;
 mod source;
 
 pub use at::At;
@@ -19,6 +20,7 @@ pub use build::{BuildTable, ToolchainTable};
 pub use content::{EntryTable, FileTable, TreeTable};
 pub use image::{Amount, ComponentTable, ImageTable, NetworkValue, PolicyTable};
 pub use module::{GraftTable, ModuleTable, PreloadTable, ProgramTable, SnapshotTable};
+pub use python::PythonTable;
 pub use source::{SeriesChoice, SourceTable};
 
 use schemars::JsonSchema;
@@ -57,6 +59,9 @@ pub struct RecipeFile {
     /// Read-only file trees inside the megabinary.
     #[serde(default)]
     pub tree: Vec<At<TreeTable>>,
+    /// The image's Python, and the packages that are installed for it.
+    #[serde(default)]
+    pub python: Option<At<PythonTable>>,
     /// Settings of the image.
     #[serde(default)]
     pub image: Option<At<ImageTable>>,

@@ -1,7 +1,7 @@
 //! Recipes that use every key, and lock files of them.
 
 use megabinary_format::Digest;
-use polybuild_recipe::{Lock, LockedInput, LockedLocal, LockedUse};
+use polybuild_recipe::{Lock, LockedInput, LockedLocal, LockedPython, LockedUse, LockedWheel};
 
 /// Name under which lock files are shown.
 pub const LOCK: &str = "recipe.lock";
@@ -23,6 +23,16 @@ paths = ["/usr/bin/env"]
 path = "/tmp"
 directory = true
 mode = "1777"
+
+[[file]]
+path = "/srv"
+source = "path:."
+exclude = ["*.md", "__pycache__"]
+
+[python]
+packages = ["flask[async]==3.1.2 ; python_version > '3'"]
+requirements = "path:main.py"
+compile = ["/srv"]
 
 [[file]]
 path = "/etc/passwd"
@@ -50,6 +60,12 @@ const TOOL: &str = r#"
 name = "python"
 version = "3.12.0"
 kind = "runtime"
+
+[python]
+version = "3.12.0"
+prefix = "/usr/local"
+platform = "wasi"
+machine = "wasm32"
 
 [[source]]
 id = "python-wasi"
@@ -172,6 +188,7 @@ pub fn locks() -> Vec<Vec<u8>> {
         recipe: sha256,
         used: Vec::new(),
         inputs: Vec::new(),
+        python: None,
         locals: Vec::new(),
     };
     let empty = lock.text();
@@ -193,6 +210,16 @@ pub fn locks() -> Vec<Vec<u8>> {
         path: "main.py".into(),
         sha256,
         size: 0,
+    });
+    lock.python = Some(LockedPython {
+        wanted: sha256,
+        wheels: vec![LockedWheel {
+            name: "flask".into(),
+            version: "3.1.2".into(),
+            file: "flask-3.1.2-py3-none-any.whl".into(),
+            sha256,
+            size: 7,
+        }],
     });
     vec![empty.into_bytes(), lock.text().into_bytes()]
 }
