@@ -23,7 +23,10 @@ pub(crate) struct Stub {
 impl Stub {
     /// That of a library with this archive.
     pub(crate) fn of(name: &str, archive: &[u8]) -> Stub {
-        let digest: String = Sha256::digest(archive)
+        // Of the name too: equal objects may be two libraries.
+        let digest = Sha256::new_with_prefix(name).chain_update([0]).chain_update(archive);
+        let digest: String = digest
+            .finalize()
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
