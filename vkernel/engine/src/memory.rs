@@ -63,6 +63,8 @@ pub(crate) struct Images {
 #[derive(Clone)]
 struct Contents {
     bytes: usize,
+    /// Whether what has no contents is inaccessible, too, until others map it.
+    closed: bool,
     runs: Vec<Run>,
 }
 
@@ -114,8 +116,19 @@ impl Images {
             .saturating_mul(WASM_PAGE);
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(Contents {
             bytes,
+            closed: false,
             runs: image.runs.clone(),
         });
+    }
+
+    /// As [`Images::prepare`]; and nothing but the contents is accessible.
+    #[cfg(feature = "linux")]
+    pub(crate) fn prepare_closed(&self, image: &MemoryImage) {
+        self.prepare(image);
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(contents) = next.as_mut() {
+            contents.closed = true;
+        }
     }
 }
 
@@ -157,6 +170,7 @@ unsafe impl MemoryCreator for Images {
         let reservation = Reservation::new(total).map_err(|e| {
             format!("reserving {total} bytes of address space for a linear memory: {e}")
         })?;
+        let closed = contents.as_ref().is_some_and(|c| c.closed);
         let runs = contents.map(|c| c.runs).unwrap_or_default();
         // Runs that are mapped; the others are copied into memory that is open already.
         let mut mapped: &[Run] = &[];
@@ -173,9 +187,11 @@ unsafe impl MemoryCreator for Images {
             capacity,
             limit: self.limit,
         };
-        memory
-            .open_gaps(mapped, size)
-            .map_err(|e| format!("making a linear memory usable: {e}"))?;
+        if !closed {
+            memory
+                .open_gaps(mapped, size)
+                .map_err(|e| format!("making a linear memory usable: {e}"))?;
+        }
         memory.size = if whole { capacity } else { size };
         if let PageSource::Mapped { offset, bytes } = self.source {
             for run in &runs {
