@@ -109,6 +109,25 @@ impl Images {
         Ok(())
     }
 
+    /// As [`Images::fill`], for a memory of 4 GiB; and nothing but the contents is accessible afterwards.
+    ///
+    /// # Safety
+    ///
+    /// The memory at `base` is of that size, and nobody has used it yet.
+    #[cfg(feature = "linux")]
+    pub(crate) unsafe fn fill_closed(
+        &self,
+        base: NonNull<u8>,
+        image: &MemoryImage,
+    ) -> Result<(), String> {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+        // SAFETY: the caller's contract. The old mapping is replaced in one step.
+        unsafe { mmap_anonymous(base.as_ptr().cast(), 4 << 30, ProtFlags::empty(), flags) }
+            .map_err(|e| format!("making a memory inaccessible: {e}"))?;
+        // SAFETY: the caller's contract; an image is at most 4 GiB.
+        unsafe { self.fill(base, image) }
+    }
+
     /// Sets what the next memory starts with.
     pub(crate) fn prepare(&self, image: &MemoryImage) {
         let bytes = usize::try_from(image.pages)

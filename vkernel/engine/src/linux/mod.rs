@@ -189,14 +189,13 @@ impl LinuxMachines {
         let mut linker: Linker<Guest> = Linker::new(engine);
         imports::add(&mut linker, &loaded.module, sandbox.takes_snapshot())?;
         let mut store = Store::new(engine, Guest::of(Thread::new()));
-        // A memory that a program shares with its threads is made for it here; then its contents come
-        // afterwards, unless they are a snapshot's.
-        match warm {
-            Some(warm) => loaded.images.prepare_closed(warm.memory),
-            None if !imports_memory(&loaded.module) => loaded.images.prepare(&module.cold),
-            None => {}
-        }
         let shared = shared_memory(engine, &loaded.module)?;
+        match warm {
+            // The engine makes it; the contents come afterwards.
+            _ if shared.is_some() => {}
+            Some(warm) => loaded.images.prepare_closed(warm.memory),
+            None => loaded.images.prepare(&module.cold),
+        }
         if let Some((module, field, memory)) = &shared {
             linker
                 .define(&store, module, field, memory.clone())
@@ -216,11 +215,16 @@ impl LinuxMachines {
         };
         let base = NonNull::new(base)
             .ok_or_else(|| EngineError::missing(&module.name, abi::MEMORY))?;
-        if shared.is_some() && warm.is_none() {
-            // SAFETY: it was made for this program, at least as large as the module wants it, which
-            // is what the image has; no code has run.
+        if shared.is_some() {
+            // SAFETY: it was made for this program, at least as large as the module wants it, which is what
+            // the cold image has, and of 4 GiB where an instance has been made of it; no code has run.
             #[allow(unsafe_code)]
-            let filled = unsafe { loaded.images.fill(base, &module.cold) };
+            let filled = unsafe {
+                match warm {
+                    Some(warm) => loaded.images.fill_closed(base, warm.memory),
+                    None => loaded.images.fill(base, &module.cold),
+                }
+            };
             filled.map_err(|why| {
                 EngineError::wasmtime("filling the memory")(wasmtime::Error::msg(why))
             })?;
@@ -400,13 +404,6 @@ fn start(
     Ok(first
         .map_or(Ok(()), |first| first.call(&mut *store, ()))
         .and_then(|()| entry.call(&mut *store, ())))
-}
-
-/// Whether a module imports its memory, which its threads share.
-fn imports_memory(module: &Module) -> bool {
-    module
-        .imports()
-        .any(|import| import.ty().memory().is_some())
 }
 
 /// The shared memory that a module imports, whole, after the two names of the import.

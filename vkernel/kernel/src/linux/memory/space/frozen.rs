@@ -109,6 +109,8 @@ impl Space {
             return Ok(());
         }
         match start < first {
+            // What the policy does not leave room for is a stack that ends earlier.
+            true if !self.has_room(&regions, first - start) => {}
             true => {
                 self.open(start, first, libc::PROT_READ | libc::PROT_WRITE)?;
                 regions.insert(start, first, true);
