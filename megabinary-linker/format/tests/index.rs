@@ -238,10 +238,18 @@ fn inconsistent_processes_are_refused() {
             change(index);
         });
     };
-    refused("has a process, and nothing else has one", &|i| i.modules[0].process = None);
-    refused("has a process, and nothing else has one", &|i| i.modules[0].warm = None);
-    refused("where nothing is mapped", &|i| process(i).extents[0].len = 0x2f000);
-    refused("leaves the memory", &|i| process(i).extents[0].len = 0x31000);
+    refused("has a process, and nothing else has one", &|i| {
+        i.modules[0].process = None
+    });
+    refused("has a process, and nothing else has one", &|i| {
+        i.modules[0].warm = None
+    });
+    refused("where nothing is mapped", &|i| {
+        process(i).extents[0].len = 0x2f000
+    });
+    refused("leaves the memory", &|i| {
+        process(i).extents[0].len = 0x31000
+    });
     refused("nobody can block", &|i| process(i).mask = 1 << 18);
     refused("alternate signal stack", &|i| process(i).stack = (4096, 0));
     refused("actions are not sorted", &|i| {

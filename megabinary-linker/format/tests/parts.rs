@@ -358,7 +358,9 @@ fn dumps_round_trip() {
     let refused = |change: &dyn Fn(&mut SnapshotDump), expected: &str| {
         let mut changed = dump.clone();
         change(&mut changed);
-        let error = SnapshotDump::decode(&written(&changed)).unwrap_err().to_string();
+        let error = SnapshotDump::decode(&written(&changed))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(expected), "{error}");
     };
     refused(&|d| d.globals.reverse(), "not sorted by index");
@@ -377,8 +379,14 @@ fn dumps_round_trip() {
     refused(&|d| state(d).extents.reverse(), "overlaps or continues");
     refused(&|d| state(d).extents[0].len = 1, "not of whole pages");
     refused(&|d| state(d).extents[2].len = 1 << 40, "leaves the memory");
-    refused(&|d| state(d).extents[2].len = u64::MAX - 4095, "leaves the memory");
-    refused(&|d| state(d).extents[1].access = Access::None, "overlaps or continues");
+    refused(
+        &|d| state(d).extents[2].len = u64::MAX - 4095,
+        "leaves the memory",
+    );
+    refused(
+        &|d| state(d).extents[1].access = Access::None,
+        "overlaps or continues",
+    );
     refused(&|d| state(d).actions.reverse(), "sorted by signal");
     for signal in [0, 9, 19, 65, u32::MAX] {
         refused(
@@ -389,9 +397,15 @@ fn dumps_round_trip() {
             "cannot have the action",
         );
     }
-    refused(&|d| state(d).actions[0].handler = 0, "cannot have the action");
+    refused(
+        &|d| state(d).actions[0].handler = 0,
+        "cannot have the action",
+    );
     refused(&|d| state(d).mask = 1 << 8, "nobody can block");
-    refused(&|d| state(d).stack = (u32::MAX, 2), "alternate signal stack");
+    refused(
+        &|d| state(d).stack = (u32::MAX, 2),
+        "alternate signal stack",
+    );
     // No access is executable: there is no number for it.
     let bytes = written(&dump);
     let at = 24 + 16 + 2 * 16 + 32 + 16;

@@ -163,7 +163,8 @@ impl Facts {
         }
         // A Linux program comes to its snapshot point from `_start`, by a call.
         let mut imports = self.imports.iter();
-        let has_point = imports.any(|i| i.module == wali::MODULE && i.field == wali::SNAPSHOT_POINT);
+        let has_point =
+            imports.any(|i| i.module == wali::MODULE && i.field == wali::SNAPSHOT_POINT);
         let entries: &[&str] = match self.personality {
             Personality::Wasi => &[snapshot::INIT, snapshot::RESUME],
             Personality::Linux if !has_point => {

@@ -5,7 +5,7 @@
 
 use megabinary_format::{
     Digest, Entry, FileKind, FileNode, FileRange, FileTree, GlobalValue, Index, MemoryImage,
-    Module, Policy, ProcessState, Program, Route, Run, Segment, SnapshotDump, Target, PAGE, stub,
+    Module, PAGE, Policy, ProcessState, Program, Route, Run, Segment, SnapshotDump, Target, stub,
 };
 use vkernel_abi::personality::Personality;
 use wasmparser::ValType;

@@ -9,8 +9,8 @@ use vkernel_kernel::{Process, ProcessExit};
 use wasmtime::{Engine, Instance, Linker, Module, Store};
 
 use crate::{
-    CodeImage, EngineError, PageSource, TrapReport, alternate_stack, code::InPlace, config, globals, host,
-    link, link::Host, memory::Images, memory::WASM_PAGE, names::Names,
+    CodeImage, EngineError, PageSource, TrapReport, alternate_stack, code::InPlace, config,
+    globals, host, link, link::Host, memory::Images, memory::WASM_PAGE, names::Names,
 };
 
 /// One module of a megabinary in this process.

@@ -15,7 +15,8 @@ use megabinary_format::{Index, Module, Policy};
 use vkernel_abi::personality::Personality;
 use vkernel_engine::{LinuxMachines, LinuxOutcome, Next};
 use vkernel_kernel::{
-    Source, audit::LaunchEvent,
+    Source,
+    audit::LaunchEvent,
     confine::{self, Directories, Surface},
     exec::Printable,
     linux::{self, Image, Sandbox, Title},

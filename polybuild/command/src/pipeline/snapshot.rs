@@ -171,7 +171,7 @@ fn run(cx: &Context<'_>, dir: &Path, module: &str, settings: &Snapshot) -> Resul
         return Err(Failure::message(
             exit::RECIPE,
             format!(
-                "module `{module}` did not reach its snapshot point ({})\n{}{}",
+                "module `{module}` gave no snapshot ({})\n{}{}",
                 ended.how,
                 String::from_utf8_lossy(&ended.stdout),
                 String::from_utf8_lossy(&ended.stderr)

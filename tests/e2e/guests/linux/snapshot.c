@@ -330,7 +330,6 @@ static void spoil(const char *how)
 	else if (!strcmp(how, "pending")) raise(SIGUSR2);
 	else if (!strcmp(how, "directory")) CHECK(!mkdir("/d", 0755) && !chdir("/d"));
 	else if (!strcmp(how, "umask")) umask(0);
-	else if (!strcmp(how, "session")) setsid();
 	else if (!strcmp(how, "kept")) CHECK(!madvise(hidden, PAGE, MADV_DONTFORK));
 	else if (!strcmp(how, "exit")) exit(0);
 	else if (!strcmp(how, "crash")) abort();

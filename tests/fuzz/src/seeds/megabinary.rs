@@ -1,7 +1,8 @@
 //! Megabinaries, small and with everything in them, in both forms; their parts.
 
 use megabinary_format::{
-    Access, Digest, Extent, Global, GlobalValue, Limit, Limits, PT_VKERNEL, Policy, ProcessState, SignalAction, stub,
+    Access, Digest, Extent, Global, GlobalValue, Limit, Limits, PT_VKERNEL, Policy, ProcessState,
+    SignalAction, stub,
 };
 use megabinary_linker::{
     LinkPlan, Megabinary, PlannedEntry, PlannedFile, PlannedKind, PlannedModule, PlannedNode,

@@ -213,8 +213,8 @@ impl LinuxMachines {
                 .get_memory(&mut store, abi::MEMORY)
                 .map_or(std::ptr::null_mut(), |memory| memory.data_ptr(&store)),
         };
-        let base = NonNull::new(base)
-            .ok_or_else(|| EngineError::missing(&module.name, abi::MEMORY))?;
+        let base =
+            NonNull::new(base).ok_or_else(|| EngineError::missing(&module.name, abi::MEMORY))?;
         if shared.is_some() {
             // SAFETY: it was made for this program, at least as large as the module wants it, which is what
             // the cold image has, and of 4 GiB where an instance has been made of it; no code has run.
@@ -356,7 +356,10 @@ fn cold(
     (mask, before): (u64, &Before),
 ) -> LinuxOutcome {
     if process.threads() != 1 {
-        let report = TrapReport::plain(name, "a cold start wanted by a program that has made threads");
+        let report = TrapReport::plain(
+            name,
+            "a cold start wanted by a program that has made threads",
+        );
         return LinuxOutcome::Trap(Box::new(report), signal_of(None));
     }
     store.data().thread.give_up();

@@ -42,7 +42,10 @@ const CALLS: &[(i64, Fixed)] = &[
     (SYS_stat, Afterwards(|cx, args| stat(cx, word(args[1])))),
     (SYS_lstat, Afterwards(|cx, args| stat(cx, word(args[1])))),
     (SYS_fstat, Afterwards(|cx, args| stat(cx, word(args[1])))),
-    (SYS_newfstatat, Afterwards(|cx, args| stat(cx, word(args[2])))),
+    (
+        SYS_newfstatat,
+        Afterwards(|cx, args| stat(cx, word(args[2]))),
+    ),
     (SYS_statx, Afterwards(|cx, args| statx(cx, word(args[4])))),
 ];
 
@@ -160,14 +163,7 @@ fn getrandom(cx: &Cx<'_>, args: &Args) -> Answer {
 fn uname(cx: &Cx<'_>, args: &Args) -> Answer {
     /// Size of each of the six strings of `struct utsname`.
     const FIELD: usize = 65;
-    let fields = [
-        "Linux",
-        "localhost",
-        "6.1.0",
-        "#1",
-        "wasm32",
-        "(none)",
-    ];
+    let fields = ["Linux", "localhost", "6.1.0", "#1", "wasm32", "(none)"];
     let mut bytes = [0; 6 * FIELD];
     for (to, field) in bytes.chunks_exact_mut(FIELD).zip(fields) {
         to[..field.len()].copy_from_slice(field.as_bytes());

@@ -113,7 +113,7 @@ impl LinuxProcess {
             return Err("other threads".to_owned());
         }
         if !departure::is_first() {
-            return Err("lost its first thread".to_owned());
+            return Err("no first thread any more".to_owned());
         }
         if thread.has_signals() {
             return Err("a signal whose handler has not been called".to_owned());

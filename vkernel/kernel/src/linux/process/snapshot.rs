@@ -122,7 +122,9 @@ impl Taking {
         }
         for number in 0..3 {
             if !is_open(number) {
-                return Err(format!("closed its descriptor {number}"));
+                return Err(format!(
+                    "a closed descriptor {number}, one of the standard streams"
+                ));
             }
         }
         if let Some(open) = numbers.filter(|n| *n > 2).find(|number| is_open(*number)) {
