@@ -53,7 +53,7 @@ pub(super) fn take(
                 let bytes = run(cx, dir.path(), name, settings)?;
                 let dump = decode(&bytes, name)?;
                 code::store(&cached, &bytes)?;
-                stage.finish(&format!("{} of memory", size(dump.memory.len() as u64)));
+                stage.finish(&format!("{} of memory", size(dump.stored())));
                 dump
             }
         };
@@ -71,7 +71,7 @@ fn key(cx: &Context<'_>, linked: &Megabinary, at: usize, settings: &Snapshot) ->
         .map(|m| m.digest.to_string())
         .unwrap_or_default();
     let parts = [
-        "snapshot 3",
+        "snapshot 4",
         &module,
         &settings,
         &code::fingerprint(cx.target)?,
@@ -172,7 +172,7 @@ fn run(cx: &Context<'_>, dir: &Path, module: &str, settings: &Snapshot) -> Resul
         return Err(Failure::message(
             exit::RECIPE,
             format!(
-                "module `{module}` did not reach its snapshot point ({})\n{}{}",
+                "module `{module}` gave no snapshot ({})\n{}{}",
                 ended.how,
                 String::from_utf8_lossy(&ended.stdout),
                 String::from_utf8_lossy(&ended.stderr)
@@ -188,6 +188,17 @@ fn run(cx: &Context<'_>, dir: &Path, module: &str, settings: &Snapshot) -> Resul
         ));
     }
     let bytes = files::read(&dump)?;
+    if bytes.is_empty() {
+        return Err(Failure::message(
+            exit::RECIPE,
+            format!(
+                "module `{module}` ended without coming to its snapshot point: with the arguments of \
+                 [module.snapshot] it does not call vkernel_snapshot()\n{}{}",
+                String::from_utf8_lossy(&ended.stdout),
+                String::from_utf8_lossy(&ended.stderr)
+            ),
+        ));
+    }
     // The next module's is not this one's.
     fs::remove_file(&dump).doing("removing", &dump)?;
     Ok(bytes)
