@@ -16,7 +16,7 @@ use std::{
 };
 
 use polybuild_e2e::{
-    Said, guests,
+    Said,
     linux::{enter, vkcc},
     polybuild, run, workspace,
 };
@@ -136,7 +136,7 @@ fn a_start_finds_everything_again_and_begins_anew() {
         says(
             &start(&["start", "a b", ""], &["A=1", "B="]),
             4,
-            &format!("{BEGUN}warm: /bin/guest start a b |  A=1 B=| /w guest\nexit handler\n"),
+            &format!("{BEGUN}warm: /bin/guest start a b | A=1 B=| /w guest\nexit handler\n"),
         );
         // Outside of a container, too.
         says(
@@ -183,34 +183,31 @@ fn a_program_that_is_executed_starts_from_its_snapshot() {
     });
 }
 
-/// What is ignored at the start stays so, and what is blocked, too.
+/// What is ignored at a start stays so, and what is blocked, too.
 #[test]
 fn signals_of_the_parent() {
-    let image = Image::new(true, "");
-    let with = |before: &str| {
+    both(|threads| {
+        let image = Image::new(threads, "");
+        let end = "\nexit handler\n";
+        let signals = image.run(&["signals"], &[]);
+        says(
+            &signals,
+            0,
+            &format!("{BEGUN}SIGINT caught, SIGHUP open{end}"),
+        );
+        let become_it = image.run(&["become"], &[]);
+        let expected = format!("{BEGUN}SIGINT ignored, SIGHUP blocked{end}");
+        says(&become_it, 0, &expected);
+        // By who starts the process, too.
+        let mut shell = Command::new("sh");
         let alone = image.alone(&["signals"]);
-        let script =
-            format!("import os, signal, sys\n{before}\nos.execv(sys.argv[1], sys.argv[1:])");
-        run(Command::new(guests::test_tools_python())
-            .args(["-c", &script])
+        shell
+            .args(["-c", "trap '' INT; exec \"$@\"", "sh"])
             .arg(alone.get_program())
-            .args(alone.get_args()))
-    };
-    let end = "\nexit handler\n";
-    says(
-        &with("signal.signal(signal.SIGINT, signal.SIG_DFL)"),
-        0,
-        &format!("{BEGUN}SIGINT caught, SIGHUP open{end}"),
-    );
-    let said = with(
-        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n\
-         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])",
-    );
-    says(
-        &said,
-        0,
-        &format!("{BEGUN}SIGINT ignored, SIGHUP blocked{end}"),
-    );
+            .args(alone.get_args());
+        let expected = format!("{BEGUN}SIGINT ignored, SIGHUP open{end}");
+        says(&run(&mut shell), 0, &expected);
+    });
 }
 
 /// What stands in the way fails the build by its name.
