@@ -52,7 +52,10 @@ fn recipes(root: &Path, folder: &Path, files: &mut BTreeMap<String, PathBuf>) ->
                 continue;
             }
             let text = fs::read_to_string(&lock)?;
-            let named: Vec<_> = named_by(&text).into_iter().map(|n| folder.join(n)).collect();
+            let named: Vec<_> = named_by(&text)
+                .into_iter()
+                .map(|n| folder.join(n))
+                .collect();
             // Or nobody could build the program that writes the lock file anew.
             if let Some(gone) = named.iter().find(|path| !normal(path).exists()) {
                 println!(

@@ -14,6 +14,8 @@
 #   tests/         what CPython's tests need besides
 #   include/, config/   headers, and what extensions are linked with
 set -eu
+# Shared objects are stubs; what they stand for becomes part of the programs that name them.
+export VKCC_SHARED=linked
 
 here=$PWD
 version=$(sed -n 's/^#define PY_VERSION[[:space:]]*"\([0-9]*\.[0-9]*\).*/\1/p' cpython/Include/patchlevel.h)
@@ -59,6 +61,7 @@ EOF
 
 cd cpython
 say "configuring"
+# A thread's stack is larger than musl's own default: recursion ends with RecursionError, not with the stack.
 # Some macros of configure lose LDFLAGS, so that everything is given in LDFLAGS_NODIST too.
 quietly env CONFIG_SITE="$here/config.site" MODULE_BUILDTYPE=static PKG_CONFIG=false READELF=true \
     CC="vkcc" CXX="vkc++" CFLAGS=-pthread LDFLAGS="-pthread -L../deps/lib" \
@@ -66,7 +69,8 @@ quietly env CONFIG_SITE="$here/config.site" MODULE_BUILDTYPE=static PKG_CONFIG=f
     ./configure -q --build=x86_64-pc-linux-gnu --host=wasm32-unknown-linux-musl --prefix=/usr/local \
     --with-build-python="$here/bin/build-python" --without-ensurepip --with-computed-gotos=no \
     --with-system-expat --with-system-libmpdec --enable-ipv6 --with-dbmliborder=gdbm \
-    --enable-loadable-sqlite-extensions --with-openssl=../deps OPT="-DNDEBUG $PYTHON_OPT"
+    --enable-loadable-sqlite-extensions --with-openssl=../deps \
+    OPT="-DNDEBUG $PYTHON_OPT -DTHREAD_STACK_SIZE=0x400000"
 
 say "compiling"
 flags="-pthread -L../deps/lib"

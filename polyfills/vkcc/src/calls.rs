@@ -151,7 +151,12 @@ impl Types {
         let mut tests = String::new();
         for (number, ty) in all.iter().enumerate() {
             // Writing to a string does not fail.
-            let _ = writeln!(cases, "\tcase {number}: {{ {} {} }}", function(ty), call(ty));
+            let _ = writeln!(
+                cases,
+                "\tcase {number}: {{ {} {} }}",
+                function(ty),
+                call(ty)
+            );
             let _ = writeln!(
                 tests,
                 "\tcase {number}: {{ {} return TEST(F, f); }}",
@@ -283,7 +288,9 @@ fn pool(out: &mut String, number: usize, ty: &str) -> String {
             if result == 'v' { "" } else { "return " }
         );
     }
-    let functions: Vec<String> = (0..POOL).map(|at| format!("(void *)p{number}_{at}")).collect();
+    let functions: Vec<String> = (0..POOL)
+        .map(|at| format!("(void *)p{number}_{at}"))
+        .collect();
     let _ = writeln!(
         out,
         "static void *const f{number}[] = {{ {} }};",
@@ -303,7 +310,12 @@ pub(crate) fn object(
     fs::write(&source, types.source()).doing("writing", &source)?;
     let command = Command {
         // A pool's functions are many and small.
-        compiler: vec!["-O2".into(), "-mgc".into(), "-w".into(), "-fno-ident".into()],
+        compiler: vec![
+            "-O2".into(),
+            "-mgc".into(),
+            "-w".into(),
+            "-fno-ident".into(),
+        ],
         ..Command::default()
     };
     let name = source.to_string_lossy();
@@ -313,7 +325,13 @@ pub(crate) fn object(
         stage: Stage::Object,
         extra: Vec::new(),
     };
-    match status(&mut compile::process(environment, &command, variant, false, &job))? {
+    match status(&mut compile::process(
+        environment,
+        &command,
+        variant,
+        false,
+        &job,
+    ))? {
         0 => {
             model::mark(&object)?;
             Ok(object)

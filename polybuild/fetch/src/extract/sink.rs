@@ -178,7 +178,10 @@ impl<'a> Sink<'a> {
         if is_absolute {
             let up = path.components().skip(1).map(|_| "..");
             let down = target.components().skip(1);
-            target = up.map(OsStr::new).chain(down.map(|name| name.as_os_str())).collect();
+            target = up
+                .map(OsStr::new)
+                .chain(down.map(|name| name.as_os_str()))
+                .collect();
         }
         std::os::unix::fs::symlink(&target, &full).map_err(error::io("create", &full))?;
         self.nodes.insert(path, Node::Link(target));

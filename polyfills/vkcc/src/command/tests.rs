@@ -75,7 +75,12 @@ fn linker_arguments() {
 fn shared_libraries() {
     let command = parsed("-shared -Wl,-soname,libx.so.1 -o libx.so x.o").unwrap();
     assert!(command.shared && command.items == [Item::Object("x.o".into())]);
-    for line in ["-Wl,-soname=n", "-Wl,--soname=n", "-Wl,-h,n", "-Wl,-soname -Wl,n"] {
+    for line in [
+        "-Wl,-soname=n",
+        "-Wl,--soname=n",
+        "-Wl,-h,n",
+        "-Wl,-soname -Wl,n",
+    ] {
         let command = parsed(line).unwrap();
         assert_eq!(command.soname.as_deref(), Some("n"), "{line}");
     }
