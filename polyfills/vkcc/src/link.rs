@@ -85,7 +85,13 @@ pub(crate) fn link(
         let bytes = fs::read(&module).doing("reading", &module)?;
         let mut types = calls::Types::read(&bytes).map_err(|error| unreadable(&output, &error))?;
         types.name(libraries.functions());
-        let object = calls::object(environment, variant, &types, made.path())?;
+        let object = calls::object(
+            environment,
+            variant,
+            &types,
+            command.callbacks.unwrap_or(calls::CALLBACKS),
+            made.path(),
+        )?;
         last.push(Item::Object(object.to_string_lossy().into_owned()));
     }
     let asked = !command.relocatable && libraries.are_asked_for(command, objects.iter());

@@ -46,10 +46,11 @@ fn gcc(folder: &Path, line: &str) {
 
 /// A command line's words; those that end in `.c` are ours.
 fn words(line: &str) -> impl Iterator<Item = String> + '_ {
-    line.split_whitespace().map(|word| match word.ends_with(".c") {
-        true => source(word),
-        false => word.to_owned(),
-    })
+    line.split_whitespace()
+        .map(|word| match word.ends_with(".c") {
+            true => source(word),
+            false => word.to_owned(),
+        })
 }
 
 fn ours(folder: &Path, module: &str, arguments: &[&str]) -> Said {
@@ -62,7 +63,11 @@ fn ours(folder: &Path, module: &str, arguments: &[&str]) -> Said {
 /// `first.so`, and `second.so` of two objects, for both variants' programs.
 fn libraries(folder: &Path, options: &[&str]) {
     well(vkcc(folder, options, "-shared -o first.so first.c"));
-    well(vkcc(folder, options, "-shared -o second.so second.c second_too.c -lm"));
+    well(vkcc(
+        folder,
+        options,
+        "-shared -o second.so second.c second_too.c -lm",
+    ));
 }
 
 fn libffi(variant: &str) -> (String, String) {
@@ -85,7 +90,10 @@ fn libraries_are_found_as_the_hosts_are() {
     let native = native.path();
     let shared = "-fPIC -shared -Wl,-Bsymbolic -o";
     gcc(native, &format!("{shared} first.so first.c"));
-    gcc(native, &format!("{shared} second.so second.c second_too.c -lm"));
+    gcc(
+        native,
+        &format!("{shared} second.so second.c second_too.c -lm"),
+    );
     gcc(native, "-rdynamic -o program program.c -ldl");
     let arguments = ["./first.so", "first_api", "./second.so", "second_api"];
     let expected = well(run(Command::new(native.join("program"))
@@ -119,7 +127,10 @@ fn what_is_no_library_is_not_opened() {
     write("empty.so", b"");
     write("long.so", &[stub.as_bytes(), &[b'\n'; 1 << 20]].concat());
     write("nul.so", stub.replace("first", "fir\0t").as_bytes());
-    write("folder.so", stub.replace("first.so", "a/first.so").as_bytes());
+    write(
+        "folder.so",
+        stub.replace("first.so", "a/first.so").as_bytes(),
+    );
     write("cut.so", &stub.as_bytes()[..stub.len() - 1]);
     write("nameless.so", stub.replace("first.so", "").as_bytes());
     write("libc.so", b"vkernel-shared-object 1\nlibc.so.6\n");
@@ -175,7 +186,10 @@ fn what_is_no_library_is_not_opened() {
         ],
     );
     let first = format!("the program has no library `first.so': {way_in}");
-    check("plain.wasm", &[("./first.so", &first), ("libc.so.6", "opened")]);
+    check(
+        "plain.wasm",
+        &[("./first.so", &first), ("libc.so.6", "opened")],
+    );
 }
 
 #[test]
@@ -192,11 +206,23 @@ fn the_driver_says_what_it_cannot_make() {
         assert_ne!(said.status, 0, "{line}");
         assert!(said.stderr.contains(expected), "{line}: {}", said.stderr);
     };
-    check("-shared -o third.so first.so", "cannot be part of another one");
-    check("-shared -Wl,-soname,a/b -o third.so first.c", "cannot be called `a/b`");
+    check(
+        "-shared -o third.so first.so",
+        "cannot be part of another one",
+    );
+    check(
+        "-shared -Wl,-soname,a/b -o third.so first.c",
+        "cannot be called `a/b`",
+    );
     check("-mloadable=mixed.so open.c", "make both again");
-    check("-mloadable=text.so open.c", "no library that `vkcc -shared` made");
-    check("-mloadable=alone.so open.c", "reading the library's objects in alone.so.a");
+    check(
+        "-mloadable=text.so open.c",
+        "no library that `vkcc -shared` made",
+    );
+    check(
+        "-mloadable=alone.so open.c",
+        "reading the library's objects in alone.so.a",
+    );
     check("-mloadable=absent.so open.c", "reading absent.so");
     let refused = run(driver("vkcc", folder).args(["-shared", &source("first.c")]));
     assert!(refused.stderr.contains("VKCC_SHARED"), "{}", refused.stderr);
@@ -245,7 +271,11 @@ fn calls_of_another_type_are_errors() {
         assert_eq!(said.stdout, expected, "{variant}");
         // 128 and SIGABRT.
         let said = ours(folder.path(), "checked.wasm", &["end"]);
-        assert!(said.stderr.starts_with("libffi: the function at "), "{}", said.stderr);
+        assert!(
+            said.stderr.starts_with("libffi: the function at "),
+            "{}",
+            said.stderr
+        );
         assert_ne!(said.status, 0);
     }
 }

@@ -56,7 +56,11 @@ pub(crate) struct Linked {
 impl Linked {
     /// The libraries that a command line names; their objects go to `folder`. What is left of the items are
     /// no libraries.
-    pub(crate) fn read(command: &Command, items: &[Item], folder: &Path) -> Result<(Linked, Vec<Item>)> {
+    pub(crate) fn read(
+        command: &Command,
+        items: &[Item],
+        folder: &Path,
+    ) -> Result<(Linked, Vec<Item>)> {
         let mut linked = Linked {
             libraries: Vec::new(),
             objects: Vec::new(),
@@ -114,11 +118,17 @@ impl Linked {
                 archive.display()
             )));
         }
-        if self.libraries.iter().any(|l| l.digest.as_ref() == Some(&stub.digest)) {
+        if self
+            .libraries
+            .iter()
+            .any(|l| l.digest.as_ref() == Some(&stub.digest))
+        {
             return Ok(());
         }
         let members = shared::members(&archive, &bytes)?;
-        let broken = |error: &dyn std::fmt::Display| unfit(format!("an object in it cannot be read: {error}"));
+        let broken = |error: &dyn std::fmt::Display| {
+            unfit(format!("an object in it cannot be read: {error}"))
+        };
         let mut library = Library {
             name: stub.name.clone(),
             digest: Some(stub.digest),
@@ -218,7 +228,8 @@ impl Linked {
         command: &Command,
         mut objects: impl Iterator<Item = &'a Traced>,
     ) -> bool {
-        (command.dynamic_symbols || !self.is_empty()) && objects.any(|object| object.is_member(USER))
+        (command.dynamic_symbols || !self.is_empty())
+            && objects.any(|object| object.is_member(USER))
     }
 }
 
@@ -232,7 +243,9 @@ impl Object {
 fn named(command: &Command, item: &Item) -> Option<PathBuf> {
     let is_stub = |path: &Path| fs::read(path).is_ok_and(|text| Stub::read(&text).is_some());
     match item {
-        Item::Object(path) if path.contains(".so") => Some(PathBuf::from(path)).filter(|path| is_stub(path)),
+        Item::Object(path) if path.contains(".so") => {
+            Some(PathBuf::from(path)).filter(|path| is_stub(path))
+        }
         Item::Library(name) => {
             for folder in &command.folders {
                 let folder = Path::new(folder);
@@ -297,7 +310,9 @@ fn exports(module: &[u8]) -> wasmparser::Result<BTreeMap<String, Kind>> {
                             .get(index)
                             .and_then(|ty| types.get(*ty as usize)?.clone())
                             .map(Kind::Function),
-                        ExternalKind::Global if changes.get(index) == Some(&false) => Some(Kind::Data),
+                        ExternalKind::Global if changes.get(index) == Some(&false) => {
+                            Some(Kind::Data)
+                        }
                         _ => None,
                     };
                     if let Some(kind) = kind {

@@ -124,7 +124,9 @@ impl Object {
         let (flags, name, kind) = match symbol {
             SymbolInfo::Func { flags, index, name } => {
                 let name = name.or_else(|| functions.imported.get(index as usize).copied());
-                let Some(ty) = functions.ty(index) else { return };
+                let Some(ty) = functions.ty(index) else {
+                    return;
+                };
                 (flags, name, Kind::Function(ty.clone()))
             }
             SymbolInfo::Data { flags, name, .. } => (flags, Some(name), Kind::Data),

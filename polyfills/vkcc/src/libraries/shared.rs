@@ -119,12 +119,16 @@ impl Parts {
                     let contents = match is_archive {
                         true => members(path, &bytes)?,
                         false => vec![(
-                            path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                            path.file_name()
+                                .unwrap_or_default()
+                                .to_string_lossy()
+                                .into_owned(),
                             Cow::Borrowed(bytes.as_slice()),
                         )],
                     };
                     for (name, bytes) in contents {
-                        let Some(bytes) = compiled(environment, path, &name, bytes, scratch)? else {
+                        let Some(bytes) = compiled(environment, path, &name, bytes, scratch)?
+                        else {
                             continue;
                         };
                         let object = objects::read(&bytes).map_err(|error| Error::Library {
@@ -191,11 +195,17 @@ fn compiled(
     }
     let (from, to) = (scratch.join("object.bc"), scratch.join("object.o"));
     fs::write(&from, &bytes).doing("writing", &from)?;
-    let failed = status(&mut crate::compile::of_intermediate(environment, &from, &to))?;
+    let failed = status(&mut crate::compile::of_intermediate(
+        environment,
+        &from,
+        &to,
+    ))?;
     if failed != 0 {
         return Err(Error::Library {
             path: path.to_owned(),
-            why: format!("its object {name}, which was compiled with -flto, cannot be compiled to an end"),
+            why: format!(
+                "its object {name}, which was compiled with -flto, cannot be compiled to an end"
+            ),
         });
     }
     crate::model::mark(&to)?;

@@ -24,7 +24,9 @@ impl Stub {
     /// That of a library with this archive.
     pub(crate) fn of(name: &str, archive: &[u8]) -> Stub {
         // Of the name too: equal objects may be two libraries.
-        let digest = Sha256::new_with_prefix(name).chain_update([0]).chain_update(archive);
+        let digest = Sha256::new_with_prefix(name)
+            .chain_update([0])
+            .chain_update(archive);
         let digest: String = digest
             .finalize()
             .iter()
