@@ -170,6 +170,7 @@ fn process(
         process.arg("-r");
     } else {
         fixed(&mut process, environment, command, variant);
+        process.args(EXCEPTIONS);
         if !command.no_start_file {
             process.arg(libraries.join("crt1.o"));
         }
@@ -210,6 +211,16 @@ fn unreadable(output: &Path, error: &dyn std::fmt::Display) -> Error {
         why: format!("the linker wrote a module that cannot be rewritten: {error}"),
     }
 }
+
+/// How exceptions are made, for objects that the linker compiles (`-flto`): as `compile::FIXED` has it for others.
+const EXCEPTIONS: &[&str] = &[
+    "-mllvm",
+    "-exception-model=wasm",
+    "-mllvm",
+    "-wasm-enable-eh",
+    "-mllvm",
+    "-wasm-use-legacy-eh=false",
+];
 
 /// What the personality depends on; polyfills/sysroot/README.md says why.
 fn fixed(process: &mut Process, environment: &Environment, command: &Command, variant: Variant) {
