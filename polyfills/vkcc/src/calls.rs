@@ -31,8 +31,11 @@ use crate::{
 /// libffi's object that wants the file.
 const USER: &str = "ffi_vkernel.o";
 
-/// Callbacks of one type that there can be at a time.
-const POOL: usize = 32;
+/// Callbacks of one type that there can be at a time, unless `-mcallbacks=N` says otherwise.
+pub(crate) const CALLBACKS: usize = 32;
+
+/// As many as one may ask for: each costs half a kilobyte of machine code.
+pub(crate) const MOST_CALLBACKS: usize = 1024;
 
 /// Functions with more parameters are not called from C in any program; an engine allows 1000.
 const MOST_PARAMETERS: usize = 255;
@@ -137,13 +140,13 @@ impl Types {
     }
 
     /// The file in C.
-    fn source(&self) -> String {
+    fn source(&self, callbacks: usize) -> String {
         let all: BTreeSet<&String> = self.named.union(&self.called).collect();
         let mut out = String::from(HEAD);
         let mut pools = String::new();
         for (number, ty) in all.iter().enumerate() {
             pools.push_str(&match self.called.contains(*ty) {
-                true => pool(&mut out, number, ty),
+                true => pool(&mut out, number, ty, callbacks),
                 false => "\t{ 0, 0, 0 },\n".to_owned(),
             });
         }
@@ -256,7 +259,7 @@ fn call(ty: &str) -> String {
 }
 
 /// A pool's functions, and its line in the list of pools.
-fn pool(out: &mut String, number: usize, ty: &str) -> String {
+fn pool(out: &mut String, number: usize, ty: &str, callbacks: usize) -> String {
     let (result, params) = parts(ty);
     let count = params.clone().count();
     let declared: String = params
@@ -272,7 +275,7 @@ fn pool(out: &mut String, number: usize, ty: &str) -> String {
     };
     let _ = write!(
         out,
-        "static struct closure *o{number}[{POOL}];\n\
+        "static struct closure *o{number}[{callbacks}];\n\
          __attribute__((noinline)) static {result_type} p{number}(struct closure *const *from{declared})\n\
          {{\n\tunion slot s[{}];\n",
         count.max(1)
@@ -281,14 +284,14 @@ fn pool(out: &mut String, number: usize, ty: &str) -> String {
         let _ = writeln!(out, "\ts[{at}].{letter} = a{at};");
     }
     let _ = write!(out, "\t__ffi_enter(from, s);\n{give}}}\n");
-    for at in 0..POOL {
+    for at in 0..callbacks {
         let _ = writeln!(
             out,
             "static {result_type} p{number}_{at}({own}) {{ {}p{number}(&o{number}[{at}]{names}); }}",
             if result == 'v' { "" } else { "return " }
         );
     }
-    let functions: Vec<String> = (0..POOL)
+    let functions: Vec<String> = (0..callbacks)
         .map(|at| format!("(void *)p{number}_{at}"))
         .collect();
     let _ = writeln!(
@@ -296,7 +299,7 @@ fn pool(out: &mut String, number: usize, ty: &str) -> String {
         "static void *const f{number}[] = {{ {} }};",
         functions.join(", ")
     );
-    format!("\t{{ f{number}, o{number}, {POOL} }},\n")
+    format!("\t{{ f{number}, o{number}, {callbacks} }},\n")
 }
 
 /// Compiles the file for a program with these types; where the object is.
@@ -304,10 +307,11 @@ pub(crate) fn object(
     environment: &Environment,
     variant: Variant,
     types: &Types,
+    callbacks: usize,
     folder: &Path,
 ) -> Result<PathBuf> {
     let (source, object) = (folder.join("calls.c"), folder.join("calls.o"));
-    fs::write(&source, types.source()).doing("writing", &source)?;
+    fs::write(&source, types.source(callbacks)).doing("writing", &source)?;
     let command = Command {
         // A pool's functions are many and small.
         compiler: vec![
@@ -340,5 +344,50 @@ pub(crate) fn object(
             path: source,
             why: "the functions that libffi calls by could not be compiled".to_owned(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_that_pointers_name_and_calls_have() {
+        let module = wat::parse_str(
+            "(module
+                (type $call (func (param f32) (result f64)))
+                (table 8 funcref)
+                (func $named (param i32 i64))
+                (func $plain (param i64) (result i64) local.get 0)
+                (func (export \"shown\") (result f32) f32.const 0)
+                (func (param v128))
+                (func $many (result i32 i32) i32.const 0 i32.const 0)
+                (func $calls (call_indirect (type $call) (f32.const 0) (i32.const 0)) drop)
+                (elem (i32.const 1) $named $many)
+                (elem (i32.const 3) funcref (ref.func $calls)))",
+        )
+        .unwrap();
+        let types = Types::read(&module).unwrap();
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let expected = Types {
+            named: set(&["f", "v", "viI"]),
+            called: set(&["Ff"]),
+        };
+        assert_eq!(types, expected);
+        let source = types.source(3);
+        assert!(source.contains("static double p0_2(float a0) { return p0(&o0[2], a0); }"));
+        assert!(source.contains("const unsigned __ffi_type_count = 4;"));
+        assert!(!source.contains("p1_0"));
+    }
+
+    #[test]
+    fn garbage_is_an_error() {
+        for bytes in [
+            &b""[..],
+            b"\0asm",
+            b"\0asm\x01\0\0\0\x0a\xff\xff\xff\xff\x0f",
+        ] {
+            assert!(Types::read(bytes).is_err());
+        }
     }
 }

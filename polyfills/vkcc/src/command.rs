@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    calls::MOST_CALLBACKS,
     error::{Error, Result},
     hermetic,
     options::{self, LinkerRule, Meaning, Shape},
@@ -63,6 +64,8 @@ pub(crate) struct Command {
     pub(crate) soname: Option<String>,
     pub(crate) loadable: Vec<String>,
     pub(crate) dynamic_symbols: bool,
+    /// How many callbacks of a type there can be; see [`calls`](crate::calls).
+    pub(crate) callbacks: Option<usize>,
     /// See [`casts`](crate::casts).
     pub(crate) cast_calls: bool,
     /// Objects need no mark; see [`model`](crate::model).
@@ -175,6 +178,16 @@ impl Parser<'_> {
             Meaning::Relocatable => command.relocatable = true,
             Meaning::Shared => command.shared = true,
             Meaning::Loadable => command.loadable.push(value),
+            Meaning::Callbacks => {
+                let count = value.parse().ok();
+                command.callbacks = count.filter(|count| (1..=MOST_CALLBACKS).contains(count));
+                if command.callbacks.is_none() {
+                    return Err(Error::Refused {
+                        option: argument.to_owned(),
+                        why: "say how many callbacks of a type there can be, from 1 to 1024",
+                    });
+                }
+            }
             Meaning::DynamicSymbols => command.dynamic_symbols = true,
             Meaning::CastCalls => command.cast_calls = true,
             Meaning::TrustObjects => command.trust_objects = true,

@@ -85,7 +85,13 @@ pub(crate) fn link(
         let bytes = fs::read(&module).doing("reading", &module)?;
         let mut types = calls::Types::read(&bytes).map_err(|error| unreadable(&output, &error))?;
         types.name(libraries.functions());
-        let object = calls::object(environment, variant, &types, made.path())?;
+        let object = calls::object(
+            environment,
+            variant,
+            &types,
+            command.callbacks.unwrap_or(calls::CALLBACKS),
+            made.path(),
+        )?;
         last.push(Item::Object(object.to_string_lossy().into_owned()));
     }
     let asked = !command.relocatable && libraries.are_asked_for(command, objects.iter());
@@ -164,6 +170,7 @@ fn process(
         process.arg("-r");
     } else {
         fixed(&mut process, environment, command, variant);
+        process.args(EXCEPTIONS);
         if !command.no_start_file {
             process.arg(libraries.join("crt1.o"));
         }
@@ -204,6 +211,16 @@ fn unreadable(output: &Path, error: &dyn std::fmt::Display) -> Error {
         why: format!("the linker wrote a module that cannot be rewritten: {error}"),
     }
 }
+
+/// How exceptions are made, for objects that the linker compiles (`-flto`): as `compile::FIXED` has it for others.
+const EXCEPTIONS: &[&str] = &[
+    "-mllvm",
+    "-exception-model=wasm",
+    "-mllvm",
+    "-wasm-enable-eh",
+    "-mllvm",
+    "-wasm-use-legacy-eh=false",
+];
 
 /// What the personality depends on; polyfills/sysroot/README.md says why.
 fn fixed(process: &mut Process, environment: &Environment, command: &Command, variant: Variant) {

@@ -260,6 +260,16 @@ fn calls_and_callbacks_are_as_elsewhere() {
 }
 
 #[test]
+fn threads_have_their_callbacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let (include, lib) = libffi("threads");
+    let line = format!("-I{include} -o crowd.wasm crowd.c -L{lib} -lffi");
+    well(vkcc(folder.path(), &["-pthread"], &line));
+    let said = well(ours(folder.path(), "crowd.wasm", &[]));
+    assert_eq!(said.stdout, "wrong: 0\nchild: 0\nleft over: 0\n");
+}
+
+#[test]
 fn calls_of_another_type_are_errors() {
     let expected = fs::read_to_string(source("checked.txt")).unwrap();
     for (variant, options) in VARIANTS {

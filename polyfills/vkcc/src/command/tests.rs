@@ -89,6 +89,7 @@ fn shared_libraries() {
     }
     let command = parsed("-mloadable=a.so x.o -mloadable=b.so").unwrap();
     assert_eq!(command.loadable, ["a.so", "b.so"]);
+    assert_eq!(parsed("-mcallbacks=64 a.c").unwrap().callbacks, Some(64));
 }
 
 #[test]
@@ -124,6 +125,9 @@ fn refusals() {
     check("-c a.c b.c -o x.o", "several inputs");
     check("-c -", "-x c");
     check("-o", "needs a value");
+    for count in ["0", "1025", "x", "-1", ""] {
+        check(&format!("-mcallbacks={count} a.c"), "from 1 to 1024");
+    }
     check("a.o -Wl,-z", "needs a value");
     check("-mthread-model win32 a.c", "posix or single");
 }

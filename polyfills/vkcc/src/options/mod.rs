@@ -65,6 +65,8 @@ pub(crate) enum Meaning {
     Shared,
     Loadable,
     DynamicSymbols,
+    /// How many callbacks of a type libffi has.
+    Callbacks,
     /// Calls through pointers of another type work.
     CastCalls,
     /// Objects that vkcc did not compile are of its data model.

@@ -91,6 +91,7 @@ pub(super) static RULES: &[Rule] = &[
     rule("-shared", Alone, Shared),
     rule("--shared", Alone, Shared),
     rule("-mloadable=", Joined, Loadable),
+    rule("-mcallbacks=", Joined, Callbacks),
     rule("-dynamiclib", Alone, Refuse(SHARED)),
     rule("-T", Either, Refuse(SCRIPT)),
     rule("-R", Next, Ignore),
