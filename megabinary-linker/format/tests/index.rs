@@ -117,7 +117,7 @@ fn its_length_does_not_depend_on_numbers_and_digests() {
 
 #[test]
 fn other_formats_say_so() {
-    for (at, version, said) in [(8, 2, "2.2"), (10, 0, "1.0"), (10, 2, "1.2")] {
+    for (at, version, said) in [(8, 2, "2.3"), (10, 0, "1.0"), (10, 2, "1.2")] {
         let mut bytes = full().encode();
         bytes[at] = version;
         let message = Index::decode(&bytes).unwrap_err().to_string();
@@ -171,8 +171,9 @@ fn inconsistent_indexes_are_refused() {
     refused("programs are not sorted", |i| i.programs.reverse());
     refused("trees are not sorted", |i| i.trees.reverse());
     refused("imports of `python`", |i| i.modules[0].imports.reverse());
+    // The other one has a snapshot, and so would need a process.
     refused("said to be of the personality `linux`", |i| {
-        i.modules[0].personality = Personality::Linux
+        i.modules[1].personality = Personality::Linux
     });
     refused("and its imports are of `linux`", |i| {
         i.modules[0].imports.push("wali.SYS_read".into());
@@ -238,12 +239,9 @@ fn inconsistent_processes_are_refused() {
             change(index);
         });
     };
-    refused("has a process, and nothing else has one", &|i| {
-        i.modules[0].process = None
-    });
-    refused("has a process, and nothing else has one", &|i| {
-        i.modules[0].warm = None
-    });
+    // A state that is missing, and one too many.
+    refused("ends in the middle", &|i| i.modules[0].process = None);
+    refused("index", &|i| i.modules[0].warm = None);
     refused("where nothing is mapped", &|i| {
         process(i).extents[0].len = 0x2f000
     });
@@ -252,6 +250,10 @@ fn inconsistent_processes_are_refused() {
     });
     refused("nobody can block", &|i| process(i).mask = 1 << 18);
     refused("alternate signal stack", &|i| process(i).stack = (4096, 0));
+    let mut index = full();
+    index.modules[0].process = Some(ProcessState::default());
+    let message = index.check().unwrap_err().to_string();
+    assert!(message.contains("nothing else has one"), "{message}");
     refused("actions are not sorted", &|i| {
         let action = SignalAction {
             signal: 2,

@@ -358,9 +358,8 @@ fn dumps_round_trip() {
     let refused = |change: &dyn Fn(&mut SnapshotDump), expected: &str| {
         let mut changed = dump.clone();
         change(&mut changed);
-        let error = SnapshotDump::decode(&written(&changed))
-            .unwrap_err()
-            .to_string();
+        let error = SnapshotDump::decode(&written(&changed)).map(|_| "accepted");
+        let error = error.map_or_else(|e| e.to_string(), str::to_owned);
         assert!(error.contains(expected), "{error}");
     };
     refused(&|d| d.globals.reverse(), "not sorted by index");
@@ -375,7 +374,7 @@ fn dumps_round_trip() {
         dump.process.get_or_insert_default()
     }
     refused(&|d| state(d).extents.clear(), "where nothing is mapped");
-    refused(&|d| drop(state(d).extents.pop()), "where nothing is mapped");
+    refused(&|d| state(d).extents.truncate(2), "where nothing is mapped");
     refused(&|d| state(d).extents.reverse(), "overlaps or continues");
     refused(&|d| state(d).extents[0].len = 1, "not of whole pages");
     refused(&|d| state(d).extents[2].len = 1 << 40, "leaves the memory");
@@ -398,7 +397,10 @@ fn dumps_round_trip() {
         );
     }
     refused(
-        &|d| state(d).actions[0].handler = 0,
+        &|d| {
+            let action = &mut state(d).actions[0];
+            (action.handler, action.flags, action.mask) = (0, 0, 0);
+        },
         "cannot have the action",
     );
     refused(&|d| state(d).mask = 1 << 8, "nobody can block");

@@ -188,7 +188,7 @@ fn sysinfo(cx: &Cx<'_>, args: &Args) -> Answer {
 }
 
 fn sched_getaffinity(cx: &Cx<'_>, args: &Args) -> Answer {
-    if word(args[1]) < 8 || word(args[1]) % 8 != 0 {
+    if word(args[1]) < 8 || !word(args[1]).is_multiple_of(8) {
         return Err(Errno::INVAL.into());
     }
     cx.memory().write(word(args[2]), &1_u64.to_le_bytes())?;
