@@ -1,10 +1,12 @@
 """Runs inside CPython at the snapshot point, and again when a snapshot is resumed.
 
-At image time it runs as `python3 -S -c THIS`: it does what `site` does at start, imports the
-modules that programs use most, hides them again so that `sys.modules` is that of a fresh
-interpreter, and leaves `entry` where resume.wat finds it. When a snapshot is resumed,
-`entry` is called with an operation in its inbox: `prepare` before CPython is configured
-again, `before_finalise` and `clear_modules` at the end.
+At image time it does what `site` does at start, imports the modules that programs use most, and
+hides them again so that `sys.modules` is that of a fresh interpreter. When a snapshot is resumed,
+`prepare` is called before CPython is configured again.
+
+Python 3.12 for WASI runs it as `python3 -S -c THIS`. `entry` is where resume.wat finds it, and is called
+with an operation in its inbox, at the end `before_finalise` and `clear_modules` besides. Python for
+Linux (cpython/main.c) runs it with `site` not imported, and calls `prepare` itself.
 
 What it does not do: parse the command line for CPython (that reads it itself), print, or leave a
 trace of itself in `sys.modules` or in tracebacks.
@@ -25,8 +27,11 @@ import site
 # Must match resume.wat.
 CAPACITY = 262144 + 65536
 PREFIX = "/usr/local"
-LIBRARY = PREFIX + "/lib/python312.zip"
-FOLDER = PREFIX + "/lib/python3.12"
+LINUX = sys.platform == "linux"
+VERSION = "%d.%d" % sys.version_info[:2]
+FOLDER = PREFIX + "/lib/python" + VERSION
+ZIP = PREFIX + "/lib/python" + VERSION.replace(".", "") + ".zip"
+LIBRARY = FOLDER if LINUX else ZIP
 
 # Modules that are imported at image time, in this order. Not here: what warns when imported, what
 # holds a descriptor, what looks at the environment when imported.
@@ -49,19 +54,32 @@ PRELOAD = """
     json.tool encodings.ascii encodings.latin_1 encodings.idna encodings.utf_8_sig
 """.split()
 
+# On Linux each process lays the dictionaries of these out anew (cpython/rehash.h), so that there are fewer: others
+# are read from byte code.
+if LINUX:
+    PRELOAD = """
+        warnings functools collections collections.abc re json enum types typing dataclasses datetime
+        time math random operator itertools contextlib copy copyreg weakref abc string textwrap struct
+        bisect heapq traceback linecache tokenize token keyword io pathlib glob fnmatch shutil tempfile
+        stat argparse logging base64 binascii hashlib urllib urllib.parse pickle reprlib queue threading
+        subprocess signal select selectors socket inspect ast dis importlib.util importlib.machinery
+        locale codecs errno gc platform
+    """.split()
+
 # Environment variables that CPython reads at start and that need a start.
 COLD_VARIABLES = frozenset(b"""
     PYTHONCOERCECLOCALE PYTHONDEBUG PYTHONDEVMODE PYTHONDUMPREFS PYTHONDUMPREFSFILE
     PYTHONFAULTHANDLER PYTHONHASHSEED PYTHONHOME PYTHONINSPECT PYTHONINTMAXSTRDIGITS PYTHONMALLOC
     PYTHONMALLOCSTATS PYTHONNODEBUGRANGES PYTHONOPTIMIZE PYTHONPERFSUPPORT PYTHONPLATLIBDIR
     PYTHONPROFILEIMPORTTIME PYTHONPYCACHEPREFIX PYTHONTRACEMALLOC PYTHONUSERBASE PYTHONUTF8
-    PYTHONVERBOSE PYTHONWARNDEFAULTENCODING
+    PYTHONVERBOSE PYTHONWARNDEFAULTENCODING PYTHON_CPU_COUNT PYTHON_FROZEN_MODULES PYTHON_GIL
+    PYTHON_PERF_JIT_SUPPORT PYTHON_PRESITE
 """.split())
 
 # -X options that change how an interpreter starts; others only fill sys._xoptions.
 COLD_X = frozenset("""
-    dev faulthandler frozen_modules importtime int_max_str_digits no_debug_ranges perf
-    pycache_prefix showrefcount tracemalloc utf8 warn_default_encoding
+    cpu_count dev faulthandler frozen_modules gil importtime int_max_str_digits no_debug_ranges perf
+    perf_jit presite pycache_prefix showrefcount tracemalloc utf8 warn_default_encoding
 """.split())
 
 modules = sys.modules
@@ -77,7 +95,8 @@ getcwd = posix.getcwd
 class Stashed:
     """A module that was imported at image time, until a program imports it."""
 
-    __slots__ = ("module", "needs", "closure", "outside", "folders", "atexit", "parent")
+    __slots__ = ("module", "needs", "closure", "outside", "folders", "atexit", "parent",
+                 "file")
 
     def __init__(self, module):
         self.module = module
@@ -87,6 +106,7 @@ class Stashed:
         self.folders = ()      # (folder of the app's packages, its identity)
         self.atexit = []       # calls of atexit.register its body makes
         self.parent = None     # (parent module, attribute) that importing it sets
+        self.file = None       # (its source file, what tells it from another)
 
 
 stash = {}       # name -> Stashed, not yet imported by the program
@@ -104,7 +124,7 @@ def preload(wanted, path):
     modules["atexit"] = atexit
     needs = {}
     exits = {}
-    real_import = __builtins__.__import__
+    real_import = builtins.__import__
     real_register = atexit.register
     getframe = sys._getframe
 
@@ -150,7 +170,7 @@ def preload(wanted, path):
         exits.setdefault(importing(getframe(1)), []).append((function, args, kwargs))
         return function
 
-    __builtins__.__import__ = recording_import
+    builtins.__import__ = recording_import
     atexit.register = recording_register
     try:
         for name in PRELOAD:
@@ -166,7 +186,7 @@ def preload(wanted, path):
             real_import(name)
         del sys.path[:len(path)]
     finally:
-        __builtins__.__import__ = real_import
+        builtins.__import__ = real_import
         atexit.register = real_register
 
     for name, module in list(modules.items()):
@@ -206,6 +226,9 @@ def preload(wanted, path):
             origin = getattr(getattr(stash[each].module, "__spec__", None), "origin", None)
             if origin in ("built-in", "frozen"):
                 continue
+            if LINUX and origin is not None:
+                # While the snapshot is taken, the clock shows the time that the image's files will have.
+                stash[each].file = (origin, (path_stat(origin).st_size, began * 1000000000))
             place = LIBRARY
             for folder in path:
                 if origin is not None and origin.startswith(folder + "/"):
@@ -232,6 +255,15 @@ def identity(folder):
     except OSError:
         return None
     return stat.st_dev, stat.st_ino
+
+
+def contents(file):
+    """What tells a file of the image from another in its place: all files of an image have one time."""
+    try:
+        stat = path_stat(file)
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns
 
 
 def shadowed(place, names):
@@ -282,6 +314,9 @@ def usable(entry):
         module = modules.get(name)
         if module is None:
             if name in modules or name not in stash:
+                return False
+            file = stash[name].file
+            if file is not None and contents(file[0]) != file[1]:
                 return False
         elif module is not originals[name]:
             return False
@@ -336,7 +371,12 @@ def renew_logging(module):
     module._startTime = modules["time"].time()
 
 
-renewals = {"random": renew_random, "logging": renew_logging}
+def renew_threading(module):
+    if LINUX:
+        module.main_thread()._set_native_id()
+
+
+renewals = {"random": renew_random, "logging": renew_logging, "threading": renew_threading}
 
 
 # ---- resume: before CPython is configured again ----
@@ -399,7 +439,8 @@ def find_executable(program, path):
     for folder in path.split(":"):
         candidate = folder.rstrip("/") + "/" + program
         try:
-            if folder[:1] == "/" and path_stat(candidate).st_mode & 0o170000 == 0o100000:
+            mode = path_stat(candidate).st_mode
+            if folder[:1] == "/" and mode & 0o170000 == 0o100000 and (mode & 0o111 or not LINUX):
                 return candidate
         except OSError:
             pass
@@ -425,7 +466,7 @@ def elsewhere(executable):
     if above == PREFIX:
         return False
     while above:
-        if exists(above + "/lib/python312.zip") or exists(above + "/lib/python3.12/os.py"):
+        if exists(above + ZIP[len(PREFIX):]) or exists(above + FOLDER[len(PREFIX):] + "/os.py"):
             return True
         above = above.rpartition("/")[0]
     return False
@@ -447,12 +488,17 @@ def stream(fd, writing, name, encoding, errors, buffered):
     return text
 
 
-def prepare(inbox):
+def prepare_from(inbox):
     def number(at):
         return int.from_bytes(inbox[at:at + 4], "little")
 
     args_at, env_at = number(24), number(28)
     argv = bytes(inbox[args_at:args_at + number(8)]).split(b"\0")[:-1]
+    return prepare(argv, bytes(inbox[env_at:env_at + number(16)]).split(b"\0")[:-1])
+
+
+def prepare(argv, environment):
+    """Whether the snapshot can serve a start with these arguments and variables, as bytes."""
     argv = [arg.decode("utf-8", "surrogateescape") for arg in argv]
     if not argv:
         return False
@@ -462,7 +508,7 @@ def prepare(inbox):
     unbuffered, use_environment, user_site, warnoptions = options
 
     environ = posix.environ
-    for item in bytes(inbox[env_at:env_at + number(16)]).split(b"\0")[:-1]:
+    for item in environment:
         key, separator, value = item.partition(b"=")
         if separator and key not in environ:
             environ[key] = value
@@ -470,8 +516,9 @@ def prepare(inbox):
                 return False
     get = environ.get
 
-    # wasi-libc takes every name but C and POSIX for a UTF-8 locale; none at all is C.UTF-8.
-    locale = get(b"LC_ALL") or get(b"LC_CTYPE") or get(b"LANG") or b"C.UTF-8"
+    # wasi-libc and musl take every name but C and POSIX for a UTF-8 locale; none at all is C.UTF-8 for WASI.
+    none = b"C" if LINUX else b"C.UTF-8"
+    locale = get(b"LC_ALL") or get(b"LC_CTYPE") or get(b"LANG") or none
     if locale in (b"C", b"POSIX"):
         return False
     if locale != b"C.UTF-8":
@@ -496,6 +543,8 @@ def prepare(inbox):
             if errors not in ("strict", "ignore", "replace", "surrogateescape", "backslashreplace"):
                 return False
 
+    if LINUX and (b"TZ" in environ or exists("/etc/localtime")):
+        time.tzset()
     executable = find_executable(argv[0], get(b"PATH", b"").decode("utf-8", "surrogateescape"))
     if elsewhere(executable):
         return False
@@ -521,6 +570,17 @@ def renew_site(pythonpath, user_site):
     """What site.main() does that depends on the environment and on files."""
     if pythonpath:
         sys.path[:0] = pythonpath.decode("utf-8", "surrogateescape").split(":")
+    if LINUX:
+        known = site.removeduppaths()
+        site.ENABLE_USER_SITE = user_site
+        if user_site and (posix.geteuid() != posix.getuid() or posix.getegid() != posix.getgid()):
+            site.ENABLE_USER_SITE = None
+        known = site.addusersitepackages(known)
+        site.addsitepackages(known)
+        site.execsitecustomize()
+        if site.ENABLE_USER_SITE:
+            site.execusercustomize()
+        return
     site.ENABLE_USER_SITE = user_site
     try:
         found = posix.listdir(FOLDER)
@@ -604,7 +664,7 @@ def clear_dict(namespace, keep):
 def entry(inbox=bytearray(CAPACITY)):
     operation = inbox[0]
     if operation == 1:
-        return prepare(inbox)
+        return prepare_from(inbox)
     if operation == 2:
         before_finalise()
     elif operation == 4:
@@ -745,8 +805,10 @@ def seal(inbox):
 def take_snapshot():
     """Everything at image time but for `seal`; runs once, last."""
     global meta_path, path_hooks, builtins_dict, builtin_import, atexit_register
-    global module_type, weakref_ref, setlocale, LC_CTYPE, library_names, old_main, builtins
+    global module_type, weakref_ref, setlocale, LC_CTYPE, library_names, old_main, builtins, time, began
     import builtins
+    import time
+    began = int(time.time())
     import _locale
     import _weakref
 
@@ -757,7 +819,8 @@ def take_snapshot():
     weakref_ref = _weakref.ref
     setlocale, LC_CTYPE = _locale.setlocale, _locale.LC_CTYPE
     # site.main() up to where files and environment matter.
-    del sys.path[0]
+    if not LINUX:
+        del sys.path[0]
     site.removeduppaths()
     site.setquit()
     site.setcopyright()
@@ -770,7 +833,7 @@ def take_snapshot():
     wanted = posix.environ.get(b"VKERNEL_PRELOAD", b"").decode().split()
     path = posix.environ.get(b"VKERNEL_PRELOAD_PATH", b"").decode().split(":")
     preload(wanted, [folder for folder in path if folder])
-    files = sys.path_importer_cache[LIBRARY]._files
+    files = posix.listdir(LIBRARY) if LINUX else sys.path_importer_cache[LIBRARY]._files
     library_names = frozenset(name.partition("/")[0].partition(".")[0] for name in files)
     meta_path = list(sys.meta_path)
     path_hooks = list(sys.path_hooks)
@@ -784,7 +847,8 @@ def take_snapshot():
     for thing in list(globals().values()):
         if type(thing) is type(entry) and thing.__globals__ is globals() and thing is not take_snapshot:
             thing.__code__ = anonymous(thing.__code__)
-    sys.set_asyncgen_hooks(firstiter=entry)
+    if not LINUX:
+        sys.set_asyncgen_hooks(firstiter=entry)
     sys.stdin = sys.stdout = sys.stderr = None
     sys.__stdin__ = sys.__stdout__ = sys.__stderr__ = None
     posix.environ.clear()
@@ -800,3 +864,9 @@ def take_snapshot():
 
 
 take_snapshot()
+if LINUX:
+    kept = dict(modules)
+    kept.update(originals)
+    gc.collect()
+    immortal = immortals()
+    gc.freeze()

@@ -59,6 +59,12 @@ ac_cv_pthread_system_supported=yes
 ac_cv_working_tzset=yes
 EOF
 
+# Our main program takes the place of CPython's. What keeps record of strings and tables is part of the core.
+cp port/rehash.h cpython/Include/
+cp port/rehash.c cpython/Programs/
+cp port/main.c cpython/Programs/python.c
+bin/build-python port/text.py port/_vkernel.py >cpython/Programs/vkernel_py.h
+
 cd cpython
 say "configuring"
 # A thread's stack is larger than musl's own default: recursion ends with RecursionError, not with the stack.
@@ -111,4 +117,5 @@ rm -rf lib/site-packages/README.txt lib/_distutils_system_mod.py
 mkdir -p lib/lib-dynload lib/site-packages
 bin/build-python -m compileall -q -f --invalidation-mode unchecked-hash -s lib -p "$library" lib
 cp -R cpython/Include/. include/
+rm include/rehash.h
 cp cpython/pyconfig.h include/

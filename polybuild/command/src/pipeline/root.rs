@@ -30,8 +30,8 @@ pub(super) fn identity(files: &[&ImageFile], inputs: &Inputs) -> Result<String> 
     Ok(cached::key(&texts).to_string())
 }
 
-/// Puts a file of the image into a root.
-pub(super) fn put(file: &ImageFile, inputs: &Inputs, root: &Path) -> Result<()> {
+/// Puts a file of the image into a root; `compiled` says whether what Python has compiled stays.
+pub(super) fn put(file: &ImageFile, inputs: &Inputs, root: &Path, compiled: bool) -> Result<()> {
     let inside = Path::new(file.path.trim_start_matches('/'));
     let to = root.join(inside);
     match &file.content {
@@ -45,7 +45,8 @@ pub(super) fn put(file: &ImageFile, inputs: &Inputs, root: &Path) -> Result<()> 
                     Err(_) => continue,
                 };
                 let relative = found.path().strip_prefix(&to).map_err(Failure::internal)?;
-                let stale = found.file_name() == "__pycache__" && found.file_type().is_dir();
+                let stale =
+                    !compiled && found.file_name() == "__pycache__" && found.file_type().is_dir();
                 if !stale && !file.exclude.cover(relative) {
                     continue;
                 }

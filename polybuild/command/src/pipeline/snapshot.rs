@@ -66,7 +66,7 @@ pub(super) fn take(
                         let dir = pack_cold(cx, &linked, code, embedded)?;
                         let root = dir.path().join(WORK).join("root");
                         for file in &seen {
-                            root::put(file, inputs, &root)?;
+                            root::put(file, inputs, &root, true)?;
                         }
                         none.insert(dir)
                     }

@@ -150,7 +150,7 @@ pub(in super::super) fn compile(
                 &python.compile.join(", "),
                 &python.compile,
                 identity,
-                |root| named.iter().try_for_each(|file| put(file, inputs, root)),
+                |root| named.iter().try_for_each(|file| put(file, inputs, root, false)),
             )?)
         }
     };
@@ -220,7 +220,7 @@ impl Run<'_> {
             fs::create_dir_all(folder).doing("creating", folder)?;
         }
         for file in self.own {
-            put(file, self.inputs, &root)?;
+            put(file, self.inputs, &root, false)?;
         }
         for file in self.embedded {
             let to = root.join(file.path.trim_start_matches('/'));

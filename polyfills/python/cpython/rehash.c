@@ -1,0 +1,378 @@
+/* See rehash.h. Compiled as part of the interpreter's core: it reads and writes the tables themselves. */
+#include "Python.h"
+#include "pycore_dict.h"
+#include "pycore_hashtable.h"
+#include "pycore_object.h"
+#include "pycore_pyhash.h"
+#include "pycore_runtime.h"
+#include "pycore_setobject.h"
+#include "rehash.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+int _PyVkernel_recording;
+
+/* Addresses, in no order; and where each is in the list, by open addressing. */
+struct things {
+    void **list;
+    size_t count, room;
+    unsigned *places;
+    size_t mask;
+};
+
+static struct things all[3];
+
+static size_t
+slot(const struct things *things, const void *where)
+{
+    size_t at = ((uintptr_t)where >> 3) * 2654435761u & things->mask;
+    while (things->places[at] && things->list[things->places[at] - 1] != where) {
+        at = (at + 1) & things->mask;
+    }
+    return at;
+}
+
+static void *
+needed(void *memory)
+{
+    if (memory == NULL) {
+        Py_FatalError("there is no memory for preparing a snapshot");
+    }
+    return memory;
+}
+
+static void
+grow(struct things *things)
+{
+    things->room = things->room ? 2 * things->room : 4096;
+    things->list = needed(realloc(things->list, things->room * sizeof *things->list));
+    things->mask = 4 * things->room - 1;
+    free(things->places);
+    things->places = needed(calloc(things->mask + 1, sizeof *things->places));
+    for (size_t i = 0; i < things->count; i++) {
+        things->places[slot(things, things->list[i])] = (unsigned)i + 1;
+    }
+}
+
+void
+_PyVkernel_made(enum vkernel_thing thing, void *where)
+{
+    struct things *things = &all[thing];
+    if (things->count == things->room) {
+        grow(things);
+    }
+    size_t at = slot(things, where);
+    if (things->places[at]) {
+        return;
+    }
+    things->list[things->count++] = where;
+    things->places[at] = (unsigned)things->count;
+    /* Strings are freed in many places: these are not, before all is recorded. */
+    if (thing == VKERNEL_STRING) {
+        Py_INCREF((PyObject *)where);
+    }
+}
+
+void
+_PyVkernel_freed(enum vkernel_thing thing, void *where)
+{
+    struct things *things = &all[thing];
+    if (things->count == 0) {
+        return;
+    }
+    size_t at = slot(things, where);
+    if (things->places[at] == 0) {
+        return;
+    }
+    size_t hole = things->places[at] - 1;
+    /* The slots behind it in its run move up. */
+    things->places[at] = 0;
+    for (size_t next = (at + 1) & things->mask; things->places[next]; next = (next + 1) & things->mask) {
+        unsigned moved = things->places[next];
+        things->places[next] = 0;
+        things->places[slot(things, things->list[moved - 1])] = moved;
+    }
+    void *last = things->list[--things->count];
+    if (last != where) {
+        things->places[slot(things, last)] = (unsigned)hole + 1;
+        things->list[hole] = last;
+    }
+}
+
+void
+_PyVkernel_record(void)
+{
+    _PyVkernel_recording = 1;
+}
+
+static int
+by_address(const void *a, const void *b)
+{
+    uintptr_t x = *(uintptr_t *)a, y = *(uintptr_t *)b;
+    return (x > y) - (x < y);
+}
+
+void
+_PyVkernel_recorded(void)
+{
+    _PyVkernel_recording = 0;
+    struct things *strings = &all[VKERNEL_STRING];
+    size_t count = 0;
+    for (size_t i = 0; i < strings->count; i++) {
+        PyObject *string = strings->list[i];
+        if (Py_REFCNT(string) == 1) {
+            /* A dictionary that is not cleared yet has it no more, either. */
+            Py_DECREF(string);
+            continue;
+        }
+        Py_DECREF(string);
+        strings->list[count++] = string;
+    }
+    strings->count = count;
+    for (int thing = 0; thing < 3; thing++) {
+        struct things *things = &all[thing];
+        free(things->places);
+        things->places = NULL;
+        /* One page after the other. */
+        qsort(things->list, things->count, sizeof *things->list, by_address);
+    }
+}
+
+static void
+place_key(PyDictKeysObject *keys, Py_hash_t hash, Py_ssize_t index)
+{
+    size_t mask = ((size_t)1 << keys->dk_log2_size) - 1;
+    size_t at = (size_t)hash & mask;
+    for (size_t perturb = (size_t)hash;; at = mask & (at * 5 + perturb + 1)) {
+        if (keys->dk_log2_size < 8) {
+            int8_t *indices = (int8_t *)keys->dk_indices;
+            if (indices[at] == DKIX_EMPTY) {
+                indices[at] = (int8_t)index;
+                return;
+            }
+        }
+        else if (keys->dk_log2_size < 16) {
+            int16_t *indices = (int16_t *)keys->dk_indices;
+            if (indices[at] == DKIX_EMPTY) {
+                indices[at] = (int16_t)index;
+                return;
+            }
+        }
+        else {
+            int32_t *indices = (int32_t *)keys->dk_indices;
+            if (indices[at] == DKIX_EMPTY) {
+                indices[at] = (int32_t)index;
+                return;
+            }
+        }
+        perturb >>= 5;
+    }
+}
+
+static void
+rehash_keys(PyDictKeysObject *keys)
+{
+    memset(keys->dk_indices, 0xff, (size_t)1 << keys->dk_log2_index_bytes);
+    if (DK_IS_UNICODE(keys)) {
+        PyDictUnicodeEntry *entry = DK_UNICODE_ENTRIES(keys);
+        for (Py_ssize_t i = 0; i < keys->dk_nentries; i++, entry++) {
+            if (entry->me_key != NULL) {
+                place_key(keys, ((PyASCIIObject *)entry->me_key)->hash, i);
+            }
+        }
+        return;
+    }
+    PyDictKeyEntry *entry = DK_ENTRIES(keys);
+    for (Py_ssize_t i = 0; i < keys->dk_nentries; i++, entry++) {
+        if (entry->me_key != NULL) {
+            place_key(keys, entry->me_hash, i);
+        }
+    }
+}
+
+/* The hash of a key, for which `old` was kept; -1 if Python has to be asked. */
+static Py_hash_t
+new_hash(PyObject *key, Py_hash_t old)
+{
+    if (PyUnicode_CheckExact(key)) {
+        return ((PyASCIIObject *)key)->hash;
+    }
+    if (PyLong_CheckExact(key) || PyFloat_CheckExact(key) || PyType_CheckExact(key) || PyBool_Check(key)
+        || PyFunction_Check(key) || PyModule_CheckExact(key) || key == Py_None) {
+        return old;
+    }
+    return -1;
+}
+
+/* Puts a key's hash in the place of the one that is kept; see renew_keys(). */
+static int
+renew(PyObject *key, Py_hash_t *kept, int ask)
+{
+    Py_hash_t hash = new_hash(key, *kept);
+    if (hash == -1 && !ask) {
+        return 1;
+    }
+    if (hash == -1) {
+        hash = PyObject_Hash(key);
+    }
+    if (hash == -1) {
+        PyErr_Clear();
+        return 1;
+    }
+    *kept = hash;
+    return 0;
+}
+
+/* As set_insert_clean() of setobject.c does: nine neighbours of a place are tried too, if there are as many. */
+static void
+place_member(PySetObject *set, setentry member)
+{
+    size_t mask = (size_t)set->mask, perturb = (size_t)member.hash, at = perturb & mask;
+    for (;; at = (at * 5 + 1 + perturb) & mask) {
+        size_t tried = at, last = at + 9 <= mask ? at + 9 : at;
+        while (tried < last && set->table[tried].key != NULL) {
+            tried++;
+        }
+        if (set->table[tried].key == NULL) {
+            set->table[tried] = member;
+            return;
+        }
+        perturb >>= 5;
+    }
+}
+
+static void
+rehash_set(PySetObject *set)
+{
+    size_t size = (size_t)set->mask + 1;
+    setentry few[64];
+    setentry *entries = size <= 64 ? few : needed(malloc(size * sizeof *entries));
+    size_t count = 0;
+    for (size_t i = 0; i < size; i++) {
+        /* What was removed has the hash -1. */
+        if (set->table[i].key != NULL && set->table[i].hash != -1) {
+            entries[count++] = set->table[i];
+        }
+    }
+    memset(set->table, 0, size * sizeof *entries);
+    for (size_t i = 0; i < count; i++) {
+        place_member(set, entries[i]);
+    }
+    set->fill = set->used = (Py_ssize_t)count;
+    if (entries != few) {
+        free(entries);
+    }
+}
+
+static void
+rehash_strings(void)
+{
+    struct things *strings = &all[VKERNEL_STRING];
+    for (size_t i = 0; i < strings->count; i++) {
+        PyObject *string = strings->list[i];
+        Py_ssize_t size = PyUnicode_GET_LENGTH(string) * PyUnicode_KIND(string);
+        ((PyASCIIObject *)string)->hash = _Py_HashBytes(PyUnicode_DATA(string), size);
+    }
+}
+
+/* The table of the interned strings that live for ever. */
+static void
+rehash_interned(void)
+{
+    _Py_hashtable_t *table = _PyRuntime.cached_objects.interned_strings;
+    if (table == NULL) {
+        return;
+    }
+    _Py_slist_item_t *entries = NULL;
+    for (size_t i = 0; i < table->nbuckets; i++) {
+        _Py_slist_item_t *item = table->buckets[i].head;
+        while (item != NULL) {
+            _Py_slist_item_t *next = item->next;
+            item->next = entries;
+            entries = item;
+            item = next;
+        }
+        table->buckets[i].head = NULL;
+    }
+    while (entries != NULL) {
+        _Py_slist_item_t *next = entries->next;
+        _Py_hashtable_entry_t *entry = (_Py_hashtable_entry_t *)entries;
+        entry->key_hash = table->hash_func(entry->key);
+        _Py_slist_t *bucket = &table->buckets[entry->key_hash & (table->nbuckets - 1)];
+        entries->next = bucket->head;
+        bucket->head = entries;
+        entries = next;
+    }
+}
+
+/* Gives the members of a general table their hashes. Where Python has to be asked for one, and `ask` is not set,
+ * the old one stays, and the result is 1. */
+static int
+renew_keys(PyDictKeysObject *keys, int ask)
+{
+    int left = 0;
+    if (DK_IS_UNICODE(keys)) {
+        return 0;
+    }
+    PyDictKeyEntry *entry = DK_ENTRIES(keys);
+    for (Py_ssize_t i = 0; i < keys->dk_nentries; i++, entry++) {
+        if (entry->me_key != NULL) {
+            left |= renew(entry->me_key, &entry->me_hash, ask);
+        }
+    }
+    return left;
+}
+
+static int
+renew_members(PySetObject *set, int ask)
+{
+    int left = 0;
+    for (Py_ssize_t i = 0; i <= set->mask; i++) {
+        if (set->table[i].key != NULL && set->table[i].hash != -1) {
+            left |= renew(set->table[i].key, &set->table[i].hash, ask);
+        }
+    }
+    return left;
+}
+
+int
+_PyVkernel_rehash(void)
+{
+    if (getrandom(&_Py_HashSecret, sizeof _Py_HashSecret, 0) != sizeof _Py_HashSecret) {
+        return -1;
+    }
+    rehash_strings();
+    rehash_interned();
+    struct things *keys = &all[VKERNEL_KEYS], *sets = &all[VKERNEL_SET];
+    /* Those that Python has to be asked for come last: everything that it may look into is in order by then. */
+    size_t keys_left = 0, sets_left = 0;
+    for (size_t i = 0; i < keys->count; i++) {
+        int left = renew_keys(keys->list[i], 0);
+        rehash_keys(keys->list[i]);
+        if (left) {
+            void *swapped = keys->list[keys_left];
+            keys->list[keys_left++] = keys->list[i];
+            keys->list[i] = swapped;
+        }
+    }
+    for (size_t i = 0; i < sets->count; i++) {
+        int left = renew_members(sets->list[i], 0);
+        rehash_set(sets->list[i]);
+        if (left) {
+            void *swapped = sets->list[sets_left];
+            sets->list[sets_left++] = sets->list[i];
+            sets->list[i] = swapped;
+        }
+    }
+    for (size_t i = 0; i < keys_left; i++) {
+        renew_keys(keys->list[i], 1);
+        rehash_keys(keys->list[i]);
+    }
+    for (size_t i = 0; i < sets_left; i++) {
+        renew_members(sets->list[i], 1);
+        rehash_set(sets->list[i]);
+    }
+    return 0;
+}
