@@ -51,8 +51,22 @@ fn recipes(root: &Path, folder: &Path, files: &mut BTreeMap<String, PathBuf>) ->
                 );
                 continue;
             }
-            for named in named_by(&fs::read_to_string(&lock)?) {
-                add(root, &folder.join(named), files)?;
+            let text = fs::read_to_string(&lock)?;
+            let named: Vec<_> = named_by(&text)
+                .into_iter()
+                .map(|n| folder.join(n))
+                .collect();
+            // Or nobody could build the program that writes the lock file anew.
+            if let Some(gone) = named.iter().find(|path| !normal(path).exists()) {
+                println!(
+                    "cargo::warning={} names {}, which is gone, and is left out with its recipe",
+                    lock.display(),
+                    gone.display()
+                );
+                continue;
+            }
+            for path in named {
+                add(root, &path, files)?;
             }
             add(root, &lock, files)?;
             add(root, &path, files)?;

@@ -41,7 +41,7 @@ AR = $zig ar
 RANLIB = $zig ranlib
 LIBCC =
 CFLAGS_AUTO = -O2 $features -mbulk-memory -mexception-handling -mmultivalue -mreference-types \\
-	-mllvm -wasm-enable-sjlj -mllvm -wasm-use-legacy-eh=false -Xclang -exception-model=wasm -fno-strict-aliasing -fno-math-errno -fno-ident \\
+	-mllvm -wasm-enable-sjlj -mllvm -wasm-use-legacy-eh=false -Xclang -exception-model=wasm -fno-strict-aliasing -fno-math-errno -fno-ident -fvisibility=default \\
 	-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -w \\
 	-include $work/musl/arch/wasm32/data_model.h -ffile-prefix-map=$work/musl=/musl
 END

@@ -8,7 +8,8 @@
 use vkernel_abi::personality::Personality;
 
 use crate::{
-    EntryKind, FileKind, FileTree, FormatError, Index, MemoryImage, Segment, SegmentKind, Target,
+    EntryKind, FileKind, FileTree, FormatError, Index, MemoryImage, Module, Segment, SegmentKind,
+    Target,
 };
 
 /// Size of the pages in which memory images are cut, in bytes.
@@ -165,6 +166,8 @@ impl Index {
                     found.name()
                 )));
             }
+            check_process(module)
+                .map_err(|problem| wrong(format!("module `{}`: {problem}", module.name)))?;
             for image in [Some(&module.cold), module.warm.as_ref()]
                 .into_iter()
                 .flatten()
@@ -225,6 +228,21 @@ fn check_image(image: &MemoryImage, segment: Option<(u64, u64)>) -> Result<(), S
         return Err("globals are not sorted by index, each once".into());
     }
     Ok(())
+}
+
+/// The process of a snapshot: there is one where there must be, and it fits the memory.
+fn check_process(module: &Module) -> Result<(), String> {
+    match (&module.warm, &module.process, module.personality) {
+        (Some(warm), Some(process), Personality::Linux) => {
+            process.check(warm.pages)?;
+            match process.covers(&warm.runs) {
+                true => Ok(()),
+                false => Err("its snapshot has contents where nothing is mapped".into()),
+            }
+        }
+        (None, None, _) | (Some(_), None, Personality::Wasi) => Ok(()),
+        _ => Err("a snapshot of a Linux program has a process, and nothing else has one".into()),
+    }
 }
 
 fn check_tree(tree: &FileTree, files: Option<(u64, u64)>) -> Result<(), FormatError> {

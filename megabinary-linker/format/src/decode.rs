@@ -9,7 +9,7 @@ use vkernel_abi::personality::Personality;
 use crate::{
     Digest, Entry, EntryKind, FileKind, FileNode, FileRange, FileTree, FormatError, Index, LIMITS,
     Limits, MemoryImage, Module, NetworkRule, Policy, Program, Route, Run, Segment, SegmentKind,
-    Target, cursor::Cursor, dump::take_global, layout::*,
+    Target, cursor::Cursor, dump::take_global, layout::*, process::States,
 };
 
 const WHAT: &str = "index";
@@ -18,7 +18,7 @@ impl Index {
     /// Reads an index; total, and strict: see the module's invariant in `decode.rs`.
     pub fn decode(bytes: &[u8]) -> Result<Index, FormatError> {
         let mut header = Cursor::new(WHAT, bytes);
-        header.magic_version(MAGIC, (MAJOR, MINOR), "1.2")?;
+        header.magic_version(MAGIC, (MAJOR, MINOR), "1.3")?;
         let target = match header.u32()? {
             TARGET_PORTABLE => Target::Portable,
             TARGET_X86_64 => Target::X86_64,
@@ -34,7 +34,7 @@ impl Index {
             });
         }
         let provenance = header.digest()?;
-        let mut counts = [0; 10];
+        let mut counts = [0; 13];
         for count in &mut counts {
             *count = u64::from(header.u32()?);
         }
@@ -45,6 +45,9 @@ impl Index {
             modules,
             runs,
             globals,
+            states,
+            extents,
+            actions,
             entries,
             programs,
             routes,
@@ -63,6 +66,11 @@ impl Index {
         let mut images = Images {
             runs: table(runs, RUN)?,
             globals: table(globals, GLOBAL)?,
+            processes: States {
+                states: table(states, STATE)?,
+                extents: table(extents, EXTENT)?,
+                actions: table(actions, ACTION)?,
+            },
         };
         let mut entry_table = table(entries, ENTRY)?;
         let mut program_table = table(programs, PROGRAM)?;
@@ -108,6 +116,7 @@ impl Index {
         // Tables whose records are counted by others must be used up.
         images.runs.finish()?;
         images.globals.finish()?;
+        images.processes.finish()?;
         node_table.finish()?;
         strings.finish()?;
 
@@ -257,6 +266,7 @@ fn rules(texts: &[String]) -> Result<Vec<NetworkRule>, FormatError> {
 struct Images<'a> {
     runs: Cursor<'a>,
     globals: Cursor<'a>,
+    processes: States<'a>,
 }
 
 impl Images<'_> {
@@ -315,12 +325,18 @@ fn module(
         false if empty => None,
         false => return Err(c.unknown("snapshot of a module without one", warm.pages)),
     };
+    // A snapshot of the Linux personality has a process, and nothing else has one.
+    let process = match warm.is_some() && flags & MODULE_LINUX != 0 {
+        true => Some(images.processes.next()?),
+        false => None,
+    };
     Ok(Module {
         name,
         digest,
         code,
         cold,
         warm,
+        process,
         imports,
         personality: match flags & MODULE_LINUX != 0 {
             true => Personality::Linux,

@@ -8,7 +8,7 @@ use vkernel_abi::personality::Personality;
 
 use crate::{
     EntryKind, FileKind, Index, LIMITS, MemoryImage, Policy, SegmentKind, Target, dump::put_global,
-    layout::*,
+    layout::*, process::StateTables,
 };
 
 impl Index {
@@ -51,6 +51,7 @@ struct Writer {
     modules: Vec<u8>,
     runs: Vec<u8>,
     globals: Vec<u8>,
+    processes: StateTables,
     entries: Vec<u8>,
     programs: Vec<u8>,
     routes: Vec<u8>,
@@ -97,6 +98,9 @@ impl Writer {
         }
         self.image(Some(&module.cold));
         self.image(module.warm.as_ref());
+        if let Some(process) = &module.process {
+            self.processes.put(process);
+        }
     }
 
     fn image(&mut self, image: Option<&MemoryImage>) {
@@ -176,6 +180,9 @@ impl Writer {
             (&self.modules, MODULE),
             (&self.runs, RUN),
             (&self.globals, GLOBAL),
+            (&self.processes.states, STATE),
+            (&self.processes.extents, EXTENT),
+            (&self.processes.actions, ACTION),
             (&self.entries, ENTRY),
             (&self.programs, PROGRAM),
             (&self.routes, ROUTE),

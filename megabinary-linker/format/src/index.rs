@@ -4,7 +4,7 @@
 
 use vkernel_abi::personality::Personality;
 
-use crate::{Digest, Limits, NetworkRule};
+use crate::{Digest, Limits, NetworkRule, ProcessState};
 
 /// Everything that a launcher or an auditor needs to know about a megabinary.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub struct Module {
     pub cold: MemoryImage,
     /// Memory and globals at the snapshot point, if it has one.
     pub warm: Option<MemoryImage>,
+    /// The process at its snapshot point: of modules of the Linux personality that have one.
+    pub process: Option<ProcessState>,
     /// Names (`module.field`) of all functions it imports, sorted: its call allow-list.
     pub imports: Vec<String>,
     /// Which operating system it is written for: what runs it.

@@ -1,16 +1,19 @@
-//! Numbers of the index's binary layout, version 1.2; `FORMAT.md` draws them.
+//! Numbers of the index's binary layout, version 1.3; `FORMAT.md` draws them.
 
 pub(crate) const MAGIC: &[u8; 8] = b"VKMBIDX\0";
 pub(crate) const MAJOR: u16 = 1;
-pub(crate) const MINOR: u16 = 2;
+pub(crate) const MINOR: u16 = 3;
 
 /// Size of the header in bytes: ends with a value for each limit.
-pub(crate) const HEADER: u64 = 112 + 8 * crate::LIMITS.len() as u64;
+pub(crate) const HEADER: u64 = 124 + 8 * crate::LIMITS.len() as u64;
 
 // Sizes of one record of each table in bytes, in the order of the tables.
 pub(crate) const MODULE: u64 = 96;
 pub(crate) const RUN: u64 = 24;
 pub(crate) const GLOBAL: u64 = 16;
+pub(crate) const STATE: u64 = 32;
+pub(crate) const EXTENT: u64 = 24;
+pub(crate) const ACTION: u64 = 24;
 pub(crate) const ENTRY: u64 = 48;
 pub(crate) const PROGRAM: u64 = 4;
 pub(crate) const ROUTE: u64 = 36;
@@ -32,6 +35,14 @@ pub(crate) const GLOBAL_I32: u32 = 0x7f;
 pub(crate) const GLOBAL_I64: u32 = 0x7e;
 pub(crate) const GLOBAL_F32: u32 = 0x7d;
 pub(crate) const GLOBAL_F64: u32 = 0x7c;
+
+// How memory may be accessed.
+pub(crate) const ACCESS_NONE: u32 = 0;
+pub(crate) const ACCESS_READ: u32 = 1;
+pub(crate) const ACCESS_WRITE: u32 = 2;
+
+/// Size of the record of a stretch of a snapshot dump.
+pub(crate) const STRETCH: u64 = 16;
 
 pub(crate) const ENTRY_MODULE: u32 = 1;
 pub(crate) const ENTRY_ENV: u32 = 2;

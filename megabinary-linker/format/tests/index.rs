@@ -117,12 +117,12 @@ fn its_length_does_not_depend_on_numbers_and_digests() {
 
 #[test]
 fn other_formats_say_so() {
-    for (at, version, said) in [(8, 2, "2.2"), (10, 0, "1.0"), (10, 1, "1.1")] {
+    for (at, version, said) in [(8, 2, "2.2"), (10, 0, "1.0"), (10, 2, "1.2")] {
         let mut bytes = full().encode();
         bytes[at] = version;
         let message = Index::decode(&bytes).unwrap_err().to_string();
         let expected =
-            format!("made by another release of polybuild: format {said}, this reader knows 1.2");
+            format!("made by another release of polybuild: format {said}, this reader knows 1.3");
         assert!(message.contains(&expected), "{message}");
     }
 }
@@ -218,6 +218,49 @@ fn inconsistent_images_are_refused() {
     });
     refused("pages; wasm32", |i| warm(i).pages = 65537);
     refused("globals are not sorted", |i| warm(i).globals.reverse());
+}
+
+#[test]
+fn inconsistent_processes_are_refused() {
+    fn process(i: &mut Index) -> &mut ProcessState {
+        i.modules[0].process.get_or_insert_default()
+    }
+    let refused = |expected: &str, change: &dyn Fn(&mut Index)| {
+        refused(expected, |index| {
+            let module = &mut index.modules[0];
+            module.personality = Personality::Linux;
+            module.imports = vec!["wali.SYS_write".into()];
+            process(index).extents.push(Extent {
+                start: 0,
+                len: 0x30000,
+                access: Access::Write,
+            });
+            change(index);
+        });
+    };
+    refused("has a process, and nothing else has one", &|i| {
+        i.modules[0].process = None
+    });
+    refused("has a process, and nothing else has one", &|i| {
+        i.modules[0].warm = None
+    });
+    refused("where nothing is mapped", &|i| {
+        process(i).extents[0].len = 0x2f000
+    });
+    refused("leaves the memory", &|i| {
+        process(i).extents[0].len = 0x31000
+    });
+    refused("nobody can block", &|i| process(i).mask = 1 << 18);
+    refused("alternate signal stack", &|i| process(i).stack = (4096, 0));
+    refused("actions are not sorted", &|i| {
+        let action = SignalAction {
+            signal: 2,
+            handler: 4,
+            flags: 0,
+            mask: 0,
+        };
+        process(i).actions = vec![action; 2];
+    });
 }
 
 #[test]

@@ -342,24 +342,116 @@ fn dumps_round_trip() {
             value: GlobalValue::F64(6),
         },
     ];
-    let memory: Vec<u8> = (0..2 * 65536u32).map(|i| i as u8).collect();
-    let mut bytes = Vec::new();
-    write_dump(&mut bytes, &globals, &memory).unwrap();
-    let dump = SnapshotDump {
-        pages: 2,
-        memory: memory.clone(),
-        globals: globals.clone(),
+    let mut memory = vec![0; 2 * 65536];
+    memory[5000..9000].fill(7);
+    memory[100_000] = 8;
+    let mut dump = SnapshotDump::of(&memory, globals);
+    let places: Vec<_> = dump
+        .memory
+        .iter()
+        .map(|stretch| (stretch.offset, stretch.bytes.len()))
+        .collect();
+    assert_eq!(places, [(4096, 8192), (98304, 4096)]);
+    round_trips(&dump);
+    dump.process = Some(process());
+    round_trips(&dump);
+    let refused = |change: &dyn Fn(&mut SnapshotDump), expected: &str| {
+        let mut changed = dump.clone();
+        change(&mut changed);
+        let error = SnapshotDump::decode(&written(&changed))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(expected), "{error}");
     };
-    assert_eq!(SnapshotDump::decode(&bytes), Ok(dump));
-    for len in (0..100).chain([bytes.len() - 1]) {
+    refused(&|d| d.globals.reverse(), "not sorted by index");
+    refused(&|d| d.memory.reverse(), "overlaps or continues");
+    refused(&|d| d.memory[1].offset = 12288, "overlaps or continues");
+    refused(&|d| d.memory[1].offset = 1 << 20, "leaves the memory");
+    refused(&|d| d.memory[1].offset += 1, "not of whole pages");
+    refused(&|d| d.memory[0].bytes.clear(), "is empty");
+    refused(&|d| d.pages = 1, "leaves the memory");
+    refused(&|d| d.pages = 1 << 20, "number of pages");
+    fn state(dump: &mut SnapshotDump) -> &mut ProcessState {
+        dump.process.get_or_insert_default()
+    }
+    refused(&|d| state(d).extents.clear(), "where nothing is mapped");
+    refused(&|d| drop(state(d).extents.pop()), "where nothing is mapped");
+    refused(&|d| state(d).extents.reverse(), "overlaps or continues");
+    refused(&|d| state(d).extents[0].len = 1, "not of whole pages");
+    refused(&|d| state(d).extents[2].len = 1 << 40, "leaves the memory");
+    refused(
+        &|d| state(d).extents[2].len = u64::MAX - 4095,
+        "leaves the memory",
+    );
+    refused(
+        &|d| state(d).extents[1].access = Access::None,
+        "overlaps or continues",
+    );
+    refused(&|d| state(d).actions.reverse(), "sorted by signal");
+    for signal in [0, 9, 19, 65, u32::MAX] {
+        refused(
+            &|d| {
+                state(d).actions.truncate(1);
+                state(d).actions[0].signal = signal;
+            },
+            "cannot have the action",
+        );
+    }
+    refused(
+        &|d| state(d).actions[0].handler = 0,
+        "cannot have the action",
+    );
+    refused(&|d| state(d).mask = 1 << 8, "nobody can block");
+    refused(
+        &|d| state(d).stack = (u32::MAX, 2),
+        "alternate signal stack",
+    );
+    // No access is executable: there is no number for it.
+    let bytes = written(&dump);
+    let at = 24 + 16 + 2 * 16 + 32 + 16;
+    assert_eq!(bytes[at], 0);
+    for access in [3, 4, 7] {
+        let mut bytes = bytes.clone();
+        bytes[at] = access;
+        assert!(SnapshotDump::decode(&bytes).is_err());
+    }
+}
+
+fn process() -> ProcessState {
+    let extent = |start, len, access| Extent { start, len, access };
+    let action = |signal, handler, flags| SignalAction {
+        signal,
+        handler,
+        flags,
+        mask: 5,
+    };
+    ProcessState {
+        extents: vec![
+            extent(0, 0x1000, Access::None),
+            extent(0x1000, 0x3000, Access::Write),
+            extent(0x18000, 0x2000, Access::Read),
+        ],
+        actions: vec![action(2, 7, 4), action(17, 1, 0)],
+        mask: 1 << 63 | 2,
+        stack: (0x2000, 0x800),
+        clear_tid: 0x1010,
+        robust: 0x1020,
+    }
+}
+
+fn written(dump: &SnapshotDump) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    dump.write(&mut bytes).unwrap();
+    bytes
+}
+
+fn round_trips(dump: &SnapshotDump) {
+    let mut bytes = written(dump);
+    assert_eq!(SnapshotDump::decode(&bytes).as_ref(), Ok(dump));
+    for len in (0..200).chain([bytes.len() - 1]) {
         assert!(SnapshotDump::decode(&bytes[..len]).is_err(), "cut to {len}");
     }
     bytes.push(0);
-    assert!(SnapshotDump::decode(&bytes).is_err());
-    assert!(write_dump(&mut Vec::new(), &globals, &memory[1..]).is_err());
-    let unsorted: Vec<_> = globals.into_iter().rev().collect();
-    let mut bytes = Vec::new();
-    write_dump(&mut bytes, &unsorted, &[]).unwrap();
     assert!(SnapshotDump::decode(&bytes).is_err());
 }
 
@@ -367,7 +459,8 @@ proptest! {
     #[test]
     fn noise_never_panics(noise in prop::collection::vec(any::<u8>(), 0..300), which in 0..3) {
         let magic: &[u8] = [&b"VKMBSIG\0"[..], b"VKMBTAIL", b"VKMBDMP\0"][which as usize];
-        let bytes = [magic, &[1, 0, 0, 0], &noise].concat();
+        let major = if which == 2 { 2 } else { 1 };
+        let bytes = [magic, &[major, 0, 0, 0], &noise].concat();
         let _ = Signature::decode(&bytes).map(|s| s.verify(b""));
         let _ = Tail::decode(&bytes);
         let _ = SnapshotDump::decode(&bytes);

@@ -9,7 +9,7 @@ mod imports;
 
 use std::collections::BTreeSet;
 
-use vkernel_abi::{personality::Personality, snapshot};
+use vkernel_abi::{personality::Personality, snapshot, wali};
 use wasmparser::{
     ExternalKind, MemoryType, Operator, Parser, Payload, TypeRef, ValType, Validator, WasmFeatures,
 };
@@ -161,12 +161,26 @@ impl Facts {
                 g.index, g.ty
             ));
         }
-        for name in [snapshot::INIT, snapshot::RESUME] {
-            if self.exported_function(name).is_none() {
-                return Some(format!("it does not export the function `{name}`"));
+        // A Linux program comes to its snapshot point from `_start`, by a call.
+        let mut imports = self.imports.iter();
+        let has_point =
+            imports.any(|i| i.module == wali::MODULE && i.field == wali::SNAPSHOT_POINT);
+        let entries: &[&str] = match self.personality {
+            Personality::Wasi => &[snapshot::INIT, snapshot::RESUME],
+            Personality::Linux if !has_point => {
+                return Some(format!(
+                    "it has no snapshot point: it does not call `vkernel_snapshot` of \
+                     <vkernel/snapshot.h> (the import `{}.{}`)",
+                    wali::MODULE,
+                    wali::SNAPSHOT_POINT
+                ));
             }
-        }
-        None
+            Personality::Linux => &[snapshot::RESUME],
+        };
+        entries
+            .iter()
+            .find(|name| self.exported_function(name).is_none())
+            .map(|name| format!("it does not export the function `{name}`"))
     }
 }
 

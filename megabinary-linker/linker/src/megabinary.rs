@@ -5,8 +5,9 @@
 
 use megabinary_format::{
     Digest, Entry, FileKind, FileNode, FileRange, FileTree, GlobalValue, Index, MemoryImage,
-    Module, Policy, Program, Route, Run, Segment, SnapshotDump, Target, WASM_PAGE, stub,
+    Module, PAGE, Policy, ProcessState, Program, Route, Run, Segment, SnapshotDump, Target, stub,
 };
+use vkernel_abi::personality::Personality;
 use wasmparser::ValType;
 
 use crate::{
@@ -58,6 +59,8 @@ pub struct Warm {
     pub contents: Contents,
     /// Mutable globals, sorted by index.
     pub globals: Vec<megabinary_format::Global>,
+    /// The process, of modules of the Linux personality.
+    pub process: Option<ProcessState>,
 }
 
 /// Where a form puts things; all in the order of the megabinary's own lists.
@@ -154,6 +157,7 @@ impl Megabinary {
                     runs: at.warm.get(i).cloned().unwrap_or_default(),
                     globals: warm.globals.clone(),
                 }),
+                process: module.warm.as_ref().and_then(|warm| warm.process.clone()),
                 imports: module.facts.import_names(),
                 personality: module.facts.personality,
             });
@@ -204,15 +208,8 @@ pub(crate) fn check_snapshot(facts: &Facts, dump: SnapshotDump) -> Result<Warm, 
     if let Some(obstacle) = facts.snapshot_obstacle() {
         return Err(obstacle);
     }
-    if dump.memory.len() as u64 != dump.pages.saturating_mul(WASM_PAGE) {
-        return Err(format!(
-            "the dump has {} bytes of memory but says {} pages of 64 KiB",
-            dump.memory.len(),
-            dump.pages
-        ));
-    }
-    let contents = Contents::of(&dump.memory);
-    check_warm(facts, contents, dump.globals)
+    let contents = Contents::from(&dump);
+    check_warm(facts, contents, dump.globals, dump.process)
 }
 
 /// As [`check_snapshot`], for contents that are already cut into pages.
@@ -220,6 +217,7 @@ pub(crate) fn check_warm(
     facts: &Facts,
     contents: Contents,
     globals: Vec<megabinary_format::Global>,
+    process: Option<ProcessState>,
 ) -> Result<Warm, String> {
     if let Some(obstacle) = facts.snapshot_obstacle() {
         return Err(obstacle);
@@ -251,5 +249,20 @@ pub(crate) fn check_warm(
             facts.mutable_globals.len()
         ));
     }
-    Ok(Warm { contents, globals })
+    let is_linux = facts.personality == Personality::Linux;
+    if process.is_some() != is_linux {
+        return Err("the snapshot is one of a program of another personality".into());
+    }
+    if let Some(process) = &process {
+        process.check(contents.pages)?;
+        let mut pages = contents.contents.keys();
+        if !pages.all(|page| process.maps(page * PAGE, (page + 1) * PAGE)) {
+            return Err("the snapshot has contents where nothing is mapped".into());
+        }
+    }
+    Ok(Warm {
+        contents,
+        globals,
+        process,
+    })
 }

@@ -17,7 +17,7 @@
 
 use std::collections::BTreeMap;
 
-use megabinary_format::{PAGE, WASM_PAGE};
+use megabinary_format::{PAGE, SnapshotDump, WASM_PAGE};
 use vkernel_abi::snapshot;
 use wasm_encoder::{Encode, ExportKind, RawSection};
 use wasmparser::{
@@ -97,7 +97,8 @@ impl From<BinaryReaderError> for NormaliseError {
 
 impl Contents {
     /// The contents of a whole memory, whose length is a multiple of 4096 bytes.
-    pub fn of(memory: &[u8]) -> Contents {
+    #[cfg(test)]
+    pub(crate) fn of(memory: &[u8]) -> Contents {
         let mut out = Contents {
             pages: memory.len() as u64 / WASM_PAGE,
             ..Contents::default()
@@ -123,6 +124,24 @@ impl Contents {
             address += now.len() as u64;
             bytes = later;
         }
+    }
+}
+
+impl From<&SnapshotDump> for Contents {
+    fn from(dump: &SnapshotDump) -> Contents {
+        let mut out = Contents {
+            pages: dump.pages,
+            ..Contents::default()
+        };
+        for stretch in &dump.memory {
+            let pages = stretch.bytes.as_chunks::<{ PAGE as usize }>().0;
+            for (number, page) in (stretch.offset / PAGE..).zip(pages) {
+                if page.iter().any(|b| *b != 0) {
+                    out.contents.insert(number, Box::new(*page));
+                }
+            }
+        }
+        out
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use megabinary_format::{PAGE, Run};
 
-use crate::{LinkedModule, normalise::Contents};
+use crate::{LinkedModule, megabinary::Warm, normalise::Contents};
 
 /// Longest gap of zero pages inside a run: 32 pages cost 128 KiB of a file that compresses well,
 /// another run costs a system call at every start.
@@ -31,7 +31,7 @@ impl PagesLayout {
     pub(crate) fn snapshots(modules: &[LinkedModule]) -> PagesLayout {
         let mut out = PagesLayout::default();
         for module in modules {
-            let runs = module.warm.as_ref().map(|warm| out.append(&warm.contents));
+            let runs = module.warm.as_ref().map(|warm| out.append(warm));
             out.warm.push(runs.unwrap_or_default());
             out.cold.push(Vec::new());
         }
@@ -54,10 +54,15 @@ impl PagesLayout {
         out
     }
 
-    fn append(&mut self, contents: &Contents) -> Vec<Run> {
-        stretches(contents)
+    fn append(&mut self, warm: &Warm) -> Vec<Run> {
+        // What lies between two extents of a process is not mapped, and so not stored either.
+        let is_memory = |start, end| {
+            let process = warm.process.as_ref();
+            process.is_none_or(|process| process.maps(start * PAGE, end * PAGE))
+        };
+        stretches(&warm.contents, is_memory)
             .into_iter()
-            .map(|s| self.append_stretch(contents, s))
+            .map(|s| self.append_stretch(&warm.contents, s))
             .collect()
     }
 
@@ -83,7 +88,7 @@ impl PagesLayout {
         known: &HashMap<Box<[u8; PAGE as usize]>, u64>,
     ) -> Vec<Run> {
         let mut runs = Vec::new();
-        for (start, end) in stretches(contents) {
+        for (start, end) in stretches(contents, |_, _| true) {
             // Where `number` could come from: the page after the one before it, if equal; else
             // the first equal page.
             let mut sources: Vec<(u64, Option<u64>)> = Vec::new();
@@ -133,12 +138,15 @@ fn push_joined(runs: &mut Vec<Run>, run: Run) {
     runs.push(run);
 }
 
-/// Ranges of page numbers that hold contents, short gaps included.
-fn stretches(contents: &Contents) -> Vec<(u64, u64)> {
+/// Ranges of page numbers that hold contents, short gaps included where `is_memory` says of their first page
+/// and the one after them that they are some.
+fn stretches(contents: &Contents, is_memory: impl Fn(u64, u64) -> bool) -> Vec<(u64, u64)> {
     let mut out: Vec<(u64, u64)> = Vec::new();
     for number in contents.contents.keys().copied() {
         match out.last_mut() {
-            Some((_, end)) if number - *end <= GAP_MAX => *end = number + 1,
+            Some((_, end)) if number - *end <= GAP_MAX && is_memory(*end, number) => {
+                *end = number + 1;
+            }
             _ => out.push((number, number + 1)),
         }
     }
@@ -148,7 +156,7 @@ fn stretches(contents: &Contents) -> Vec<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{PlannedModule, link::link_module, megabinary::Warm};
+    use crate::{PlannedModule, link::link_module};
 
     /// A module whose pages hold these bytes (0: none), cold and warm.
     fn module(cold: &[u8], warm: Option<&[u8]>) -> LinkedModule {
@@ -169,6 +177,7 @@ mod tests {
         module.warm = warm.map(|w| Warm {
             contents: contents(w),
             globals: vec![],
+            process: None,
         });
         module
     }

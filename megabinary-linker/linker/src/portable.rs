@@ -287,7 +287,12 @@ pub fn read(bytes: &[u8]) -> Result<Portable, PortableError> {
         let mut linked = link_module(planned)?;
         if let Some(warm) = &module.warm {
             let contents = contents(warm, parsed.memory);
-            let warm = check_warm(&linked.facts, contents, warm.globals.clone());
+            let warm = check_warm(
+                &linked.facts,
+                contents,
+                warm.globals.clone(),
+                module.process.clone(),
+            );
             linked.warm = Some(warm.map_err(|problem| {
                 PortableError::Differs(format!("the snapshot of `{}` ({problem})", module.name))
             })?);

@@ -275,6 +275,24 @@ fn links_that_stay_inside() {
     assert_eq!(target, Path::new("../root/a"));
 }
 
+/// A Debian package is a file system's from its root on.
+#[test]
+fn absolute_links_of_a_package() {
+    let package = |entries: &[Entry<'_>]| deb("data.tar", &tar(entries));
+    let unpacked = unpack(&package(&[
+        (LINK, "./usr/lib/l", "/etc/x/y"),
+        (LINK, "top", "/usr"),
+    ]));
+    unpacked.result.as_ref().unwrap();
+    let target = |link: &str| fs::read_link(unpacked.path().join(link)).unwrap();
+    assert_eq!(target("usr/lib/l"), Path::new("../../etc/x/y"));
+    assert_eq!(target("top"), Path::new("usr"));
+    refused(
+        &package(&[(LINK, "usr/l", "/../x")]),
+        "leads out of the archive",
+    );
+}
+
 #[test]
 fn devices_and_pipes() {
     refused(&tar(&[(EntryType::Char, "tty", "")]), "is a device");

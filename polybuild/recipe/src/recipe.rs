@@ -268,6 +268,8 @@ pub struct Snapshot {
     pub args: Vec<String>,
     /// Seconds since the epoch; `None`: `SOURCE_DATE_EPOCH`.
     pub time: Option<i64>,
+    /// Paths of the image's files that it sees.
+    pub files: Vec<String>,
     /// What the runtime imports first.
     pub preload: Option<Preload>,
 }

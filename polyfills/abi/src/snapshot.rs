@@ -1,8 +1,18 @@
 //! The contract between a snapshotted program and the vkernel.
 //!
-//! A module that wants to be snapshotted exports two functions. At image time the vkernel calls
+//! A module of WASI's that wants to be snapshotted exports two functions. At image time the vkernel calls
 //! [`INIT`] in a fresh instance whose clocks and random numbers are fixed, then saves memory and
 //! mutable globals. At run time it maps that memory and calls [`RESUME`].
+//!
+//! A module of the Linux personality is started by [`START`] at image time, too, with the arguments and the
+//! environment that its recipe says. Where it calls [`SNAPSHOT_POINT`](crate::wali::SNAPSHOT_POINT), the
+//! vkernel saves memory and mutable globals (the stack pointer is one, so that what lies on the stack of C
+//! stays), which pages are mapped and how, the actions of signals, the mask, the alternate stack,
+//! and the addresses of `set_tid_address` and `set_robust_list`. What else a process may have is refused then: other threads,
+//! descriptors beyond the standard ones, maps of files and of shared memory, children, timers, pending signals,
+//! another working directory, session, process group or creation mask than it began with. At run time, also after
+//! `execve`, all of that is put back, and [`RESUME`] called; a signal that the process was started with
+//! ignored stays so, and what either the snapshot or the start blocks is blocked.
 
 /// Export `() -> ()`: run to the snapshot point and return.
 pub const INIT: &str = "vkernel_snapshot_init";
@@ -22,6 +32,8 @@ pub const RESUME: &str = "vkernel_snapshot_resume";
 /// Returned by [`RESUME`], before any visible effect, to say that this invocation cannot be
 /// served by the snapshot; the vkernel then starts the program afresh. Among the reasons must be
 /// preopened descriptors that differ from those at the snapshot point, which C libraries remember.
+/// Of the Linux personality, what is to be seen of it may be memory, signal actions and masks: they are put
+/// back. [`RESUME`] may end in `exit_group` as well.
 pub const COLD: i32 = -1;
 
 /// Export `() -> ()`: the ordinary entry of a WASI command.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    calls::MOST_CALLBACKS,
     error::{Error, Result},
     hermetic,
     options::{self, LinkerRule, Meaning, Shape},
@@ -56,6 +57,15 @@ pub(crate) struct Command {
     pub(crate) no_libraries: bool,
     pub(crate) no_start_file: bool,
     pub(crate) relocatable: bool,
+    /// A shared library instead of a program, and its name where it is not the file's; libraries that the
+    /// program may open, and whether it may ask for its own symbols by name: see
+    /// [`libraries`](crate::libraries).
+    pub(crate) shared: bool,
+    pub(crate) soname: Option<String>,
+    pub(crate) loadable: Vec<String>,
+    pub(crate) dynamic_symbols: bool,
+    /// How many callbacks of a type there can be; see [`calls`](crate::calls).
+    pub(crate) callbacks: Option<usize>,
     /// See [`casts`](crate::casts).
     pub(crate) cast_calls: bool,
     /// Objects need no mark; see [`model`](crate::model).
@@ -166,6 +176,19 @@ impl Parser<'_> {
                 command.no_start_file = true;
             }
             Meaning::Relocatable => command.relocatable = true,
+            Meaning::Shared => command.shared = true,
+            Meaning::Loadable => command.loadable.push(value),
+            Meaning::Callbacks => {
+                let count = value.parse().ok();
+                command.callbacks = count.filter(|count| (1..=MOST_CALLBACKS).contains(count));
+                if command.callbacks.is_none() {
+                    return Err(Error::Refused {
+                        option: argument.to_owned(),
+                        why: "say how many callbacks of a type there can be, from 1 to 1024",
+                    });
+                }
+            }
+            Meaning::DynamicSymbols => command.dynamic_symbols = true,
             Meaning::CastCalls => command.cast_calls = true,
             Meaning::TrustObjects => command.trust_objects = true,
             Meaning::Threads => command.threads = Some(true),
@@ -242,7 +265,14 @@ impl Parser<'_> {
         match options::linker_rule(&argument) {
             LinkerRule::Keep => self.command.items.push(Item::Linker(vec![argument])),
             LinkerRule::Drop => {}
-            LinkerRule::KeepWithNext | LinkerRule::DropWithNext => self.linker.push(argument),
+            LinkerRule::DynamicSymbols => self.command.dynamic_symbols = true,
+            LinkerRule::Soname => {
+                let name = argument.split_once('=').unwrap_or_default().1;
+                self.command.soname = Some(name.to_owned());
+            }
+            LinkerRule::KeepWithNext | LinkerRule::DropWithNext | LinkerRule::SonameNext => {
+                self.linker.push(argument);
+            }
             LinkerRule::Version => self.command.linker_version = true,
             LinkerRule::Folder => {
                 let folder = argument
@@ -273,6 +303,7 @@ impl Parser<'_> {
                 }
             }
             LinkerRule::DropWithNext => {}
+            LinkerRule::SonameNext => self.command.soname = Some(value),
             _ if first == "-z" && !options::known_z(&value) => {}
             _ => {
                 self.command.stack_size |= first == "-z";

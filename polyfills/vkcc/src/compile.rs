@@ -15,6 +15,8 @@ pub(crate) const TRIPLE: &str = "wasm32-unknown-linux-musl";
 const FIXED: &[&str] = &[
     // Everything is linked statically; clang's default for this triple is code for shared objects.
     "-fno-pic",
+    // As on other machines: clang hides names for WebAssembly, and `dlsym` would find none.
+    "-fvisibility=default",
     "-mbulk-memory",
     "-mexception-handling",
     "-mmultivalue",
@@ -135,6 +137,19 @@ pub(crate) fn process(
     if let Some(output) = job.output {
         process.arg("-o").arg(output);
     }
+    process
+}
+
+/// The compiler, ready to make an object of one in its own form.
+pub(crate) fn of_intermediate(environment: &Environment, from: &Path, to: &Path) -> Process {
+    let mut process = environment.tool("clang");
+    process
+        .arg(format!("--target={TRIPLE}"))
+        .args(FIXED)
+        .args(["-mllvm", "-wasm-enable-eh", "-O2", "-c", "-x", "ir"])
+        .arg(from)
+        .arg("-o")
+        .arg(to);
     process
 }
 

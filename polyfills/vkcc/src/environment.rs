@@ -2,7 +2,7 @@
 //!
 //! Settings: `VKCC_SYSROOT`, `VKCC_ZIG` (else `../sysroot` and `../ziglang/zig` beside the folder
 //! of the executable), `VKCC_THREADS` (`0` or `1`, stronger than `-pthread`), `VKCC_STACK_SIZE`,
-//! `VKCC_RUN`, `VKCC_PREFIX_MAP` (`FROM=TO`, separated by `:`), `SOURCE_DATE_EPOCH`.
+//! `VKCC_SHARED` (`linked`: `-shared` makes what is linked into programs), `VKCC_RUN`, `VKCC_PREFIX_MAP` (`FROM=TO`, separated by `:`), `SOURCE_DATE_EPOCH`.
 
 use std::{
     env,
@@ -45,6 +45,8 @@ pub(crate) struct Environment {
     pub(crate) sysroot: PathBuf,
     /// What `VKCC_THREADS` says.
     pub(crate) threads: Option<bool>,
+    /// Whether `-shared` makes libraries that are linked into programs.
+    pub(crate) shared: bool,
     /// Stack size in bytes, unless the command line says another.
     pub(crate) stack_size: u32,
     /// The launcher for linked programs.
@@ -84,6 +86,10 @@ impl Environment {
                 "1" => Some(true),
                 _ => None,
             })?,
+            shared: setting("VKCC_SHARED", "say linked", |text| {
+                (text == "linked").then_some(true)
+            })?
+            .unwrap_or(false),
             stack_size: setting("VKCC_STACK_SIZE", "say a number of bytes", |text| {
                 text.parse().ok()
             })?

@@ -57,6 +57,9 @@ pub(crate) enum Error {
         output: PathBuf,
         foreign: Vec<String>,
     },
+    /// A shared library, or what it was to be.
+    #[error("the library {}: {why}", path.display())]
+    Library { path: PathBuf, why: String },
     /// A linked module that the personality would refuse.
     #[error("{}: {why}", path.display())]
     Module { path: PathBuf, why: String },

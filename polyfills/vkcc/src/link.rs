@@ -10,12 +10,12 @@ use std::{
 };
 
 use crate::{
-    casts, check,
+    calls, casts, check,
     command::{Command, Item},
     conversions,
     environment::{Environment, Variant},
     error::{Error, IoContext, Result},
-    model,
+    libraries, model,
     process::{execute, execute_and_read},
     wrapper,
 };
@@ -25,6 +25,9 @@ const PARTS: &[&str] = &["gcc", "gcc_s", "gcc_eh", "atomic", "ssp", "ssp_nonshar
 
 /// Memory is shared between threads up to all that 32 bits can address.
 const MAX_MEMORY: &str = "--max-memory=4294967296";
+
+/// Has the linker export everything that may be asked for by name.
+const EXPORT: &str = "--export-dynamic";
 
 /// Links `items`, in which sources have become objects. Gives the linker's exit status.
 pub(crate) fn link(
@@ -56,11 +59,17 @@ pub(crate) fn link(
         .tempdir_in(&folder)
         .doing("making a folder in", &folder)?;
     let module = made.path().join("module.wasm");
-    let mut linker = process(environment, command, variant, cxx, items, &module);
-    linker.arg("--trace");
-    let (status, said) = execute_and_read(linker, command)?;
+    let (libraries, mut items) = libraries::Linked::read(command, items, made.path())?;
+    items.extend(libraries.items());
+    let link = |items: &[Item], more: &[&str]| {
+        let mut linker = process(environment, command, variant, cxx, items, &module);
+        linker.arg("--trace").args(more);
+        execute_and_read(linker, command)
+    };
+    let dynamic = command.dynamic_symbols && !command.relocatable;
+    let (mut status, said) = link(&items, if dynamic { &[EXPORT] } else { &[] })?;
     let (objects, others) = model::traced(&said);
-    let to_say: Vec<&str> = match asks_for_names(items) {
+    let to_say: Vec<&str> = match asks_for_names(&items) {
         true => said.lines().collect(),
         false => others,
     };
@@ -69,6 +78,39 @@ pub(crate) fn link(
     }
     if status != 0 {
         return Ok(status);
+    }
+    let mut last = items.clone();
+    let calls = !command.relocatable && calls::are_asked_for(objects.iter());
+    if calls {
+        let bytes = fs::read(&module).doing("reading", &module)?;
+        let mut types = calls::Types::read(&bytes).map_err(|error| unreadable(&output, &error))?;
+        types.name(libraries.functions());
+        let object = calls::object(
+            environment,
+            variant,
+            &types,
+            command.callbacks.unwrap_or(calls::CALLBACKS),
+            made.path(),
+        )?;
+        last.push(Item::Object(object.to_string_lossy().into_owned()));
+    }
+    let asked = !command.relocatable && libraries.are_asked_for(command, objects.iter());
+    if asked {
+        let exporting = match dynamic {
+            true => Some(fs::read(&module).doing("reading", &module)?),
+            false => None,
+        };
+        let libc = environment.libraries(variant).join("libc.a");
+        let object = made.path().join("registry.o");
+        let registry = libraries.registry(exporting.as_deref(), &libc)?;
+        fs::write(&object, registry).doing("writing", &object)?;
+        last.push(Item::Object(object.to_string_lossy().into_owned()));
+    }
+    if asked || dynamic || calls {
+        (status, _) = link(&last, &[])?;
+        if status != 0 {
+            return Ok(status);
+        }
     }
     if variant == Variant::Single && objects.iter().any(model::Traced::makes_threads) {
         eprintln!(
@@ -128,6 +170,7 @@ fn process(
         process.arg("-r");
     } else {
         fixed(&mut process, environment, command, variant);
+        process.args(EXCEPTIONS);
         if !command.no_start_file {
             process.arg(libraries.join("crt1.o"));
         }
@@ -168,6 +211,16 @@ fn unreadable(output: &Path, error: &dyn std::fmt::Display) -> Error {
         why: format!("the linker wrote a module that cannot be rewritten: {error}"),
     }
 }
+
+/// How exceptions are made, for objects that the linker compiles (`-flto`): as `compile::FIXED` has it for others.
+const EXCEPTIONS: &[&str] = &[
+    "-mllvm",
+    "-exception-model=wasm",
+    "-mllvm",
+    "-wasm-enable-eh",
+    "-mllvm",
+    "-wasm-use-legacy-eh=false",
+];
 
 /// What the personality depends on; polyfills/sysroot/README.md says why.
 fn fixed(process: &mut Process, environment: &Environment, command: &Command, variant: Variant) {

@@ -11,6 +11,7 @@
 //! time or a path of this machine into its output.
 
 mod archive;
+mod calls;
 mod casts;
 mod check;
 mod checkpoints;
@@ -21,6 +22,7 @@ mod environment;
 mod error;
 mod freestanding;
 mod hermetic;
+mod libraries;
 mod link;
 mod lto;
 mod model;

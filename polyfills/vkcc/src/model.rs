@@ -80,7 +80,7 @@ pub(crate) fn once(module: &[u8]) -> wasmparser::Result<Vec<u8>> {
     Ok(marked)
 }
 
-fn section() -> Vec<u8> {
+pub(crate) fn section() -> Vec<u8> {
     let custom = CustomSection {
         name: Cow::Borrowed(SECTION),
         data: Cow::Borrowed(MARK),
@@ -134,7 +134,12 @@ pub(crate) struct Traced {
 impl Traced {
     /// Whether it is the C library's function that makes threads.
     pub(crate) fn makes_threads(&self) -> bool {
-        self.member.as_deref() == Some("pthread_create.o")
+        self.is_member("pthread_create.o")
+    }
+
+    /// Whether it is a member of an archive and has this name.
+    pub(crate) fn is_member(&self, name: &str) -> bool {
+        self.member.as_deref() == Some(name)
     }
 
     /// `FILE` or `ARCHIVE(MEMBER)`, of a file that is there.

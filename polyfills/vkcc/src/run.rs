@@ -12,10 +12,13 @@ use crate::{
     conversions,
     environment::{Environment, Variant},
     error::{Error, IoContext, Result},
-    freestanding, link, lto, model, print,
+    freestanding, libraries, link, lto, model, print,
     process::{execute, status},
     response,
 };
+
+const NOT_SHARED: &str = "shared libraries are not made unless VKCC_SHARED is `linked`: then they become \
+    part of the programs that name them. Build static ones (configure's --disable-shared)";
 
 /// Runs the driver under the name it was called by; gives its exit status.
 pub(crate) fn run(name: &OsStr, arguments: Vec<OsString>) -> Result<u8> {
@@ -63,6 +66,12 @@ fn drive(environment: &Environment, command: &Command, cxx: bool) -> Result<u8> 
             return status(environment.tool("clang").args([&target, "-v"]));
         }
         return Err(Error::NoInput);
+    }
+    if command.shared && command.stage == Stage::Link && !environment.shared {
+        return Err(Error::Refused {
+            option: "-shared".to_owned(),
+            why: NOT_SHARED,
+        });
     }
     if command.stage == Stage::Link {
         build(environment, command, variant, cxx)
@@ -209,7 +218,10 @@ fn build(environment: &Environment, command: &Command, variant: Variant, cxx: bo
         }
         items.push(Item::Object(object.to_string_lossy().into_owned()));
     }
-    link::link(environment, command, variant, any_cxx, &items)
+    match command.shared {
+        true => libraries::make(environment, command, &items),
+        false => link::link(environment, command, variant, any_cxx, &items),
+    }
 }
 
 /// Where a dependency file goes when the object is a temporary one: beside the program.

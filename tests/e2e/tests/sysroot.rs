@@ -84,6 +84,19 @@ fn programs_that_are_optimised_when_they_are_linked() {
 }
 
 #[test]
+fn exceptions_are_caught_after_optimisation_at_link_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = "#include <stdexcept>\n#include <cstdio>\n\
+        void f(int n) { if (n) throw std::runtime_error(\"caught\"); }\n\
+        int main(int n, char **) { try { f(n); } catch (std::exception &e) { puts(e.what()); } }";
+    fs::write(dir.path().join("throws.cc"), source).unwrap();
+    let line = ["-O2", "-flto", "-o", "program.wasm", "throws.cc"];
+    well(&run(driver("vkc++", dir.path()).args(line)));
+    let said = run(&mut run_wasm(&dir.path().join("program.wasm")));
+    assert_eq!(said.stdout, "caught\n", "{}", said.stderr);
+}
+
+#[test]
 fn programs_import_the_calls_they_make_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let check = |options: &[&str], source: &str, has: &[&str], has_not: &[&str]| {

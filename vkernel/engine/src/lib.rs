@@ -12,6 +12,7 @@ mod code;
 mod compile;
 mod config;
 mod error;
+mod globals;
 mod host;
 mod link;
 #[cfg(feature = "linux")]

@@ -3,16 +3,14 @@
 
 use std::sync::Arc;
 
-use megabinary_format::{
-    Global, GlobalValue, MemoryImage, Module as IndexModule, SnapshotDump, Target,
-};
+use megabinary_format::{MemoryImage, Module as IndexModule, SnapshotDump, Target};
 use vkernel_abi::{personality::Personality, snapshot};
 use vkernel_kernel::{Process, ProcessExit};
-use wasmtime::{AsContextMut, Engine, Extern, Instance, Linker, Module, Store, Val};
+use wasmtime::{Engine, Instance, Linker, Module, Store};
 
 use crate::{
-    CodeImage, EngineError, PageSource, TrapReport, alternate_stack, code::InPlace, config, host,
-    link, link::Host, memory::Images, memory::WASM_PAGE, names::Names,
+    CodeImage, EngineError, PageSource, TrapReport, alternate_stack, code::InPlace, config,
+    globals, host, link, link::Host, memory::Images, memory::WASM_PAGE, names::Names,
 };
 
 /// One module of a megabinary in this process.
@@ -140,9 +138,7 @@ impl Machine {
             .instantiate(&mut store, &self.module)
             .map_err(EngineError::wasmtime("instantiating the program"))?;
         store.data_mut().memory = instance.get_memory(&mut store, snapshot::MEMORY);
-        for global in &image.globals {
-            self.set_global(&mut store, &instance, global)?;
-        }
+        globals::set(&mut store, &instance, &self.name, &image.globals)?;
         let result = match start {
             Start::Warm if self.warm.is_some() => self.resume(&mut store, &instance)?,
             Start::ToSnapshot => self.to_snapshot(&mut store, &instance)?,
@@ -217,68 +213,11 @@ impl Machine {
             result,
         }
     }
-
-    fn set_global(
-        &self,
-        store: &mut Store<Host>,
-        instance: &Instance,
-        global: &Global,
-    ) -> Result<(), EngineError> {
-        let bad = || EngineError::BadGlobal {
-            module: self.name.clone(),
-            index: global.index,
-        };
-        let name = format!("{}{}", snapshot::GLOBAL_PREFIX, global.index);
-        let value = match global.value {
-            GlobalValue::I32(v) => Val::I32(v.cast_signed()),
-            GlobalValue::I64(v) => Val::I64(v.cast_signed()),
-            GlobalValue::F32(v) => Val::F32(v),
-            GlobalValue::F64(v) => Val::F64(v),
-        };
-        instance
-            .get_global(store.as_context_mut(), &name)
-            .ok_or_else(bad)?
-            .set(store.as_context_mut(), value)
-            .map_err(|_| bad())
-    }
 }
 
 /// Memory and mutable globals of an instance.
 fn dump(store: &mut Store<Host>, instance: &Instance) -> SnapshotDump {
-    let mut globals: Vec<Global> = instance
-        .exports(store.as_context_mut())
-        .filter_map(|export| {
-            let index = export
-                .name()
-                .strip_prefix(snapshot::GLOBAL_PREFIX)?
-                .parse()
-                .ok()?;
-            match export.into_extern() {
-                Extern::Global(global) => Some((index, global)),
-                _ => None,
-            }
-        })
-        .collect::<Vec<_>>()
-        .into_iter()
-        .filter_map(|(index, global)| {
-            let value = match global.get(store.as_context_mut()) {
-                Val::I32(v) => GlobalValue::I32(v.cast_unsigned()),
-                Val::I64(v) => GlobalValue::I64(v.cast_unsigned()),
-                Val::F32(v) => GlobalValue::F32(v),
-                Val::F64(v) => GlobalValue::F64(v),
-                _ => return None,
-            };
-            Some(Global { index, value })
-        })
-        .collect();
-    globals.sort_by_key(|g| g.index);
-    let memory = match store.data().memory {
-        Some(memory) => memory.data(&*store).to_vec(),
-        None => Vec::new(),
-    };
-    SnapshotDump {
-        pages: (memory.len() / WASM_PAGE) as u64,
-        memory,
-        globals,
-    }
+    let globals = globals::all(store, instance);
+    let memory = store.data().memory;
+    SnapshotDump::of(memory.map_or(&[], |memory| memory.data(&*store)), globals)
 }

@@ -63,6 +63,8 @@ pub(crate) struct Images {
 #[derive(Clone)]
 struct Contents {
     bytes: usize,
+    /// Whether what has no contents is inaccessible, too, until others map it.
+    closed: bool,
     runs: Vec<Run>,
 }
 
@@ -107,6 +109,25 @@ impl Images {
         Ok(())
     }
 
+    /// As [`Images::fill`], for a memory of 4 GiB; and nothing but the contents is accessible afterwards.
+    ///
+    /// # Safety
+    ///
+    /// The memory at `base` is of that size, and nobody has used it yet.
+    #[cfg(feature = "linux")]
+    pub(crate) unsafe fn fill_closed(
+        &self,
+        base: NonNull<u8>,
+        image: &MemoryImage,
+    ) -> Result<(), String> {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+        // SAFETY: the caller's contract. The old mapping is replaced in one step.
+        unsafe { mmap_anonymous(base.as_ptr().cast(), 4 << 30, ProtFlags::empty(), flags) }
+            .map_err(|e| format!("making a memory inaccessible: {e}"))?;
+        // SAFETY: the caller's contract; an image is at most 4 GiB.
+        unsafe { self.fill(base, image) }
+    }
+
     /// Sets what the next memory starts with.
     pub(crate) fn prepare(&self, image: &MemoryImage) {
         let bytes = usize::try_from(image.pages)
@@ -114,8 +135,19 @@ impl Images {
             .saturating_mul(WASM_PAGE);
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(Contents {
             bytes,
+            closed: false,
             runs: image.runs.clone(),
         });
+    }
+
+    /// As [`Images::prepare`]; and nothing but the contents is accessible.
+    #[cfg(feature = "linux")]
+    pub(crate) fn prepare_closed(&self, image: &MemoryImage) {
+        self.prepare(image);
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(contents) = next.as_mut() {
+            contents.closed = true;
+        }
     }
 }
 
@@ -157,6 +189,7 @@ unsafe impl MemoryCreator for Images {
         let reservation = Reservation::new(total).map_err(|e| {
             format!("reserving {total} bytes of address space for a linear memory: {e}")
         })?;
+        let closed = contents.as_ref().is_some_and(|c| c.closed);
         let runs = contents.map(|c| c.runs).unwrap_or_default();
         // Runs that are mapped; the others are copied into memory that is open already.
         let mut mapped: &[Run] = &[];
@@ -173,9 +206,11 @@ unsafe impl MemoryCreator for Images {
             capacity,
             limit: self.limit,
         };
-        memory
-            .open_gaps(mapped, size)
-            .map_err(|e| format!("making a linear memory usable: {e}"))?;
+        if !closed {
+            memory
+                .open_gaps(mapped, size)
+                .map_err(|e| format!("making a linear memory usable: {e}"))?;
+        }
         memory.size = if whole { capacity } else { size };
         if let PageSource::Mapped { offset, bytes } = self.source {
             for run in &runs {

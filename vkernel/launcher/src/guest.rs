@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use megabinary_format::{Digest, Limit, Module, Target, write_dump};
+use megabinary_format::{Digest, Limit, Module, Target};
 use rustix::process::{Resource, Rlimit, getrlimit};
 use vkernel_abi::{exit, personality::PREVIEW1};
 use vkernel_engine::{
@@ -181,16 +181,7 @@ impl<'p> Guest<'p> {
         }
         let mut dump = None;
         if let Role::Snapshot { out, time } = &self.role {
-            builder = builder.source(Source::Fixed {
-                // Any seed serves, as long as the same module always gets the same one.
-                seed: self
-                    .module
-                    .digest
-                    .0
-                    .first_chunk()
-                    .map_or(0, |b| u64::from_le_bytes(*b)),
-                time_ns: time.saturating_mul(1_000_000_000),
-            });
+            builder = builder.source(fixed_source(self.module, *time));
             dump =
                 Some(File::create(out).map_err(|error| {
                     Failure::new(format!("creating {}: {error}", out.display()))
@@ -212,6 +203,19 @@ impl<'p> Guest<'p> {
             audit: settings.audit.clone(),
             program: self.program,
         })
+    }
+}
+
+/// Clocks that start at so many seconds, and random numbers, for the snapshot of a module.
+pub(crate) fn fixed_source(module: &Module, time: u64) -> Source {
+    Source::Fixed {
+        // Any seed serves, as long as the same module always gets the same one.
+        seed: module
+            .digest
+            .0
+            .first_chunk()
+            .map_or(0, |b| u64::from_le_bytes(*b)),
+        time_ns: time.saturating_mul(1_000_000_000),
     }
 }
 
@@ -291,7 +295,7 @@ impl Prepared<'_> {
                     .dump
                     .ok_or_else(|| Failure::new("no file for the snapshot"))?;
                 let mut out = BufWriter::new(file);
-                write_dump(&mut out, &dump.globals, &dump.memory)
+                dump.write(&mut out)
                     .and_then(|()| out.flush())
                     .map_err(Failure::host("writing the snapshot"))?;
                 Ok(Ran {

@@ -3,12 +3,19 @@
 //!
 //! Invariant: after confinement only files inside the root are opened, and the megabinary's own.
 
-use std::{os::fd::OwnedFd, rc::Rc, sync::Arc};
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    os::fd::OwnedFd,
+    rc::Rc,
+    sync::Arc,
+};
 
 use megabinary_format::{Index, Module, Policy};
 use vkernel_abi::personality::Personality;
 use vkernel_engine::{LinuxMachines, LinuxOutcome, Next};
 use vkernel_kernel::{
+    Source,
     audit::LaunchEvent,
     confine::{self, Directories, Surface},
     exec::Printable,
@@ -37,13 +44,14 @@ pub(crate) fn run(
     settings: &'static Settings,
     guest: Guest<'_>,
 ) -> Result<i32, Failure> {
-    if matches!(guest.role, Role::Snapshot { .. }) {
-        return Err(Failure::new(
-            "snapshots of modules with Linux system calls are not supported yet",
-        ));
+    let mut stack = reserve_stack()?;
+    let mut image = image(payload, &guest)?;
+    let dump = Dump::wanted(&guest)?;
+    if dump.is_some() {
+        // What a shell has by default, wherever the image is built.
+        stack.current = Some(vkernel_engine::GUEST_STACK as u64);
+        image.mask = Some(0);
     }
-    let stack = reserve_stack()?;
-    let image = image(payload, &guest)?;
     let file = payload::own_file()?;
     let title = Title::of_this_process();
     let policy = &payload.index.policy;
@@ -51,7 +59,7 @@ pub(crate) fn run(
     let accepted = Rc::clone(&guest.accepted);
     // Its descriptor of the root is not for the program.
     drop(guest);
-    let host = Sandbox::new(
+    let mut host = Sandbox::new(
         Arc::clone(&payload.index),
         settings.audit.clone(),
         title,
@@ -65,13 +73,22 @@ pub(crate) fn run(
     }
     host.show(&image);
     host.runs(&image);
+    let dump = match dump {
+        Some(dump) => Some(dump.begin(&mut host, image.module)?),
+        None => None,
+    };
     let host = Arc::new(host);
     let file = host
         .own(file)
         .map_err(Failure::host("keeping the megabinary open"))?;
     let file: Arc<OwnedFd> = Arc::new(file);
     isolation::limit_ports(&accepted, policy, directories.is_some())?;
-    confine(&payload.index, directories.as_ref(), &accepted)?;
+    confine(
+        &payload.index,
+        directories.as_ref(),
+        &accepted,
+        dump.is_some(),
+    )?;
     host.watch()
         .map_err(Failure::host("watching the limits of time"))?;
     let programs = Arc::new(Programs {
@@ -80,6 +97,7 @@ pub(crate) fn run(
         host,
         file,
         machines: LinuxMachines::default(),
+        dump,
     });
     programs.run(image)
 }
@@ -91,6 +109,37 @@ struct Programs {
     host: Arc<Sandbox>,
     file: Arc<OwnedFd>,
     machines: LinuxMachines,
+    /// Where the snapshot goes that the process is there for.
+    dump: Option<File>,
+}
+
+/// A snapshot that is wanted: its file, and what the program's clocks and random numbers begin with.
+struct Dump {
+    file: File,
+    source: Source,
+}
+
+impl Dump {
+    /// Opens the file, as long as that is not in the guest's root.
+    fn wanted(guest: &Guest<'_>) -> Result<Option<Dump>, Failure> {
+        let Role::Snapshot { out, time } = &guest.role else {
+            return Ok(None);
+        };
+        let file = File::create(out)
+            .map_err(|error| Failure::new(format!("creating {}: {error}", out.display())))?;
+        let source = guest::fixed_source(guest.module, *time);
+        Ok(Some(Dump { file, source }))
+    }
+
+    /// Has the process be there for it; the file is where the guest does not reach.
+    fn begin(self, host: &mut Sandbox, module: u32) -> Result<File, Failure> {
+        host.take_snapshot(module, self.source)
+            .map_err(Failure::host("preparing the process for a snapshot"))?;
+        let file = host.keep(self.file.into());
+        Ok(file
+            .map_err(Failure::host("keeping the snapshot's file open"))?
+            .into())
+    }
 }
 
 impl Programs {
@@ -118,6 +167,26 @@ impl Programs {
                 LinuxOutcome::Exec(next) => {
                     image = *next;
                     self.begins(&image);
+                }
+                LinuxOutcome::Cold(again) => {
+                    settings.audit.cold_start(&again.program);
+                    image = *again;
+                }
+                LinuxOutcome::Snapshot(Ok(dump)) => {
+                    let file = self.dump.as_ref();
+                    let file = file.ok_or_else(|| Failure::new("no file for the snapshot"))?;
+                    let mut out = BufWriter::new(file);
+                    dump.write(&mut out)
+                        .and_then(|()| out.flush())
+                        .map_err(Failure::host("writing the snapshot"))?;
+                    return Ok(0);
+                }
+                LinuxOutcome::Snapshot(Err(has)) => {
+                    return Err(Failure::new(format!(
+                        "module `{}` has at its snapshot point what no snapshot can hold: {has}; end or \
+                         undo it before vkernel_snapshot(), or begin it in vkernel_resume()",
+                        module.name
+                    )));
                 }
                 LinuxOutcome::Trap(report, signal) => {
                     guest::report_trap(&program, &report, &settings.audit);
@@ -162,6 +231,7 @@ fn image(payload: &Payload, guest: &Guest<'_>) -> Result<Image, Failure> {
         argv: guest.argv.clone(),
         env: guest.env.clone(),
         mask: None,
+        cold: false,
     })
 }
 
@@ -215,9 +285,13 @@ fn confine(
     index: &Index,
     directories: Option<&Directories>,
     accepted: &Accepted,
+    snapshot: bool,
 ) -> Result<(), Failure> {
     let linux = linux::host_calls(index.modules.iter().flat_map(|m| &m.imports));
     let mut calls: Vec<&[i64]> = vec![&linux];
+    if snapshot {
+        calls.push(linux::SNAPSHOT_CALLS);
+    }
     for module in index.modules.iter().filter(|m| !wanted(m)) {
         calls.extend(guest::host_calls(module));
     }
@@ -230,8 +304,9 @@ fn confine(
     let confinement = confine::apply(Surface::Linux { internet }, &calls, directories)
         .map_err(Failure::confine)?;
     match directories {
-        Some(_) => Ok(isolation::check(accepted, &confinement)?),
-        None => Ok(()),
+        // Where a snapshot is taken, the builder decides what is enough.
+        Some(_) if !snapshot => Ok(isolation::check(accepted, &confinement)?),
+        _ => Ok(()),
     }
 }
 

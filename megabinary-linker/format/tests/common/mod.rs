@@ -31,6 +31,7 @@ pub(crate) fn full() -> Index {
             globals: vec![],
         },
         warm,
+        process: None,
         imports: vec![
             "vkernel.cwd_get".into(),
             "wasi_snapshot_preview1.fd_write".into(),
@@ -197,14 +198,39 @@ prop_compose! {
 }
 
 prop_compose! {
+    /// A process whose whole memory of a page of 64 KiB is mapped.
+    fn process()(
+        signals in prop::collection::btree_map(20..64u32, (4..9u32, any::<u64>()), 0..4),
+        mask in 0..256u64, split in 0..16u64, numbers in any::<(u32, u32)>(),
+    ) -> ProcessState {
+        let all = WASM_PAGE;
+        let extents = [(0, split * PAGE, Access::Read), (split * PAGE, all, Access::Write)];
+        ProcessState {
+            extents: extents.into_iter().filter(|(start, end, _)| start < end)
+                .map(|(start, end, access)| Extent { start, len: end - start, access }).collect(),
+            actions: signals.into_iter().map(|(signal, (handler, mask))| {
+                SignalAction { signal, handler, flags: mask >> 1, mask }
+            }).collect(),
+            mask,
+            stack: (numbers.0 >> 1, 4096),
+            clear_tid: numbers.0,
+            robust: numbers.1,
+        }
+    }
+}
+
+prop_compose! {
     /// A module; without warm image when its cold one is to have globals.
     fn module()(
         name in name(), digest in digest(), cold in image(), warm in prop::option::of(image()),
         imports in prop::collection::btree_set("(wali|[a-z]{1,8})\\.[a-z_]{1,8}", 0..6),
+        process in process(),
     ) -> Module {
         let imports: Vec<String> = imports.into_iter().collect();
         let personality = Personality::of(imports.iter().filter_map(|i| i.split('.').next()));
-        Module { name, digest, code: None, cold, warm, imports, personality }
+        let has_process = warm.is_some() && personality == Personality::Linux;
+        let process = has_process.then_some(process);
+        Module { name, digest, code: None, cold, warm, process, imports, personality }
     }
 }
 

@@ -178,11 +178,7 @@ pub(crate) fn megabinary() -> Megabinary {
         index: 0,
         value: GlobalValue::I32(99),
     }];
-    let dump = SnapshotDump {
-        pages: 3,
-        memory,
-        globals,
-    };
+    let dump = SnapshotDump::of(&memory, globals);
     link(plan).unwrap().with_snapshot(0, dump).unwrap()
 }
 

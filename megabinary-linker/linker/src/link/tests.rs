@@ -1,6 +1,8 @@
 //! Plans that are refused, each with its message, and what links.
 
 use super::*;
+use megabinary_format::ProcessState;
+
 use crate::{PlannedEntry, SnapshotDump};
 use megabinary_format::{Global, GlobalValue};
 
@@ -204,10 +206,8 @@ fn snapshots_must_fit() {
     };
     let global = |index, value| Global { index, value };
     let good = global(0, GlobalValue::I32(1));
-    let dump = |pages: u64, globals: &[Global]| SnapshotDump {
-        pages,
-        memory: vec![1; pages as usize * 65536],
-        globals: globals.to_vec(),
+    let dump = |pages: u64, globals: &[Global]| {
+        SnapshotDump::of(&vec![1; pages as usize * 65536], globals.to_vec())
     };
     let refused = |module: &[u8], at, dump, expected: &str| {
         let message = linked(module)
@@ -239,11 +239,11 @@ fn snapshots_must_fit() {
         dump(1, &[global(0, GlobalValue::I64(1))]),
         "not the module's",
     );
-    let short = SnapshotDump {
-        memory: vec![],
+    let of_linux = SnapshotDump {
+        process: Some(ProcessState::default()),
         ..dump(1, &[good])
     };
-    refused(&module, 0, short, "says 1 pages");
+    refused(&module, 0, of_linux, "another personality");
     refused(
         &wasm("(module (memory 1) (func (export \"_start\")))"),
         0,

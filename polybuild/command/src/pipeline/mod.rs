@@ -18,6 +18,7 @@ mod plan;
 mod progress;
 mod python;
 mod record;
+mod root;
 mod snapshot;
 mod sources;
 mod steps;
@@ -113,7 +114,7 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Pins, output: &Path) -> R
         None => python::Compiled::default(),
     };
     // Memory at the snapshot points is part of the megabinary.
-    let linked = snapshot::take(cx, recipe, linked, &code, &files)?;
+    let linked = snapshot::take(cx, recipe, linked, &code, &files, &inputs)?;
     // From here on it can only be read: signed, in both forms. Nothing fetched runs any more, and
     // nothing that ran is left.
     let (signed, portable) = {

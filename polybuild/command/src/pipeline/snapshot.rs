@@ -4,15 +4,22 @@
 //! own: the same launcher, the same vkernel, no executable memory here either. Clocks and random
 //! numbers are fixed by the launcher, so the same module gives the same snapshot.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    collections::{BTreeMap, btree_map},
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
 
 use megabinary_format::{Digest, SnapshotDump};
 use megabinary_linker::{Keys, Megabinary, PlannedFile};
-use polybuild_recipe::{Recipe, Snapshot};
+use polybuild_recipe::{ImageFile, Recipe, Snapshot};
 
 use vkernel_abi::snapshot;
 
-use super::{Context, cached, code, copy::beneath, modules::EmbeddedFile, pack};
+use super::{
+    Context, cached, code, copy::beneath, inputs::Inputs, modules::EmbeddedFile, pack, root,
+};
 use crate::{
     confine::{self, Job, Words},
     exit,
@@ -29,6 +36,7 @@ pub(super) fn take(
     mut linked: Megabinary,
     code: &[Vec<u8>],
     embedded: &[EmbeddedFile],
+    inputs: &Inputs,
 ) -> Result<Megabinary> {
     let wanted: Vec<(usize, &str, &Snapshot)> = recipe
         .modules
@@ -36,24 +44,38 @@ pub(super) fn take(
         .enumerate()
         .filter_map(|(at, m)| Some((at, m.name.as_str(), m.snapshot.as_ref()?)))
         .collect();
-    let mut cold: Option<Scratch> = None;
+    // By the image's files that are in the root.
+    let mut cold: BTreeMap<Vec<&str>, Scratch> = BTreeMap::new();
     for (at, name, settings) in wanted {
+        let seen: Vec<&ImageFile> = recipe
+            .image_files
+            .iter()
+            .filter(|file| settings.files.contains(&file.path))
+            .collect();
         let cached = cx
             .cache
             .join("snapshots")
-            .join(key(cx, &linked, at, settings)?.hex());
+            .join(key(cx, &linked, at, settings, &root::identity(&seen, inputs)?)?.hex());
         let dump = match cached_dump(cx, &cached) {
             Some(dump) => dump,
             None => {
-                let dir = match &cold {
-                    Some(dir) => dir,
-                    None => cold.insert(pack_cold(cx, &linked, code, embedded)?),
+                let paths: Vec<&str> = seen.iter().map(|file| file.path.as_str()).collect();
+                let dir = match cold.entry(paths) {
+                    btree_map::Entry::Occupied(dir) => dir.into_mut(),
+                    btree_map::Entry::Vacant(none) => {
+                        let dir = pack_cold(cx, &linked, code, embedded)?;
+                        let root = dir.path().join(WORK).join("root");
+                        for file in &seen {
+                            root::put(file, inputs, &root)?;
+                        }
+                        none.insert(dir)
+                    }
                 };
                 let stage = cx.ui.stage("Snapshotting", name);
                 let bytes = run(cx, dir.path(), name, settings)?;
                 let dump = decode(&bytes, name)?;
                 code::store(&cached, &bytes)?;
-                stage.finish(&format!("{} of memory", size(dump.memory.len() as u64)));
+                stage.finish(&format!("{} of memory", size(dump.stored())));
                 dump
             }
         };
@@ -63,7 +85,13 @@ pub(super) fn take(
 }
 
 /// Everything that decides what a snapshot holds.
-fn key(cx: &Context<'_>, linked: &Megabinary, at: usize, settings: &Snapshot) -> Result<Digest> {
+fn key(
+    cx: &Context<'_>,
+    linked: &Megabinary,
+    at: usize,
+    settings: &Snapshot,
+    files: &str,
+) -> Result<Digest> {
     let settings = serde_json::to_string(settings).map_err(Failure::internal)?;
     let module = linked
         .modules()
@@ -71,13 +99,14 @@ fn key(cx: &Context<'_>, linked: &Megabinary, at: usize, settings: &Snapshot) ->
         .map(|m| m.digest.to_string())
         .unwrap_or_default();
     let parts = [
-        "snapshot 3",
+        "snapshot 4",
         &module,
         &settings,
         &code::fingerprint(cx.target)?,
         &cx.epoch.to_string(),
         // Mounted trees are visible at the snapshot point.
         &trees_digest(linked).to_string(),
+        files,
     ];
     Ok(cached::key(&parts))
 }
@@ -172,7 +201,7 @@ fn run(cx: &Context<'_>, dir: &Path, module: &str, settings: &Snapshot) -> Resul
         return Err(Failure::message(
             exit::RECIPE,
             format!(
-                "module `{module}` did not reach its snapshot point ({})\n{}{}",
+                "module `{module}` gave no snapshot ({})\n{}{}",
                 ended.how,
                 String::from_utf8_lossy(&ended.stdout),
                 String::from_utf8_lossy(&ended.stderr)
@@ -188,6 +217,17 @@ fn run(cx: &Context<'_>, dir: &Path, module: &str, settings: &Snapshot) -> Resul
         ));
     }
     let bytes = files::read(&dump)?;
+    if bytes.is_empty() {
+        return Err(Failure::message(
+            exit::RECIPE,
+            format!(
+                "module `{module}` ended without coming to its snapshot point: with the arguments of \
+                 [module.snapshot] it does not call vkernel_snapshot()\n{}{}",
+                String::from_utf8_lossy(&ended.stdout),
+                String::from_utf8_lossy(&ended.stderr)
+            ),
+        ));
+    }
     // The next module's is not this one's.
     fs::remove_file(&dump).doing("removing", &dump)?;
     Ok(bytes)

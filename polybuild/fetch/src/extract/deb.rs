@@ -23,6 +23,7 @@ pub(super) fn unpack(file: File, sink: &mut Sink<'_>) -> Result<(), ExtractError
             let shown = String::from_utf8_lossy(&name).into_owned();
             return Err(sink.damaged(format!("the compression of {shown} is not known")));
         }
+        sink.is_a_root();
         let whole = (&head[..]).chain(member);
         return tarball::unpack(&mut compressed::decode(whole, &head), sink);
     }

@@ -35,6 +35,8 @@ pub(super) struct Sink<'a> {
     folder: &'a Path,
     strip: usize,
     limits: Limits,
+    /// Whether the archive is a file system's: an absolute link leads to a place in it.
+    is_root: bool,
     /// Every node by its path relative to the folder.
     nodes: BTreeMap<PathBuf, Node>,
     entries: u64,
@@ -57,10 +59,17 @@ impl<'a> Sink<'a> {
             folder,
             strip: usize::try_from(how.strip_components).unwrap_or(usize::MAX),
             limits: how.limits,
+            is_root: false,
             nodes: BTreeMap::new(),
             entries: 0,
             bytes: 0,
         })
+    }
+
+    /// The archive is a file system's from its root on: where it is unpacked, absolute links lead to the same
+    /// places in it.
+    pub(super) fn is_a_root(&mut self) {
+        self.is_root = self.strip == 0;
     }
 
     pub(super) fn refuse(&self, entry: &[u8], why: &'static str) -> ExtractError {
@@ -157,14 +166,23 @@ impl<'a> Sink<'a> {
         if target.is_empty() || target.contains(&0) {
             return Err(self.refuse(entry, "is a link to nothing"));
         }
-        if target.starts_with(b"/") {
+        let is_absolute = target.starts_with(b"/");
+        if is_absolute && !self.is_root {
             return Err(self.refuse(entry, "is a link to an absolute path"));
         }
         let Some(path) = self.new_node(entry)? else {
             return Ok(());
         };
         let full = self.folder.join(&path);
-        let target = PathBuf::from(OsStr::from_bytes(target));
+        let mut target = PathBuf::from(OsStr::from_bytes(target));
+        if is_absolute {
+            let up = path.components().skip(1).map(|_| "..");
+            let down = target.components().skip(1);
+            target = up
+                .map(OsStr::new)
+                .chain(down.map(|name| name.as_os_str()))
+                .collect();
+        }
         std::os::unix::fs::symlink(&target, &full).map_err(error::io("create", &full))?;
         self.nodes.insert(path, Node::Link(target));
         Ok(())

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::layer::{Item, Layer, Named, Target};
 use crate::{
-    Build, Image, Kind, Module, Place, Policy, Preload, Recipe, Ref, Source, SourceUrl, Toolchain,
-    Tree,
+    Build, Image, ImageFile, Kind, Module, Place, Policy, Preload, Recipe, Ref, Source, SourceUrl,
+    Toolchain, Tree,
     error::{Problem, ProblemKind},
     nearest::nearest,
 };
@@ -98,6 +98,7 @@ fn follow_links(layer: &Layer, problems: &mut Vec<Problem>) {
         toolchains: &layer.toolchains,
         trees: &layer.trees,
         modules: &layer.modules,
+        files: &layer.files,
         taken: BTreeMap::new(),
         problems,
     };
@@ -117,6 +118,7 @@ struct Follow<'a> {
     toolchains: &'a [Item<Toolchain>],
     trees: &'a [Item<Tree>],
     modules: &'a [Item<Module>],
+    files: &'a [Item<ImageFile>],
     /// Path in the image → what is there.
     taken: BTreeMap<&'a str, (String, &'a Place)>,
     problems: &'a mut Vec<Problem>,
@@ -137,6 +139,11 @@ impl<'a> Follow<'a> {
                     Target::Module(name) => unknown("module", name, self.module_names()),
                     Target::Snapshot(name) => self.snapshot(name),
                     Target::InTree(path) => self.in_tree(path),
+                    Target::File(path) => unknown(
+                        "file",
+                        path,
+                        self.files.iter().map(|f| f.value.path.as_str()).collect(),
+                    ),
                     Target::Component { source, says } => self.made_from(source, *says),
                     Target::Path(path) => {
                         let what = format!("{} `{}`", T::WHAT, item.value.name());

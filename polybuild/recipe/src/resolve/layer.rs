@@ -67,6 +67,8 @@ pub(super) enum Target {
     Path(String),
     /// A folder in a read-only tree.
     InTree(String),
+    /// What a `[[file]]` puts into the image, by its path.
+    File(String),
     /// A source that a component is made from.
     Component {
         source: String,

@@ -413,11 +413,19 @@ impl Lower<'_> {
         }
     }
 
+    fn seen_files(&mut self, paths: &[At<String>]) -> Vec<String> {
+        for path in paths {
+            self.link(path, Target::File(path.value.clone()));
+        }
+        paths.iter().map(|path| path.value.clone()).collect()
+    }
+
     fn module(&mut self, table: &ModuleTable) -> Module {
         let snapshot = table.snapshot.as_ref().map(|at| Snapshot {
             env: self.env(&at.value.env),
             args: at.value.args.clone(),
             time: at.value.time.as_ref().map(|t| t.value),
+            files: self.seen_files(&at.value.files),
             preload: None,
         });
         let embedded_zip = table.embedded_zip.as_ref().map(|at| {

@@ -51,6 +51,10 @@ pub struct SnapshotTable {
     /// The time that its clocks show, in seconds since 1970-01-01T00:00:00Z. Default:
     /// `SOURCE_DATE_EPOCH`.
     pub time: Option<At<i64>>,
+    /// What it sees of the image besides read-only trees: paths of `[[file]]`, as they are spelt there. The snapshot is
+    /// taken anew when one of these changes. They are owned by root and have no times.
+    #[serde(default)]
+    pub files: Vec<At<String>>,
 }
 
 /// What a language's runtime imports before its snapshot is taken, besides what it chooses itself:

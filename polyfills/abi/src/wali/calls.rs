@@ -405,7 +405,7 @@ pub const SYSCALLS: &[Syscall] = &[
     call("truncate", 76, &[Path(Change), Offset]).host().partial(TRUNCATE),
     call("umask", 95, &[Unsigned]).host(),
     call("umount2", 166, &[Path(Change), Int]).refused(WORLD),
-    call("uname", 63, &[Out]).host(),
+    call("uname", 63, &[Out]).vkernel(),
     call("unlink", 87, &[Path(Name)]).host(),
     call("unlinkat", 263, &[Folder, Path(Name), Int]).host(),
     call("unshare", 272, &[Int]).refused(WORLD),

@@ -25,6 +25,10 @@ pub const PREFIX: &str = "SYS_";
 /// Called where a signal's handler may be called while the calling function computes.
 pub const CHECKPOINT: &str = "__signal_checkpoint";
 
+/// Called where a snapshot of the program can be taken: see [`crate::snapshot`]. Nothing happens in an
+/// ordinary run, and 0 is answered. While the builder takes the snapshot, it does not come back.
+pub const SNAPSHOT_POINT: &str = "__snapshot_point";
+
 /// Functions by which a C library starts its program and its threads
 /// (`polyfills/sysroot/README.md`).
 pub const STARTUP: &[Function] = &[
@@ -40,6 +44,7 @@ pub const STARTUP: &[Function] = &[
         Some(Type::I32),
     ),
     f(CHECKPOINT, &[], None),
+    f(SNAPSHOT_POINT, &[], Some(Type::I32)),
 ];
 
 /// The same, of other toolchains.

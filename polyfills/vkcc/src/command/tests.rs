@@ -72,6 +72,27 @@ fn linker_arguments() {
 }
 
 #[test]
+fn shared_libraries() {
+    let command = parsed("-shared -Wl,-soname,libx.so.1 -o libx.so x.o").unwrap();
+    assert!(command.shared && command.items == [Item::Object("x.o".into())]);
+    for line in [
+        "-Wl,-soname=n",
+        "-Wl,--soname=n",
+        "-Wl,-h,n",
+        "-Wl,-soname -Wl,n",
+    ] {
+        let command = parsed(line).unwrap();
+        assert_eq!(command.soname.as_deref(), Some("n"), "{line}");
+    }
+    for line in ["-rdynamic", "-Wl,-E", "-Wl,--export-dynamic"] {
+        assert!(parsed(line).unwrap().dynamic_symbols, "{line}");
+    }
+    let command = parsed("-mloadable=a.so x.o -mloadable=b.so").unwrap();
+    assert_eq!(command.loadable, ["a.so", "b.so"]);
+    assert_eq!(parsed("-mcallbacks=64 a.c").unwrap().callbacks, Some(64));
+}
+
+#[test]
 fn the_hosts_folders_are_dropped_with_a_warning() {
     let check = |line: &str| {
         let command = parsed(line).unwrap();
@@ -94,7 +115,7 @@ fn refusals() {
         let message = parsed(line).unwrap_err().to_string();
         assert!(message.contains(expected), "{line}: {message}");
     };
-    check("-shared a.o", "shared libraries");
+    check("-Wl,-shared a.o", "to the driver");
     check("-m64 a.c", "pointers have 32 bits");
     check("-fcommon a.c", "common symbols");
     check("--coverage a.c", "profiles");
@@ -104,6 +125,9 @@ fn refusals() {
     check("-c a.c b.c -o x.o", "several inputs");
     check("-c -", "-x c");
     check("-o", "needs a value");
+    for count in ["0", "1025", "x", "-1", ""] {
+        check(&format!("-mcallbacks={count} a.c"), "from 1 to 1024");
+    }
     check("a.o -Wl,-z", "needs a value");
     check("-mthread-model win32 a.c", "posix or single");
 }

@@ -16,6 +16,11 @@ pub(crate) enum LinkerRule {
     Version,
     /// A folder to search: checked like `-L`.
     Folder,
+    /// The name of a library, here or in the next argument.
+    Soname,
+    SonameNext,
+    /// The program may ask for its symbols by name.
+    DynamicSymbols,
     /// It cannot be honoured.
     Refuse(&'static str),
 }
@@ -24,7 +29,7 @@ use LinkerRule::*;
 
 const UNDEFINED: &str =
     "undefined symbols are errors: they would become imports that nothing offers";
-const SHARED: &str = "shared libraries cannot be made yet";
+const SHARED: &str = "say -shared to the driver, and not to the linker";
 const FIXED: &str = "the driver decides this; the personality depends on it";
 
 /// Name, whether it is only the beginning of the argument, and what becomes of it. The longest
@@ -43,10 +48,11 @@ static RULES: &[(&str, bool, LinkerRule)] = &[
     ("-rpath-link", false, DropWithNext),
     ("-rpath-link=", true, Drop),
     ("-R", false, DropWithNext),
-    ("-soname", false, DropWithNext),
-    ("-soname=", true, Drop),
-    ("--soname=", true, Drop),
-    ("-h", false, DropWithNext),
+    ("-soname", false, SonameNext),
+    ("-soname=", true, Soname),
+    ("--soname", false, SonameNext),
+    ("--soname=", true, Soname),
+    ("-h", false, SonameNext),
     ("--version-script", false, DropWithNext),
     ("--version-script=", true, Drop),
     ("-version-script", false, DropWithNext),
@@ -69,9 +75,9 @@ static RULES: &[(&str, bool, LinkerRule)] = &[
     ("-Bstatic", false, Drop),
     ("-Bdynamic", false, Drop),
     ("-static", false, Drop),
-    ("--export-dynamic", false, Drop),
-    ("-export-dynamic", false, Drop),
-    ("-E", false, Drop),
+    ("--export-dynamic", false, DynamicSymbols),
+    ("-export-dynamic", false, DynamicSymbols),
+    ("-E", false, DynamicSymbols),
     ("--eh-frame-hdr", false, Drop),
     ("--sort-common", true, Drop),
     ("--sort-section", true, Drop),

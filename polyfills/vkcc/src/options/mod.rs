@@ -60,6 +60,13 @@ pub(crate) enum Meaning {
     NoDefaults,
     /// A relocatable object instead of a program.
     Relocatable,
+    /// A shared library instead of a program; a library that the program may open; symbols that it may
+    /// ask for by name.
+    Shared,
+    Loadable,
+    DynamicSymbols,
+    /// How many callbacks of a type libffi has.
+    Callbacks,
     /// Calls through pointers of another type work.
     CastCalls,
     /// Objects that vkcc did not compile are of its data model.

@@ -14,8 +14,7 @@ const fn rule(name: &'static str, shape: Shape, meaning: Meaning) -> Rule {
     }
 }
 
-const SHARED: &str =
-    "shared libraries cannot be made yet; build static ones (configure's --disable-shared)";
+const SHARED: &str = "there are no dynamic libraries of this kind: say -shared";
 const WIDTH: &str = "`int`, `long` and pointers have 32 bits, and there is no other form";
 const TARGET: &str = "the target is fixed";
 const PLUGIN: &str = "compiler plug-ins are code of the host";
@@ -81,7 +80,7 @@ pub(super) static RULES: &[Rule] = &[
     rule("-static-libgcc", Alone, Ignore),
     rule("-static-libstdc++", Alone, Ignore),
     rule("-shared-libgcc", Alone, Ignore),
-    rule("-rdynamic", Alone, Ignore),
+    rule("-rdynamic", Alone, DynamicSymbols),
     rule("-pie", Alone, Ignore),
     rule("-no-pie", Alone, Ignore),
     rule("-nopie", Alone, Ignore),
@@ -89,8 +88,10 @@ pub(super) static RULES: &[Rule] = &[
     rule("-nostdlib", Alone, NoDefaults),
     rule("-nodefaultlibs", Alone, NoLibraries),
     rule("-nostartfiles", Alone, NoStartFile),
-    rule("-shared", Alone, Refuse(SHARED)),
-    rule("--shared", Alone, Refuse(SHARED)),
+    rule("-shared", Alone, Shared),
+    rule("--shared", Alone, Shared),
+    rule("-mloadable=", Joined, Loadable),
+    rule("-mcallbacks=", Joined, Callbacks),
     rule("-dynamiclib", Alone, Refuse(SHARED)),
     rule("-T", Either, Refuse(SCRIPT)),
     rule("-R", Next, Ignore),

@@ -143,6 +143,7 @@ fn index() -> Index {
                 globals: vec![],
             },
             warm: None,
+            process: None,
             imports: vec![],
             personality: Default::default(),
         }],

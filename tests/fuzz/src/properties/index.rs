@@ -1,6 +1,6 @@
 //! The tail of an executable megabinary, and the index and signature in it.
 
-use megabinary_format::{Digest, Index, Signature, SignatureError, SnapshotDump, Tail, write_dump};
+use megabinary_format::{Digest, Index, Signature, SignatureError, SnapshotDump, Tail};
 
 use crate::seeds::keys;
 
@@ -63,6 +63,6 @@ fn one_dump(data: &[u8]) {
         return;
     };
     let mut again = Vec::new();
-    write_dump(&mut again, &dump.globals, &dump.memory).unwrap();
+    dump.write(&mut again).unwrap();
     assert_eq!(again, data, "snapshot dump");
 }

@@ -1,7 +1,8 @@
 //! Megabinaries, small and with everything in them, in both forms; their parts.
 
 use megabinary_format::{
-    Digest, Global, GlobalValue, Limit, Limits, PT_VKERNEL, Policy, stub, write_dump,
+    Access, Digest, Extent, Global, GlobalValue, Limit, Limits, PT_VKERNEL, Policy, ProcessState,
+    SignalAction, stub,
 };
 use megabinary_linker::{
     LinkPlan, Megabinary, PlannedEntry, PlannedFile, PlannedKind, PlannedModule, PlannedNode,
@@ -92,14 +93,11 @@ fn dump() -> SnapshotDump {
     let mut memory = vec![0; 3 << 16];
     memory[8192..8201].copy_from_slice(b"cold data");
     memory[0x3010] = 7;
-    SnapshotDump {
-        pages: 3,
-        memory,
-        globals: vec![Global {
-            index: 0,
-            value: GlobalValue::I32(99),
-        }],
-    }
+    let globals = vec![Global {
+        index: 0,
+        value: GlobalValue::I32(99),
+    }];
+    SnapshotDump::of(&memory, globals)
 }
 
 fn full() -> Megabinary {
@@ -144,10 +142,41 @@ pub fn tails() -> Vec<Vec<u8>> {
         out.push(parts.signature.to_vec());
         out.push(tail.to_vec());
     }
-    let mut small = Vec::new();
-    write_dump(&mut small, &dump().globals, &[]).unwrap();
-    out.push(small);
+    let mut small = dump();
+    out.push(written(&small));
+    // One of the Linux personality.
+    small.process = Some(ProcessState {
+        extents: vec![
+            Extent {
+                start: 0,
+                len: 0x1000,
+                access: Access::None,
+            },
+            Extent {
+                start: 0x1000,
+                len: 0x2f000,
+                access: Access::Write,
+            },
+        ],
+        actions: vec![SignalAction {
+            signal: 2,
+            handler: 7,
+            flags: 4,
+            mask: 1,
+        }],
+        mask: 1 << 9,
+        stack: (0x2000, 0x800),
+        clear_tid: 0x1010,
+        robust: 0x1020,
+    });
+    out.push(written(&small));
     out
+}
+
+fn written(dump: &SnapshotDump) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    dump.write(&mut bytes).unwrap();
+    bytes
 }
 
 fn tail_of(file: &[u8]) -> &[u8] {

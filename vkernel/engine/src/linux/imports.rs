@@ -11,18 +11,24 @@ use vkernel_kernel::linux::{
 };
 use wasmtime::{AsContextMut, Caller, FuncType, Linker, Module, ValRaw, ValType};
 
-use super::{Guest, deliver, threads};
+use super::{Guest, deliver, snapshot::SnapshotPoint, threads};
 use crate::EngineError;
 
 /// Links every function that the module imports.
-pub(super) fn add(linker: &mut Linker<Guest>, module: &Module) -> Result<(), EngineError> {
+///
+/// While a snapshot is taken (`taking`), calls answer nothing that depends on the host.
+pub(super) fn add(
+    linker: &mut Linker<Guest>,
+    module: &Module,
+    taking: bool,
+) -> Result<(), EngineError> {
     for import in module.imports() {
         let Some(ty) = import.ty().func().cloned() else {
             continue;
         };
         let (from, field) = (import.module(), import.name());
         let linked = match wali::syscall(field) {
-            Some(call) => system_call(linker, from, field, ty, call),
+            Some(call) => system_call(linker, (from, field), ty, call, taking),
             None => startup(linker, from, field),
         };
         linked.map_err(EngineError::wasmtime("linking the personality"))?;
@@ -35,16 +41,19 @@ type Values = [MaybeUninit<ValRaw>];
 
 fn system_call(
     linker: &mut Linker<Guest>,
-    from: &str,
-    field: &str,
+    (from, field): (&str, &str),
     ty: FuncType,
     call: &'static Syscall,
+    taking: bool,
 ) -> wasmtime::Result<()> {
     #[cfg(feature = "testing")]
     if super::testing::add(linker, from, field, call)? {
         return Ok(());
     }
-    let import = Import::new(call, ty.params().map(|ty| matches!(ty, ValType::I64)));
+    let mut import = Import::new(call, ty.params().map(|ty| matches!(ty, ValType::I64)));
+    if taking {
+        import = import.for_snapshot();
+    }
     let name = (from, field);
     match import.is_direct() {
         false => link(linker, name, ty, move |caller, values| {
@@ -245,6 +254,18 @@ fn startup(linker: &mut Linker<Guest>, from: &str, field: &str) -> wasmtime::Res
             linker.func_wrap(from, field, |mut caller: Caller<'_, Guest>| {
                 deliver::all(&mut caller.as_context_mut()).map(drop)
             })?;
+        }
+        wali::SNAPSHOT_POINT => {
+            linker.func_wrap(
+                from,
+                field,
+                |caller: Caller<'_, Guest>| -> wasmtime::Result<i32> {
+                    match caller.data().running()?.process.is_snapshotted() {
+                        true => Err(wasmtime::Error::new(SnapshotPoint)),
+                        false => Ok(0),
+                    }
+                },
+            )?;
         }
         "__init" | "__deinit" => {
             linker.func_wrap(from, field, || 0_i32)?;

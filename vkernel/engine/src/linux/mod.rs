@@ -10,6 +10,7 @@
 mod deliver;
 mod imports;
 pub(crate) mod safepoints;
+mod snapshot;
 mod stack;
 #[cfg(feature = "testing")]
 mod testing;
@@ -22,10 +23,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use megabinary_format::{Module as IndexModule, Target};
-use vkernel_abi::{personality::Personality, snapshot};
+use megabinary_format::{Module as IndexModule, SnapshotDump, Target};
+use rustix::io::Errno;
+use vkernel_abi::{personality::Personality, snapshot as abi};
 use vkernel_kernel::linux::{
-    Image, Inbox, LinuxProcess, Sandbox, Stop, Thread, expect_faults_in,
+    Before, Image, Inbox, LinuxProcess, Sandbox, Stop, Thread, expect_faults_in,
     guest::{self, PAGE},
     install_fault_handlers,
 };
@@ -35,10 +37,12 @@ use crate::{
     CodeImage, EngineError, TrapReport, alternate_stack,
     code::InPlace,
     config::{self, guest_stack},
-    host,
+    globals, host,
     memory::{Images, WASM_PAGE},
     names::Names,
 };
+
+use self::snapshot::{Resumed, SnapshotPoint, Warm};
 
 /// Most pages of a 32-bit memory.
 const ALL_PAGES: u64 = 65536;
@@ -113,6 +117,11 @@ pub enum LinuxOutcome {
     Exec(Box<Image>),
     /// The program trapped: the report, and the signal by which the process ends natively.
     Trap(Box<TrapReport>, i32),
+    /// Its snapshot cannot serve this start; nothing but its own memory has changed. It is to be started
+    /// without.
+    Cold(Box<Image>),
+    /// Its snapshot, which the process was there for; or what it has that a snapshot cannot hold.
+    Snapshot(Result<Box<SnapshotDump>, String>),
 }
 
 impl LinuxMachines {
@@ -170,6 +179,7 @@ impl LinuxMachines {
         sandbox: &Arc<Sandbox>,
         next: &Next,
     ) -> Result<LinuxOutcome, EngineError> {
+        let warm = Warm::of(module).filter(|_| !image.cold);
         let initial = module.cold.pages.saturating_mul(WASM_PAGE as u64);
         let limit = sandbox.stack_limit();
         let depth = guest_stack(stack::depth(module, limit));
@@ -177,11 +187,14 @@ impl LinuxMachines {
         alternate_stack::install();
         let engine = &loaded.engine;
         let mut linker: Linker<Guest> = Linker::new(engine);
-        imports::add(&mut linker, &loaded.module)?;
+        imports::add(&mut linker, &loaded.module, sandbox.takes_snapshot())?;
         let mut store = Store::new(engine, Guest::of(Thread::new()));
         let shared = shared_memory(engine, &loaded.module)?;
-        if shared.is_none() {
-            loaded.images.prepare(&module.cold);
+        match warm {
+            // The engine makes it; the contents come afterwards.
+            _ if shared.is_some() => {}
+            Some(warm) => loaded.images.prepare_closed(warm.memory),
+            None => loaded.images.prepare(&module.cold),
         }
         if let Some((module, field, memory)) = &shared {
             linker
@@ -197,46 +210,65 @@ impl LinuxMachines {
         let base = match &shared {
             Some((_, _, memory)) => memory.data().as_ptr().cast_mut().cast::<u8>(),
             None => instance
-                .get_memory(&mut store, snapshot::MEMORY)
+                .get_memory(&mut store, abi::MEMORY)
                 .map_or(std::ptr::null_mut(), |memory| memory.data_ptr(&store)),
         };
-        let base = NonNull::new(base)
-            .ok_or_else(|| EngineError::missing(&module.name, snapshot::MEMORY))?;
+        let base =
+            NonNull::new(base).ok_or_else(|| EngineError::missing(&module.name, abi::MEMORY))?;
         if shared.is_some() {
-            // SAFETY: it was made for this program, at least as large as the module wants it, which
-            // is what the image has; no code has run.
+            // SAFETY: it was made for this program, at least as large as the module wants it, which is what
+            // the cold image has, and of 4 GiB where an instance has been made of it; no code has run.
             #[allow(unsafe_code)]
-            let filled = unsafe { loaded.images.fill(base, &module.cold) };
+            let filled = unsafe {
+                match warm {
+                    Some(warm) => loaded.images.fill_closed(base, warm.memory),
+                    None => loaded.images.fill(base, &module.cold),
+                }
+            };
             filled.map_err(|why| {
                 EngineError::wasmtime("filling the memory")(wasmtime::Error::msg(why))
             })?;
         }
         let unused = stack::beyond_limit(&mut store, &instance, &module.cold, limit).min(initial);
-        sandbox.has_room_for(initial - unused).map_err(|limit| {
+        let needed = warm.map_or(initial - unused, |warm| warm.state.mapped());
+        sandbox.has_room_for(needed).map_err(|limit| {
             EngineError::wasmtime("making the memory")(wasmtime::format_err!(
-                "the program needs {} bytes of memory to start, its policy allows {limit}",
-                initial - unused
+                "the program needs {needed} bytes of memory to start, its policy allows {limit}"
             ))
         })?;
         let mask = image.mask;
-        let process = process(image, base, initial, sandbox);
-        expect_faults_in(process.space.memory(), shared.is_some());
-        if shared.is_some() {
-            process.space.close_rest(initial).map_err(|errno| {
-                EngineError::wasmtime("laying out the memory")(wasmtime::Error::new(errno))
-            })?;
-        }
-        if unused > 0 {
-            process.space.give_up_first(unused).map_err(|errno| {
-                EngineError::wasmtime("laying out the memory")(wasmtime::Error::new(errno))
-            })?;
-        }
-        // Nobody writes to the first page, unless a module keeps data there.
-        else if module.cold.runs.iter().all(|run| run.memory_offset >= PAGE) {
-            process.space.protect_first().map_err(|errno| {
-                EngineError::wasmtime("laying out the memory")(wasmtime::Error::new(errno))
-            })?;
-        }
+        let laying_out = |errno| {
+            EngineError::wasmtime("laying out the memory")(wasmtime::Error::new::<Errno>(errno))
+        };
+        // SAFETY: 4 GiB and a guard are reserved for every memory (`config`); it lives as long as its
+        // store, and the process is used by that store's code alone.
+        #[allow(unsafe_code)]
+        let memory = unsafe { guest::Memory::new(base) };
+        expect_faults_in(memory, shared.is_some());
+        let process = match warm {
+            Some(warm) => {
+                globals::set(&mut store, &instance, &module.name, &warm.memory.globals)?;
+                let pointer = stack::pointer(&mut store, &instance);
+                let (state, host) = (warm.state, Arc::clone(sandbox));
+                let stack = (unused, pointer);
+                LinuxProcess::resumed(image, memory, initial, host, state, stack)
+                    .map_err(laying_out)?
+            }
+            None => {
+                let process = LinuxProcess::new(image, memory, initial, Arc::clone(sandbox));
+                if shared.is_some() {
+                    process.space.close_rest(initial).map_err(laying_out)?;
+                }
+                if unused > 0 {
+                    process.space.give_up_first(unused).map_err(laying_out)?;
+                }
+                // Nobody writes to the first page, unless a module keeps data there.
+                else if module.cold.runs.iter().all(|run| run.memory_offset >= PAGE) {
+                    process.space.protect_first().map_err(laying_out)?;
+                }
+                process
+            }
+        };
         let running = Arc::new(Running {
             process,
             engine: engine.clone(),
@@ -247,14 +279,34 @@ impl LinuxMachines {
             next: Arc::clone(next),
         });
         enter(&mut store, &instance, &running)?;
-        if let Some(mask) = mask {
-            store.data().thread.handled(mask);
-        }
-        let ended = start(&mut store, &instance, &module.name)?;
+        let ended = match warm {
+            Some(warm) => {
+                let before = sandbox.resume_actions(warm.state);
+                let mask = store.data().thread.resume(warm.state, mask);
+                let resumed = snapshot::resume(&mut store, &instance, &module.name)?;
+                if let Ok(Resumed::Cold) = resumed {
+                    let process = &running.process;
+                    return Ok(cold(&store, process, &module.name, (mask, &before)));
+                }
+                resumed.map(|resumed| match resumed {
+                    Resumed::Exit(status) => status,
+                    Resumed::Cold => abi::COLD,
+                })
+            }
+            None => {
+                if let Some(mask) = mask {
+                    store.data().thread.handled(mask);
+                }
+                // `_start` that returns has run the exit handlers.
+                start(&mut store, &instance, &module.name)?.map(|()| 0)
+            }
+        };
         let process = &running.process;
         let outcome = match ended {
-            // `_start` that returns has run the exit handlers.
-            Ok(()) => process.exit(0),
+            Ok(status) => process.exit(status),
+            Err(error) if error.is::<SnapshotPoint>() => {
+                LinuxOutcome::Snapshot(snapshot::take(&mut store, &instance, process))
+            }
             Err(error) => match error.downcast::<Stop>() {
                 Ok(Stop::Exec(image)) => LinuxOutcome::Exec(image),
                 Ok(Stop::Thread(status)) => {
@@ -296,12 +348,28 @@ fn signal_of(trap: Option<&Trap>) -> i32 {
     .as_raw()
 }
 
-fn process(image: Image, base: NonNull<u8>, initial: u64, sandbox: &Arc<Sandbox>) -> LinuxProcess {
-    // SAFETY: 4 GiB and a guard are reserved for every memory (`config`); it lives as long as its
-    // store, and the process is used by that store's code alone.
-    #[allow(unsafe_code)]
-    let memory = unsafe { guest::Memory::new(base) };
-    LinuxProcess::new(image, memory, initial, Arc::clone(sandbox))
+/// The end of a program that a snapshot cannot serve: what the snapshot changed is as it was.
+fn cold(
+    store: &Store<Guest>,
+    process: &LinuxProcess,
+    name: &str,
+    (mask, before): (u64, &Before),
+) -> LinuxOutcome {
+    if process.threads() != 1 {
+        let report = TrapReport::plain(
+            name,
+            "a cold start wanted by a program that has made threads",
+        );
+        return LinuxOutcome::Trap(Box::new(report), signal_of(None));
+    }
+    store.data().thread.give_up();
+    process.sandbox.put_back_actions(before);
+    Inbox::leave();
+    LinuxOutcome::Cold(Box::new(Image {
+        mask: Some(mask),
+        cold: true,
+        ..process.image.clone()
+    }))
 }
 
 /// Makes the instance's thread the calling host thread's.
@@ -331,10 +399,10 @@ fn start(
     name: &str,
 ) -> Result<wasmtime::Result<()>, EngineError> {
     let entry = instance
-        .get_typed_func::<(), ()>(&mut *store, snapshot::START)
-        .map_err(|_| EngineError::missing(name, snapshot::START))?;
+        .get_typed_func::<(), ()>(&mut *store, abi::START)
+        .map_err(|_| EngineError::missing(name, abi::START))?;
     let first = instance
-        .get_typed_func::<(), ()>(&mut *store, snapshot::START_FUNCTION)
+        .get_typed_func::<(), ()>(&mut *store, abi::START_FUNCTION)
         .ok();
     Ok(first
         .map_or(Ok(()), |first| first.call(&mut *store, ()))

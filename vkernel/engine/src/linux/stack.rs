@@ -34,6 +34,14 @@ pub(super) fn depth(module: &IndexModule, limit: u64) -> u64 {
     }
 }
 
+/// Where the used part of the stack begins; 0 if the module does not say.
+pub(super) fn pointer(store: &mut Store<Guest>, instance: &Instance) -> u64 {
+    let value = instance
+        .get_global(&mut *store, POINTER)
+        .and_then(|global| global.get(&mut *store).i32());
+    value.map_or(0, |value| u64::from(value.cast_unsigned()))
+}
+
 /// How many bytes at the beginning of the memory are stack beyond the limit: a multiple of the page's
 /// size, 0 if the stack is not the first thing in the memory.
 pub(super) fn beyond_limit(

@@ -33,10 +33,12 @@ pub use process::{
     LinuxProcess,
     image::Image,
     sandbox::Sandbox,
+    snapshot::HOST_CALLS as SNAPSHOT_CALLS,
     thread::{Delivery, Thread, frame_mask, write_frame},
     title::Title,
 };
 pub use signals::{
+    action::Before,
     faults::{expect_faults_in, install as install_fault_handlers},
     inbox::Inbox,
     mask::restore_mask,

@@ -15,7 +15,7 @@ use std::{
 };
 
 use megabinary_linker::{Keys, Megabinary, PlannedModule};
-use polybuild_recipe::{Content, Entry, ImageFile, Program, Python, Recipe, digest_path};
+use polybuild_recipe::{Entry, ImageFile, Program, Python, Recipe};
 use walkdir::WalkDir;
 
 use super::{
@@ -25,6 +25,7 @@ use super::{
         inputs::Inputs,
         modules::EmbeddedFile,
         pack, plan,
+        root::{identity, put},
     },
     Packages,
 };
@@ -160,66 +161,6 @@ pub(in super::super) fn compile(
 fn overlap(a: &str, b: &str) -> bool {
     let inside = |a: &str, b: &str| a == b || a.strip_prefix(b).is_some_and(|r| r.starts_with('/'));
     inside(a, b) || inside(b, a)
-}
-
-/// Everything that decides what is put into a root.
-fn identity(files: &[&ImageFile], inputs: &Inputs) -> Result<String> {
-    let mut parts = Vec::new();
-    for file in files {
-        parts.push(file.path.clone());
-        parts.push(match &file.content {
-            Content::Copy(reference) => {
-                let path = inputs.path(reference)?;
-                let (digest, _) = digest_path(&path).map_err(Failure::recipe)?;
-                format!("{digest} {:?}", file.exclude)
-            }
-            other => format!("{other:?}"),
-        });
-    }
-    let texts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    Ok(cached::key(&texts).to_string())
-}
-
-/// Puts a file of the image into a root.
-fn put(file: &ImageFile, inputs: &Inputs, root: &Path) -> Result<()> {
-    let inside = Path::new(file.path.trim_start_matches('/'));
-    let to = root.join(inside);
-    match &file.content {
-        Content::Copy(reference) => {
-            let source = inputs.path(reference)?;
-            copy(&source, root, inside)?;
-            for found in WalkDir::new(&to).min_depth(1).sort_by_file_name() {
-                let found = match found {
-                    Ok(found) => found,
-                    // It was in a folder that has just been removed.
-                    Err(_) => continue,
-                };
-                let relative = found.path().strip_prefix(&to).map_err(Failure::internal)?;
-                let stale = found.file_name() == "__pycache__" && found.file_type().is_dir();
-                if !stale && !file.exclude.cover(relative) {
-                    continue;
-                }
-                match found.file_type().is_dir() {
-                    true => fs::remove_dir_all(found.path()),
-                    false => fs::remove_file(found.path()),
-                }
-                .or_else(|error| match error.kind() {
-                    std::io::ErrorKind::NotFound => Ok(()),
-                    _ => Err(error),
-                })
-                .doing("removing", found.path())?;
-            }
-            Ok(())
-        }
-        Content::Text(text) => files::write_whole(&to, text.as_bytes(), 0o644),
-        Content::Directory => fs::create_dir_all(&to).doing("creating", &to),
-        Content::Link(target) => {
-            if let Some(parent) = to.parent() {
-                fs::create_dir_all(parent).doing("creating", parent)?;
-            }
-            std::os::unix::fs::symlink(target, &to).doing("linking", &to)
-        }
-    }
 }
 
 /// Folders of the folder in which the interpreter runs, as [`crate::confine`] wants them.

@@ -126,7 +126,7 @@ fn run(cx: &Cx<'_>, path: Vec<u8>, shown: Option<Vec<u8>>, argv: u32, env: u32) 
                 image.executed = shown;
             }
             let module = sandbox.index.modules.get(image.module as usize);
-            let initial = module.map_or(0, |m| sandbox.needed(&m.cold));
+            let initial = module.map_or(0, |m| sandbox.needed(m));
             if sandbox.has_room_for(initial).is_err() {
                 let reason = "the program needs more memory to start than the limit allows";
                 let audit = &sandbox.audit;

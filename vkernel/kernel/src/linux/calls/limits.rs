@@ -52,6 +52,9 @@ fn setrlimit(cx: &Cx<'_>, args: &Args) -> Answer {
 
 fn prlimit(cx: &Cx<'_>, args: &Args) -> Answer {
     let pid = args[0] as i32;
+    if pid < 0 {
+        return Err(Errno::SRCH.into());
+    }
     if pid != 0 && pid != cx.process.id() {
         return Err(Errno::PERM.into());
     }

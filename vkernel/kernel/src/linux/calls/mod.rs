@@ -4,6 +4,7 @@
 mod control;
 mod exec;
 mod files;
+pub(crate) mod fixed;
 mod ipc;
 mod limits;
 mod listing;

@@ -22,6 +22,7 @@ pub(crate) const HANDLERS: &[Handler] = &[
     Handler::new(SYS_exit_group, exit_group),
     Handler::new(SYS_setpgid, setpgid).host(&[SYS_waitid, SYS_getsid]),
     Handler::new(SYS_personality, personality),
+    Handler::new(SYS_uname, uname),
     Handler::new(SYS_getpid, |cx, _| Ok(cx.process.id().into())),
 ];
 
@@ -56,6 +57,20 @@ fn personality(cx: &Cx<'_>, args: &Args) -> Answer {
         _ => return Err(Errno::INVAL.into()),
     };
     Ok(before.into())
+}
+
+/// The host's answer (uname(2)), but for the machine: programs choose by it which machine code they fetch and
+/// which they can run.
+fn uname(cx: &Cx<'_>, args: &Args) -> Answer {
+    const MACHINE: &[u8] = b"wasm32\0";
+    /// Bytes of each of the names in `struct utsname`.
+    const NAME: usize = 65;
+    let mut names = [[0_u8; NAME]; 6];
+    cx.host(SYS_uname, [Arg::output(&mut names)])?;
+    names[4] = [0; NAME];
+    names[4][..MACHINE.len()].copy_from_slice(MACHINE);
+    cx.memory().write(word(args[0]), names.as_flattened())?;
+    Ok(0)
 }
 
 fn fork(cx: &Cx<'_>, _: &Args) -> Answer {

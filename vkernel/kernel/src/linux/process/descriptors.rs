@@ -87,6 +87,15 @@ impl Descriptors {
         self.first.saturating_add(OWN)
     }
 
+    /// All numbers that the guest can have.
+    pub(crate) fn guests(self) -> impl Iterator<Item = i32> {
+        let above = match self.has_grown() {
+            true => i32::try_from(self.most).unwrap_or(i32::MAX),
+            false => self.after_own(),
+        };
+        (0..self.first).chain(self.after_own()..above)
+    }
+
     /// The guest's soft limit at first.
     pub(crate) fn begins_with(self) -> u64 {
         self.soft

@@ -25,6 +25,8 @@ pub struct Image {
     pub env: Vec<Vec<u8>>,
     /// The signal mask to begin with; the host's if there is none.
     pub mask: Option<u64>,
+    /// Whether it begins without its snapshot, if it has one.
+    pub cold: bool,
 }
 
 impl From<exec::Launch<'_>> for Image {
@@ -39,6 +41,7 @@ impl From<exec::Launch<'_>> for Image {
             argv: launch.argv,
             env: launch.env,
             mask: None,
+            cold: false,
         }
     }
 }

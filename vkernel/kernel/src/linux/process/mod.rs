@@ -12,6 +12,7 @@ pub(crate) mod programs;
 pub(crate) mod reader;
 pub(crate) mod robust;
 pub(crate) mod sandbox;
+pub(crate) mod snapshot;
 pub(crate) mod thread;
 pub(crate) mod timers;
 pub(crate) mod title;
@@ -34,7 +35,8 @@ use self::{
     thread::{Delivery, Thread},
     title::{Copies, Copy, Strings},
 };
-use megabinary_format::Limit;
+use megabinary_format::{Limit, ProcessState, SnapshotDump};
+use rustix::io::Errno;
 
 use super::{
     answer::Stop,
@@ -76,6 +78,60 @@ impl LinuxProcess {
             robust: AtomicBool::new(false),
             copies: Mutex::default(),
         }
+    }
+
+    /// A process as it was in its snapshot, whose `memory` holds the contents and nothing accessible besides;
+    /// but with a stack that begins at `stack`, as its limit says now, and is used from `pointer` on.
+    pub fn resumed(
+        image: Image,
+        memory: Memory,
+        initial: u64,
+        sandbox: Arc<Sandbox>,
+        state: &ProcessState,
+        (stack, pointer): (u64, u64),
+    ) -> Result<LinuxProcess, Errno> {
+        let space = Space::thaw(memory, initial, sandbox.memory_limit(), state)?;
+        space.fit_stack(stack, pointer)?;
+        Ok(LinuxProcess {
+            space,
+            // A list of robust mutexes may be in the snapshot.
+            robust: AtomicBool::new(state.robust != 0),
+            ..LinuxProcess::new(image, memory, 0, sandbox)
+        })
+    }
+
+    /// Whether the program has come to the point where its snapshot is wanted.
+    pub fn is_snapshotted(&self) -> bool {
+        let taking = self.sandbox.taking.as_ref();
+        taking.is_some_and(|taking| taking.concerns(self.image.module))
+    }
+
+    /// Takes the snapshot of the process, whose thread `thread` has called for it: all of it but the
+    /// globals of its module. Afterwards it cannot go on. The error names what a snapshot cannot hold.
+    pub fn freeze(&self, thread: &Thread) -> Result<SnapshotDump, String> {
+        if self.threads() != 1 {
+            return Err("other threads".to_owned());
+        }
+        if !departure::is_first() {
+            return Err("no first thread any more".to_owned());
+        }
+        if thread.has_signals() {
+            return Err("a signal whose handler has not been called".to_owned());
+        }
+        if !self.sandbox.timers.lock().is_empty() {
+            return Err("a timer (timer_create)".to_owned());
+        }
+        if let Some(taking) = &self.sandbox.taking {
+            taking.obstacle(self.descriptors().guests())?;
+        }
+        let mut dump = SnapshotDump::default();
+        let extents = self.space.freeze(&mut dump)?;
+        dump.process = Some(ProcessState {
+            extents,
+            actions: self.sandbox.actions.state(),
+            ..thread.state()
+        });
+        Ok(dump)
     }
 
     /// Takes note that the program has a copy of its argument (or environment string) of this index.

@@ -13,14 +13,14 @@ use std::{
     },
 };
 
-use megabinary_format::{Index, Limit, MemoryImage};
+use megabinary_format::{Index, Limit, Module, ProcessState};
 use rustix::process::{Resource, Rlimit, getrlimit};
 
 use super::{
     super::{
         policy::{ipc::Ipc, network::Network, paths::Paths},
         signals::{
-            action::{Actions, HostAction, on_host, set_action},
+            action::{Actions, Before, HostAction, on_host, set_action},
             faults, mask,
             set::bit,
         },
@@ -31,11 +31,12 @@ use super::{
     image::Image,
     population::Population,
     programs::Programs,
+    snapshot::Taking,
     timers::Timers,
     title::Title,
     watchdog::{self, Times},
 };
-use crate::audit::Audit;
+use crate::{audit::Audit, sources::Source};
 
 /// What outlives `execve`: the same for every program that the process runs.
 #[derive(Debug)]
@@ -71,6 +72,8 @@ pub struct Sandbox {
     pub(crate) title: Title,
     /// What is done on each signal.
     pub(crate) actions: Actions,
+    /// The taking of a snapshot, if that is what the process is for.
+    pub(crate) taking: Option<Taking>,
 }
 
 impl Sandbox {
@@ -118,7 +121,36 @@ impl Sandbox {
             timers: Timers::default(),
             title,
             actions: Actions::of_host(ignored)?,
+            taking: None,
         })
+    }
+
+    /// Has the process be there for a snapshot of `module`: nothing of it is to depend on the host. Before
+    /// there is a guest.
+    pub fn take_snapshot(&mut self, module: u32, source: Source) -> io::Result<()> {
+        self.actions.forget_ignored()?;
+        self.taking = Some(Taking::begin(module, source)?);
+        Ok(())
+    }
+
+    /// Whether the process is there for a snapshot.
+    pub fn takes_snapshot(&self) -> bool {
+        self.taking.is_some()
+    }
+
+    /// Moves a descriptor out of the guest's reach.
+    pub fn keep(&self, descriptor: OwnedFd) -> io::Result<OwnedFd> {
+        self.limit.own(descriptor)
+    }
+
+    /// Sets the actions of a snapshot; gives those before. What is ignored stays so.
+    pub fn resume_actions(&self, state: &ProcessState) -> Before {
+        self.actions.resume(&state.actions)
+    }
+
+    /// Sets the actions that [`Sandbox::resume_actions`] gave.
+    pub fn put_back_actions(&self, before: &Before) {
+        self.actions.put_back(before);
     }
 
     /// Moves the megabinary's descriptor out of the guest's reach.
@@ -166,10 +198,14 @@ impl Sandbox {
         self.stack.soft().max(LEAST)
     }
 
-    /// How many bytes a module needs at least that begins with such a memory: what lies below its data
-    /// is its stack, and the limit says how much of that is used.
-    pub(crate) fn needed(&self, memory: &MemoryImage) -> u64 {
+    /// How many bytes a module needs at least to be started: those of its snapshot, if it has one; else
+    /// what lies below its data is its stack, and the limit says how much of that is used.
+    pub(crate) fn needed(&self, module: &Module) -> u64 {
         const WASM_PAGE: u64 = 65536;
+        if let Some(process) = &module.process {
+            return process.mapped();
+        }
+        let memory = &module.cold;
         let data = memory.runs.iter().map(|run| run.memory_offset).min();
         let unused = data.unwrap_or(0).saturating_sub(self.stack_limit());
         memory

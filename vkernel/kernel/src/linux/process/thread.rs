@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use megabinary_format::ProcessState;
 use rustix::io::Errno;
 
 use super::{
@@ -96,6 +97,33 @@ impl Thread {
     /// The mask with which a thread that this one starts begins.
     pub fn mask_for_child(&self) -> u64 {
         self.mask()
+    }
+
+    /// What a snapshot holds of the thread.
+    pub(crate) fn state(&self) -> ProcessState {
+        ProcessState {
+            mask: self.mask(),
+            stack: self.stack.get(),
+            clear_tid: self.clear_tid.get(),
+            robust: self.robust.get(),
+            ..ProcessState::default()
+        }
+    }
+
+    /// Makes it the thread of a snapshot. What the process began with blocked stays so. Gives the mask
+    /// before.
+    pub fn resume(&self, state: &ProcessState, began_with: Option<u64>) -> u64 {
+        let before = began_with.unwrap_or_else(|| self.mask());
+        self.stack.set(state.stack);
+        self.clear_tid.set(state.clear_tid);
+        self.robust.set(state.robust);
+        self.set_mask(before | state.mask);
+        before
+    }
+
+    /// Lets no signal in any more: the program is given up for another start.
+    pub fn give_up(&self) {
+        mask::set_mask(u64::MAX);
     }
 
     /// The mask.

@@ -9,6 +9,8 @@ use std::{
     },
 };
 
+use megabinary_format::SignalAction;
+
 use super::{
     super::syscall::{self, Arg},
     inbox::on_signal,
@@ -73,6 +75,84 @@ impl Actions {
                 let _ = set_default(signal);
             }
         }
+    }
+}
+
+/// The actions of a process before those of a snapshot were set.
+#[derive(Debug)]
+pub struct Before([Action; COUNT]);
+
+impl Actions {
+    /// Makes default what is ignored: nobody but the host's own processes had it so.
+    pub(crate) fn forget_ignored(&self) -> io::Result<()> {
+        for (signal, action) in (1..).zip(self.lock().iter_mut()) {
+            if action.handler == IGNORE {
+                set_default(signal)?;
+                *action = Action::default();
+            }
+        }
+        Ok(())
+    }
+
+    /// The actions that are not the default, as a snapshot has them.
+    pub(crate) fn state(&self) -> Vec<SignalAction> {
+        let actions = *self.lock();
+        let all = (1..).zip(actions);
+        all.filter(|(_, action)| *action != Action::default())
+            .map(|(signal, action)| SignalAction {
+                signal,
+                handler: action.handler,
+                flags: action.flags,
+                mask: action.mask,
+            })
+            .collect()
+    }
+
+    /// Sets the actions of a snapshot; gives those before. What the process was started with ignored stays
+    /// so: programs ask before they catch a signal.
+    pub(crate) fn resume(&self, state: &[SignalAction]) -> Before {
+        let mut actions = self.lock();
+        let before = Before(*actions);
+        for wanted in state {
+            let Some(slot) = (wanted.signal as usize)
+                .checked_sub(1)
+                .and_then(|at| actions.get_mut(at))
+            else {
+                continue;
+            };
+            if slot.handler == IGNORE {
+                continue;
+            }
+            let action = Action {
+                handler: wanted.handler,
+                flags: wanted.flags,
+                mask: wanted.mask,
+            };
+            set(wanted.signal as i32, slot, action);
+        }
+        before
+    }
+
+    /// Sets what [`Actions::resume`] gave.
+    pub(crate) fn put_back(&self, before: &Before) {
+        for ((signal, slot), action) in (1..).zip(self.lock().iter_mut()).zip(before.0) {
+            if *slot != action {
+                set(signal, slot, action);
+            }
+        }
+    }
+}
+
+/// Sets an action that the host has agreed to before, in this process or in the snapshot's.
+fn set(signal: i32, slot: &mut Action, action: Action) {
+    let settable = match bit(signal) {
+        bit if bit & UNBLOCKABLE != 0 => false,
+        bit if bit & SYNCHRONOUS != 0 => true,
+        _ => on_host(signal, &action).is_ok(),
+    };
+    if settable {
+        handles_faults(signal, &action);
+        *slot = action;
     }
 }
 

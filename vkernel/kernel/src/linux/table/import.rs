@@ -15,6 +15,7 @@ use super::{
 };
 use crate::linux::{
     answer::{Answer, Args, answer},
+    calls::fixed::{self, Fixed},
     context::Cx,
     syscall::Errno,
 };
@@ -26,24 +27,26 @@ pub struct Import {
     row: Option<&'static Row>,
     given: Slots,
     host: Slots,
+    /// What is done while a snapshot is taken.
+    fixed: Option<Fixed>,
 }
 
 /// A shape of arguments that code may be made for by itself.
 pub trait Shape {
     /// Which shape; `None` for any.
     #[doc(hidden)]
-    const SLOTS: Option<Fixed>;
+    const SLOTS: Option<Slotted>;
 }
 
 /// A shape that is known when the code is made.
 #[derive(Clone, Copy)]
-pub struct Fixed(Slots);
+pub struct Slotted(Slots);
 
 /// That of `read` and `write`, where a word has 32 bits.
 pub enum ReadOrWrite {}
 
 impl Shape for ReadOrWrite {
-    const SLOTS: Option<Fixed> = Some(Fixed([
+    const SLOTS: Option<Slotted> = Some(Slotted([
         Slot::Descriptor,
         Slot::Address,
         Slot::Unsigned,
@@ -57,7 +60,7 @@ impl Shape for ReadOrWrite {
 pub enum AnyShape {}
 
 impl Shape for AnyShape {
-    const SLOTS: Option<Fixed> = None;
+    const SLOTS: Option<Slotted> = None;
 }
 
 impl Import {
@@ -74,17 +77,26 @@ impl Import {
             row: row(call.number),
             given,
             host: arguments::for_host(call.params, given),
+            fixed: None,
+        }
+    }
+
+    /// The same in a process whose snapshot is being taken.
+    pub fn for_snapshot(self) -> Import {
+        Import {
+            fixed: fixed::of(self.call.number),
+            ..self
         }
     }
 
     /// Whether the host answers it and nobody judges its arguments: then [`Import::call`] makes it.
     pub fn is_direct(&self) -> bool {
-        self.call.by == By::Host && self.call.judged() == Judged::Nothing
+        self.fixed.is_none() && self.call.by == By::Host && self.call.judged() == Judged::Nothing
     }
 
     /// Whether the arguments have the shape `S`.
     pub fn has<S: Shape>(&self) -> bool {
-        S::SLOTS.is_none_or(|Fixed(slots)| slots == self.host)
+        S::SLOTS.is_none_or(|Slotted(slots)| slots == self.host)
     }
 
     /// Makes the host's call of an import that [`Import::is_direct`] and that [`Import::has`] the shape: its
@@ -99,7 +111,7 @@ impl Import {
         whole: impl Fn(&V) -> u64,
     ) -> i64 {
         let slots = match S::SLOTS {
-            Some(Fixed(slots)) => slots,
+            Some(Slotted(slots)) => slots,
             None => self.host,
         };
         match arguments::translated(cx, &slots, values, low, whole) {
@@ -120,13 +132,23 @@ impl Import {
 
     /// Makes the call. `result` is the host's result where [`Import::call`] has made it.
     pub fn run(&self, cx: &Cx<'_>, args: &Args, result: Option<i64>) -> Answer {
-        match (self.row, result) {
+        if let Some(Fixed::Instead(function)) = self.fixed {
+            return function(cx, args);
+        }
+        let answer = match (self.row, result) {
             (Some(row), None) => row.run(cx, args),
             (Some(row), Some(result)) => row.finish(cx, args, result),
             (None, _) => {
                 cx.process.unsupported(self.call.name, args);
                 Err(Errno::NOSYS.into())
             }
+        };
+        match (self.fixed, answer) {
+            (Some(Fixed::Afterwards(function)), Ok(answer)) => {
+                function(cx, args)?;
+                Ok(answer)
+            }
+            (_, answer) => answer,
         }
     }
 

@@ -14,6 +14,7 @@
 #![allow(unsafe_code)]
 
 mod aside;
+mod frozen;
 pub(crate) mod locking;
 mod regions;
 pub(crate) mod segments;

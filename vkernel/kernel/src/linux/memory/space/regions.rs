@@ -218,6 +218,11 @@ impl Regions {
         true
     }
 
+    /// Whether anything is kept from children.
+    pub(crate) fn keeps_back_any(&self) -> bool {
+        !self.kept_back.is_empty()
+    }
+
     /// Takes the ranges that are kept from children.
     pub(crate) fn take_kept_back(&mut self) -> Vec<(u64, u64)> {
         std::mem::take(&mut self.kept_back).into_iter().collect()

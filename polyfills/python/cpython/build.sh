@@ -1,0 +1,114 @@
+#!/bin/sh
+# Builds CPython for the vkernel's Linux personality: the interpreter, the same with the modules that its own
+# tests need, and the library. It runs in a build step whose folder holds
+#
+#   cpython/       the source, patched
+#   host/          Debian's Python of the same version, with its C library and its loader: what CPython's
+#                  makefile calls the build-python; it makes no part of the image but byte code
+#   libraries/*    the libraries: `include/` and `threads/lib/`
+#
+# and makes
+#
+#   python.wasm, python-tests.wasm
+#   lib/           the standard library with byte code, without tests
+#   tests/         what CPython's tests need besides
+#   include/, config/   headers, and what extensions are linked with
+set -eu
+# Shared objects are stubs; what they stand for becomes part of the programs that name them.
+export VKCC_SHARED=linked
+
+here=$PWD
+version=$(sed -n 's/^#define PY_VERSION[[:space:]]*"\([0-9]*\.[0-9]*\).*/\1/p' cpython/Include/patchlevel.h)
+library=/usr/local/lib/python$version
+say() { echo "build.sh: $*"; }
+quietly() { "$@" >make.out 2>&1 || { tail -50 make.out; say "failed: $*"; exit 1; }; }
+
+# The build-python, by the loader and the libraries beside it.
+mkdir -p bin host/lib host/usr/lib
+mv host/stdlib "host/usr/lib/python$version"
+cp -R host/minimal/. "host/usr/lib/python$version/"
+for package in host/packages/*; do
+    find "$package" -maxdepth 1 -name '*.so*' -exec cp -RP '{}' host/lib/ ';'
+done
+cat >bin/build-python <<EOF
+#!/bin/sh
+export PYTHONHOME="$here/host/usr" PYTHONDONTWRITEBYTECODE=1
+exec "$here/host/lib/ld-linux-x86-64.so.2" --library-path "$here/host/lib" "$here/host/python" "\$@"
+EOF
+chmod +x bin/build-python
+bin/build-python -c 'import zlib, sys; print("build-python", sys.version)'
+
+# One folder with all libraries.
+mkdir -p deps/include deps/lib
+for package in libraries/*; do
+    cp -R "$package/include/." deps/include/
+    cp "$package"/threads/lib/*.a deps/lib/
+done
+
+# What configure cannot find out, because it runs no program of the target:
+#   semaphores and time zones work, structures may be read unaligned, getaddrinfo is musl's;
+#   /dev/ptmx is there. What it finds out by pkg-config lies in one folder instead.
+cat >config.site <<'EOF'
+ac_cv_aligned_required=no
+ac_cv_broken_sem_getvalue=no
+ac_cv_buggy_getaddrinfo=no
+ac_cv_file__dev_ptc=no
+ac_cv_file__dev_ptmx=yes
+ac_cv_posix_semaphores_enabled=yes
+ac_cv_pthread_system_supported=yes
+ac_cv_working_tzset=yes
+EOF
+
+cd cpython
+say "configuring"
+# A thread's stack is larger than musl's own default: recursion ends with RecursionError, not with the stack.
+# Some macros of configure lose LDFLAGS, so that everything is given in LDFLAGS_NODIST too.
+quietly env CONFIG_SITE="$here/config.site" MODULE_BUILDTYPE=static PKG_CONFIG=false READELF=true \
+    CC="vkcc" CXX="vkc++" CFLAGS=-pthread LDFLAGS="-pthread -L../deps/lib" \
+    LDFLAGS_NODIST="-pthread -L../deps/lib" CPPFLAGS="-I../deps/include" \
+    ./configure -q --build=x86_64-pc-linux-gnu --host=wasm32-unknown-linux-musl --prefix=/usr/local \
+    --with-build-python="$here/bin/build-python" --without-ensurepip --with-computed-gotos=no \
+    --with-system-expat --with-system-libmpdec --enable-ipv6 --with-dbmliborder=gdbm \
+    --enable-loadable-sqlite-extensions --with-openssl=../deps \
+    OPT="-DNDEBUG $PYTHON_OPT -DTHREAD_STACK_SIZE=0x400000"
+
+say "compiling"
+flags="-pthread -L../deps/lib"
+quietly make -j2 python LDFLAGS="$flags"
+# Modules that the tests want to load as shared objects: each is a stub, and its code is linked in.
+quietly make -j2 -k sharedmods LDFLAGS="$flags"
+mkdir -p ../tests/lib-dynload
+loadable=
+for stub in Modules/*.cpython-*.so; do
+    loadable="$loadable -mloadable=$stub"
+    cp "$stub" ../tests/lib-dynload/
+done
+rm python
+quietly make python LDFLAGS="$flags $loadable"
+cp python ../python-tests.wasm
+
+# The same without test modules: another list, and linked again.
+sed -i -e '/^_test/d' -e '/^_xxtestfuzz/d' -e '/^xxsubtype/d' -e '/^xxlimited/d' -e '/^_ctypes_test/d' \
+    Modules/Setup.stdlib
+quietly make -j2 python LDFLAGS="$flags"
+cp python ../python.wasm
+
+# What the library says of the build. The step's folder is nobody's business.
+quietly make -j2 pybuilddir.txt LDFLAGS="$flags"
+data=$(cat pybuilddir.txt)/_sysconfigdata*.py
+sed -i "s|$here|/src|g" $data
+cp $data Lib/
+cd ..
+
+say "collecting"
+mkdir -p lib include
+cp -R cpython/Lib/. lib/
+find lib -name __pycache__ -prune -exec rm -rf '{}' +
+mv lib/test tests/
+for folder in idlelib tkinter turtledemo turtle.py; do rm -rf "lib/$folder"; done
+find lib -type d \( -name test -o -name tests \) -prune -exec rm -rf '{}' +
+rm -rf lib/site-packages/README.txt lib/_distutils_system_mod.py
+mkdir -p lib/lib-dynload lib/site-packages
+bin/build-python -m compileall -q -f --invalidation-mode unchecked-hash -s lib -p "$library" lib
+cp -R cpython/Include/. include/
+cp cpython/pyconfig.h include/

@@ -1,0 +1,3 @@
+int helper(int);
+extern int counter;
+int two(int x) { counter++; return helper(x); }
