@@ -56,6 +56,8 @@ pub enum Command {
     Doctor(Doctor),
     /// Pack one WASI module into an executable megabinary.
     Pack(Pack),
+    /// Write a first recipe for an app, and a Dockerfile.
+    Init(Init),
     /// Resolve a recipe's sources and write recipe.lock beside it.
     Lock(Lock),
     /// Print a recipe's bill of materials (SPDX 2.3, JSON), without building it.
@@ -229,6 +231,30 @@ pub struct Lock {
     /// Leave every source as it is locked that the recipe still wants so; resolve new ones only.
     #[arg(long, conflicts_with_all = ["check", "update"])]
     pub keep: bool,
+}
+
+/// `polybuild init`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example:\n  polybuild init python service && polybuild service/recipe.toml"
+)]
+pub struct Init {
+    /// What the app is written in.
+    #[arg(value_enum, value_name = "LANGUAGE")]
+    pub language: Language,
+    /// The app's folder.
+    #[arg(value_name = "FOLDER", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub folder: PathBuf,
+    /// The base image's tag, `3.12-slim` [default: the newest version that comes with polybuild].
+    #[arg(long, value_name = "TAG")]
+    pub tag: Option<String>,
+}
+
+/// Languages of apps.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// Python.
+    Python,
 }
 
 /// `polybuild sbom`.

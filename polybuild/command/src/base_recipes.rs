@@ -115,3 +115,15 @@ impl Shelf for BaseRecipes<'_> {
         self.lay_out().map_err(|failure: Failure| failure.text())
     }
 }
+
+/// Tags of the images of this name that come with the program, sorted.
+pub(crate) fn tags(image: &str) -> Vec<&'static str> {
+    given()
+        .iter()
+        .filter_map(|(path, ..)| {
+            let path = path.strip_prefix("base-images/")?.strip_suffix(RECIPE)?;
+            let (name, tag) = path.split_once('/')?;
+            (name == image).then_some(tag)
+        })
+        .collect()
+}

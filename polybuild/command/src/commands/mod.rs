@@ -3,6 +3,7 @@
 mod build;
 pub(crate) mod doctor;
 mod export;
+mod init;
 mod inspect;
 mod keygen;
 mod lock;
@@ -37,6 +38,7 @@ pub fn run(ui: &Ui, cli: Cli) -> Result<i32> {
         Command::Run(args) => run::run(ui, global, &args),
         Command::Doctor(_) => doctor::run(ui),
         Command::Pack(args) => pack::run(ui, global, &args).map(|()| 0),
+        Command::Init(args) => init::run(ui, global, &args).map(|()| 0),
         Command::Lock(args) => lock::run(ui, global, &args),
         Command::Sbom(args) => sbom::run(ui, global, &args).map(|()| 0),
         Command::Inspect(args) => inspect::run(ui, &args).map(|()| 0),

@@ -1,0 +1,3 @@
+import sys
+
+print(f"Python {sys.version.split()[0]} says hello")
