@@ -46,8 +46,9 @@ int __ffi_is(int, void *) __attribute__((weak, visibility("hidden")));
 /* Called by the functions of pools. */
 void __ffi_enter(ffi_closure *const *, union slot *) __attribute__((visibility("hidden")));
 
-/* As many parameters a function can have. */
-#define MOST_PARAMETERS 1000
+/* As many parameters a call can have. A function of WebAssembly has at most 1000; of a closure that is none only
+ * this file knows. */
+#define MOST_PARAMETERS 4000
 
 /* How C passes a value. */
 enum passing { NOT, I32, I64, F32, F64, TWO_I64, POINTER };
