@@ -46,8 +46,9 @@ int __ffi_is(int, void *) __attribute__((weak, visibility("hidden")));
 /* Called by the functions of pools. */
 void __ffi_enter(ffi_closure *const *, union slot *) __attribute__((visibility("hidden")));
 
-/* As many parameters a function can have. */
-#define MOST_PARAMETERS 1000
+/* As many parameters a call can have. A function of WebAssembly has at most 1000; of a closure that is none only
+ * this file knows. */
+#define MOST_PARAMETERS 4000
 
 /* How C passes a value. */
 enum passing { NOT, I32, I64, F32, F64, TWO_I64, POINTER };
@@ -243,6 +244,22 @@ static ffi_closure *closure_at(void *pointer, const ffi_cif *cif)
 	return strcmp(asked, has) ? 0 : found;
 }
 
+/* Calls a function whose parameters are right and whose result is not: elsewhere a result that nobody wants is
+ * left in its register, and one that is not there is whatever the register held; here it is 0. */
+static int invoke_for_another_result(const ffi_cif *cif, void *pointer, union slot *slots)
+{
+	char text[MOST_PARAMETERS + 8];
+	if (is_written(passing(cif->rtype)) || !signature(cif, text, sizeof text)) return 0;
+	for (const char *other = *text == 'v' ? "iIfF" : *text == 'i' ? "vI" : ""; *other; other++) {
+		*text = *other;
+		int type = find_type(text);
+		if (type < 0 || !__ffi_invoke(type, pointer, slots)) continue;
+		if (*other == 'v') slots[0].l = 0;
+		return 1;
+	}
+	return 0;
+}
+
 int ffi_call_checked(ffi_cif *cif, void (*function)(void), void *result, void **values)
 {
 	void *pointer = (void *)function;
@@ -250,8 +267,6 @@ int ffi_call_checked(ffi_cif *cif, void (*function)(void), void *result, void **
 	if ((size_t)pointer >= table_size()) {
 		closure = closure_at(pointer, cif);
 		if (!closure) return FFI_BAD_FUNCTION;
-	} else if (cif->type < 0) {
-		return FFI_BAD_FUNCTION;
 	}
 
 	enum passing how = passing(cif->rtype);
@@ -280,7 +295,8 @@ int ffi_call_checked(ffi_cif *cif, void (*function)(void), void *result, void **
 		slots[at++].i = (intptr_t)rest;
 	}
 	if (closure) __ffi_enter(&closure, slots);
-	else if (!__ffi_invoke(cif->type, pointer, slots)) return FFI_BAD_FUNCTION;
+	else if ((cif->type < 0 || !__ffi_invoke(cif->type, pointer, slots))
+		&& !invoke_for_another_result(cif, pointer, slots)) return FFI_BAD_FUNCTION;
 	if (!is_written(how)) give(cif->rtype, slots, result);
 	return FFI_OK;
 }
