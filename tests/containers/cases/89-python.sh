@@ -44,7 +44,7 @@ END
 PYTHON_SAYS="(3, 13) linux wasm32 wasm32
 OpenSSL True
 (6,)
-ba7816bf8f01cfea 7c1dd09a
+ba7816bf8f01cfea 48b0d2a8
 [1, 2, 3, 4, 5]
 2:00:00
 ['-c', 'a']
