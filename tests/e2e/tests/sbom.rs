@@ -70,7 +70,7 @@ fn every_recipe_agrees_with_its_lock() {
         let document = bill(&path);
         let packages = list(&document, "packages");
         for source in &recipe.sources {
-            let SourceUrl::DebianSource { name, .. } = &source.url else {
+            let SourceUrl::DebianSource { name, suite, .. } = &source.url else {
                 continue;
             };
             let shown = format!("{}: {}", path.display(), source.id);
@@ -106,7 +106,7 @@ fn every_recipe_agrees_with_its_lock() {
             if source.series == Some(Series::Applied) {
                 assert_eq!(
                     purl,
-                    format!("pkg:deb/debian/{name}@{encoded}?arch=source&distro=trixie"),
+                    format!("pkg:deb/debian/{name}@{encoded}?arch=source&distro={suite}"),
                     "{shown}"
                 );
                 assert!(package["comment"].is_null(), "{shown}");

@@ -5,13 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use polybuild_recipe::{
-    Lock, LockStatus, LockedInput, LockedPython, Part, Pins, Recipe, Ref, StaleReason,
-};
+use polybuild_recipe::{Lock, LockStatus, Part, Pins, Recipe, Ref, StaleReason};
 
 use super::{
     copy::beneath,
-    sources::{self, Fetching, Sources},
+    sources::{self, Fetching, Kept, Sources},
 };
 use crate::{
     base_recipes::BaseRecipes,
@@ -228,14 +226,6 @@ pub fn write_lock(ui: &Ui, recipe: &Recipe, fetching: &Fetching) -> Result<Lock>
         }
     }
     resolve_and_write(ui, recipe, 0, fetching, Kept::default())
-}
-
-/// What stays as it is locked.
-#[derive(Default)]
-pub(super) struct Kept {
-    pub(super) inputs: Vec<LockedInput>,
-    /// Only if it is what the recipe file asks for.
-    pub(super) python: Option<LockedPython>,
 }
 
 fn resolve_and_write(

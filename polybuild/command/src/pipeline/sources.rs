@@ -23,7 +23,6 @@ use polybuild_recipe::{
 
 use super::{
     Context, cached,
-    inputs::Kept,
     progress::{All, Shown},
 };
 use crate::{
@@ -168,6 +167,14 @@ fn of_wheel(wheel: &LockedWheel, python: &Python) -> Request {
             package: None,
         }),
     }
+}
+
+/// What stays as it is locked.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) inputs: Vec<LockedInput>,
+    /// Only if it is what the recipe file asks for.
+    pub(super) python: Option<LockedPython>,
 }
 
 /// Resolves the sources and the packages of a recipe file to exact versions and digests; what is `kept` stays

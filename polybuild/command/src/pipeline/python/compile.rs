@@ -150,7 +150,11 @@ pub(in super::super) fn compile(
                 &python.compile.join(", "),
                 &python.compile,
                 identity,
-                |root| named.iter().try_for_each(|file| put(file, inputs, root, false)),
+                |root| {
+                    named
+                        .iter()
+                        .try_for_each(|file| put(file, inputs, root, false))
+                },
             )?)
         }
     };
