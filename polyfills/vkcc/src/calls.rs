@@ -34,9 +34,6 @@ const USER: &str = "ffi_vkernel.o";
 /// Callbacks of one type that there can be at a time, unless `-mcallbacks=N` says otherwise.
 pub(crate) const CALLBACKS: usize = 32;
 
-/// As many as one may ask for: each costs half a kilobyte of machine code.
-pub(crate) const MOST_CALLBACKS: usize = 1024;
-
 /// Functions with more parameters are not called from C in any program; an engine allows 1000.
 const MOST_PARAMETERS: usize = 255;
 

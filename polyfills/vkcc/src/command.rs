@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    calls::MOST_CALLBACKS,
     error::{Error, Result},
     hermetic,
     options::{self, LinkerRule, Meaning, Shape},
 };
+
+/// As many callbacks of one type as one may ask for: each costs half a kilobyte of machine code.
+const MOST_CALLBACKS: usize = 1024;
 
 /// How far to go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
