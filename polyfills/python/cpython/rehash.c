@@ -10,9 +10,72 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
 int _PyVkernel_recording;
+char *_PyVkernel_arena;
+size_t _PyVkernel_arena_size;
+
+/* The arena's pages hold blocks of one size each, of strings or of tables. */
+#define ARENA (32u << 20)
+#define PAGE 4096u
+#define LARGEST 1024u
+
+/* Blocks of one kind: those that were given back, and what of the last page has not been handed out. */
+static struct blocks {
+    void *returned;
+    char *next, *end;
+} blocks[2][LARGEST / 8 + 1];
+static unsigned short kind_of_page[ARENA / PAGE];
+static size_t pages_used;
+
+/* In units of eight bytes: coarser for larger blocks, of which there are few. */
+static size_t
+units(size_t size)
+{
+    size_t step = size <= 128 ? 8 : size <= 512 ? 32 : 128;
+    return (size + step - 1) / step * step / 8;
+}
+
+void *
+_PyVkernel_malloc(enum vkernel_thing thing, size_t size)
+{
+    if (size > LARGEST) {
+        return NULL;
+    }
+    size_t count = units(size), bytes = 8 * count;
+    struct blocks *kind = &blocks[thing][count];
+    if (kind->returned != NULL) {
+        void *block = kind->returned;
+        memcpy(&kind->returned, block, sizeof kind->returned);
+        return block;
+    }
+    if ((size_t)(kind->end - kind->next) < bytes) {
+        if (pages_used == _PyVkernel_arena_size / PAGE) {
+            return NULL;
+        }
+        kind->next = _PyVkernel_arena + pages_used * PAGE;
+        kind->end = kind->next + PAGE;
+        kind_of_page[pages_used++] = (unsigned short)(thing * (LARGEST / 8 + 1) + count);
+    }
+    void *block = kind->next;
+    kind->next += bytes;
+    return block;
+}
+
+void
+_PyVkernel_free(void *where)
+{
+    /* After the snapshot nothing is handed out any more. */
+    if (!_PyVkernel_recording) {
+        return;
+    }
+    size_t page = ((size_t)((char *)where - _PyVkernel_arena)) / PAGE;
+    struct blocks *kind = &blocks[0][0] + kind_of_page[page];
+    memcpy(where, &kind->returned, sizeof kind->returned);
+    kind->returned = where;
+}
 
 /* Addresses, in no order; and where each is in the list, by open addressing. */
 struct things {
@@ -69,10 +132,6 @@ _PyVkernel_made(enum vkernel_thing thing, void *where)
     }
     things->list[things->count++] = where;
     things->places[at] = (unsigned)things->count;
-    /* Strings are freed in many places: these are not, before all is recorded. */
-    if (thing == VKERNEL_STRING) {
-        Py_INCREF((PyObject *)where);
-    }
 }
 
 void
@@ -104,6 +163,11 @@ _PyVkernel_freed(enum vkernel_thing thing, void *where)
 void
 _PyVkernel_record(void)
 {
+    void *arena = mmap(NULL, ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (arena != MAP_FAILED) {
+        _PyVkernel_arena = arena;
+        _PyVkernel_arena_size = ARENA;
+    }
     _PyVkernel_recording = 1;
 }
 
@@ -118,19 +182,11 @@ void
 _PyVkernel_recorded(void)
 {
     _PyVkernel_recording = 0;
-    struct things *strings = &all[VKERNEL_STRING];
-    size_t count = 0;
-    for (size_t i = 0; i < strings->count; i++) {
-        PyObject *string = strings->list[i];
-        if (Py_REFCNT(string) == 1) {
-            /* A dictionary that is not cleared yet has it no more, either. */
-            Py_DECREF(string);
-            continue;
-        }
-        Py_DECREF(string);
-        strings->list[count++] = string;
+    size_t used = pages_used * PAGE;
+    if (used < _PyVkernel_arena_size) {
+        munmap(_PyVkernel_arena + used, _PyVkernel_arena_size - used);
+        _PyVkernel_arena_size = used;
     }
-    strings->count = count;
     for (int thing = 0; thing < 3; thing++) {
         struct things *things = &all[thing];
         free(things->places);

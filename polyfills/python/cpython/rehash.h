@@ -25,10 +25,30 @@ void _PyVkernel_freed(enum vkernel_thing, void *);
 #define VKERNEL_FREED(thing, where) \
     do { if (_PyVkernel_recording) { _PyVkernel_freed(thing, where); } } while (0)
 
-/* What is recorded lies together, so that laying it out anew writes to few pages: not among other objects, but where
- * the C library puts it, which PyMem_Free() and PyObject_Free() know how to give back. */
-#define VKERNEL_MALLOC(otherwise, size) \
-    (_PyVkernel_recording ? PyMem_RawMalloc(size) : otherwise(size))
+/* What is recorded lies together, so that laying it out anew writes to few pages: strings of a size beside each
+ * other, and tables too, in an arena that nothing is added to after the snapshot. */
+extern char *_PyVkernel_arena;
+extern size_t _PyVkernel_arena_size;
+
+static inline int
+_PyVkernel_owns(const void *where)
+{
+    return (uintptr_t)where - (uintptr_t)_PyVkernel_arena < _PyVkernel_arena_size;
+}
+
+/* Memory of the arena, or NULL: if there is none for this size, or no snapshot is being prepared. */
+void *_PyVkernel_malloc(enum vkernel_thing, size_t size);
+void _PyVkernel_free(void *where);
+
+#define VKERNEL_MALLOC(where, thing, otherwise, size) \
+    do { \
+        (where) = _PyVkernel_recording ? _PyVkernel_malloc(thing, size) : NULL; \
+        if ((where) == NULL) { (where) = otherwise(size); } \
+    } while (0)
+#define VKERNEL_FREE(otherwise, where) \
+    do { \
+        if (_PyVkernel_owns(where)) { _PyVkernel_free(where); } else { otherwise(where); } \
+    } while (0)
 
 /* Before the interpreter is initialised, and when all is made. */
 void _PyVkernel_record(void);
