@@ -28,7 +28,8 @@
 //! Safepoints are in every loop, and at the beginning of some functions ([`places`]): what has neither ends
 //! soon. Where a function calls `__signal_checkpoint`, by itself or by a function that does, safepoints
 //! stand in place of those calls and nowhere else: they are the places where the C compiler expects
-//! that something is thrown (`polyfills/sysroot/port/src/setjmp/wasm32/checkpoint.c`).
+//! that something is thrown (`polyfills/sysroot/port/src/setjmp/wasm32/checkpoint.c`), or, in a function that
+//! catches nothing, those where the program itself looks for signals.
 //!
 //! wasmtime's epochs do the same by 64-bit counters and deadlines, which cost two registers in every
 //! loop and a value that flows through all of them; and since a safepoint is code like any other, what a
@@ -267,8 +268,8 @@ impl Counts {
             let (mut from, end) = (body.range().start, body.range().end);
             let mut bytes = Vec::with_capacity(end - from + places.len() * calls.bytes.len());
             let mut unlikely = Vec::new();
-            // Where safepoints take the place of a call, something may be thrown to this function.
-            let catches = !places.iter().all(Range::is_empty);
+            // Where safepoints take the place of a call, something may be thrown to this function, if it catches.
+            let catches = !places.iter().all(Range::is_empty) && catches(body)?;
             let loading = self.faults && !catches && !self.references.bear_on(function, body)?;
             let faulting = match self.faults && catches {
                 true => outlined.of(wasm, body)?,
@@ -409,6 +410,17 @@ fn memory(size: u64) -> Vec<u8> {
     }
     .encode(&mut memory);
     memory
+}
+
+/// Whether something that is thrown can end in a function.
+fn catches(body: &FunctionBody<'_>) -> wasmtime::Result<bool> {
+    let mut reader = body.get_operators_reader()?;
+    while !reader.eof() {
+        if matches!(reader.read()?, Operator::TryTable { .. }) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 #[cfg(test)]
