@@ -514,8 +514,15 @@ mod tests {
                 (func $other)
                 (func $jumps (call $checkpoint) (loop (call $other) (call $checkpoint))))"#;
         assert_eq!(safepointed(text), [(1, 0), (0, 0), (2, 1)]);
-        // Something may be thrown there: calls.
-        assert_eq!(functions(text, true)[2], (2, 0, 1));
+        // Nothing that is thrown there ends in the function: loads.
+        assert_eq!(functions(text, true)[2], (0, 2, 1));
+        let text = r#"(module (import "wali" "__signal_checkpoint" (func $import))
+                (memory 1)
+                (func $checkpoint (call $import))
+                (func $other)
+                (func $jumps (block $end (try_table (catch_all $end) (call $checkpoint)))))"#;
+        let caught = functions(text, true)[2];
+        assert_eq!((caught.0, caught.1), (1, 0));
     }
 
     #[test]
