@@ -68,6 +68,8 @@ bin/build-python port/text.py port/_vkernel.py >cpython/Programs/vkernel_py.h
 cd cpython
 say "configuring"
 # A thread's stack is larger than musl's own default: recursion ends with RecursionError, not with the stack.
+# CPython asks for integers that wrap. Clang takes that for pointers too, and then adds each member's offset by an
+# instruction of its own, which a load or a store would do.
 # Some macros of configure lose LDFLAGS, so that everything is given in LDFLAGS_NODIST too.
 quietly env CONFIG_SITE="$here/config.site" MODULE_BUILDTYPE=static PKG_CONFIG=false READELF=true \
     CC="vkcc" CXX="vkc++" CFLAGS=-pthread LDFLAGS="-pthread -L../deps/lib" \
@@ -76,7 +78,7 @@ quietly env CONFIG_SITE="$here/config.site" MODULE_BUILDTYPE=static PKG_CONFIG=f
     --with-build-python="$here/bin/build-python" --without-ensurepip --with-computed-gotos=no \
     --with-system-expat --with-system-libmpdec --enable-ipv6 --with-dbmliborder=gdbm \
     --enable-loadable-sqlite-extensions --with-openssl=../deps \
-    OPT="-DNDEBUG $PYTHON_OPT -DTHREAD_STACK_SIZE=0x400000"
+    OPT="-DNDEBUG $PYTHON_OPT -fno-wrapv-pointer -DTHREAD_STACK_SIZE=0x400000"
 
 say "compiling"
 flags="-pthread -L../deps/lib"

@@ -1,12 +1,14 @@
 /* See rehash.h. Compiled as part of the interpreter's core: it reads and writes the tables themselves. */
 #include "Python.h"
 #include "pycore_dict.h"
+#include "pycore_global_objects.h"
 #include "pycore_hashtable.h"
 #include "pycore_object.h"
 #include "pycore_pyhash.h"
 #include "pycore_runtime.h"
 #include "pycore_setobject.h"
 #include "rehash.h"
+#include "../Objects/stringlib/eq.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -178,10 +180,109 @@ by_address(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* The interned strings of the snapshot, by open addressing; a hash that no secret decides, FNV-1a. */
+static struct interned {
+    uint32_t hash;
+    PyObject *string;
+} *interned;
+static size_t interned_mask;
+
+static uint32_t
+plain_hash(PyObject *string)
+{
+    const unsigned char *byte = PyUnicode_DATA(string);
+    const unsigned char *end = byte + PyUnicode_GET_LENGTH(string) * PyUnicode_KIND(string);
+    uint32_t hash = 2166136261u;
+    for (; byte < end; byte++) {
+        hash = (hash ^ *byte) * 16777619u;
+    }
+    return hash;
+}
+
+static struct interned *
+interned_place(PyObject *string, uint32_t hash)
+{
+    size_t at = hash & interned_mask;
+    while (interned[at].string != NULL
+           && (interned[at].hash != hash || !unicode_eq(interned[at].string, string))) {
+        at = (at + 1) & interned_mask;
+    }
+    return &interned[at];
+}
+
+PyObject *
+_PyVkernel_interned(PyObject *string)
+{
+    return interned == NULL ? NULL : interned_place(string, plain_hash(string))->string;
+}
+
+static void
+keep_interned(PyObject *string)
+{
+    uint32_t hash = plain_hash(string);
+    struct interned *place = interned_place(string, hash);
+    place->hash = hash;
+    place->string = string;
+}
+
+/* Moves the interned strings to their own table. They live for ever from now on. */
+static void
+set_interned_aside(void)
+{
+    _Py_hashtable_t *forever = _PyRuntime.cached_objects.interned_strings;
+    PyInterpreterState *interpreter = PyInterpreterState_Get();
+    PyObject *dict = _Py_INTERP_CACHED_OBJECT(interpreter, interned_strings);
+    size_t room = 4096;
+    while (room < 2 * (size_t)(forever->nentries + PyDict_GET_SIZE(dict))) {
+        room *= 2;
+    }
+    interned_mask = room - 1;
+    interned = needed(calloc(room, sizeof *interned));
+    for (size_t i = 0; i < forever->nbuckets; i++) {
+        for (_Py_slist_item_t *item = forever->buckets[i].head; item != NULL; item = item->next) {
+            keep_interned((PyObject *)((_Py_hashtable_entry_t *)item)->key);
+        }
+        forever->buckets[i].head = NULL;
+    }
+    forever->nentries = 0;
+    Py_ssize_t at = 0;
+    PyObject *string;
+    while (PyDict_Next(dict, &at, &string, NULL)) {
+        string->ob_refcnt = _Py_IMMORTAL_REFCNT;
+        _PyASCIIObject_CAST(string)->state.interned = SSTATE_INTERNED_IMMORTAL;
+        keep_interned(string);
+    }
+    _Py_INTERP_CACHED_OBJECT(interpreter, interned_strings) = needed(PyDict_New());
+}
+
+/* Takes hashes from strings, and marks tables of strings; other tables stay in the list. */
+static void
+forget_hashes(void)
+{
+    struct things *strings = &all[VKERNEL_STRING], *keys = &all[VKERNEL_KEYS];
+    for (size_t i = 0; i < strings->count; i++) {
+        ((PyASCIIObject *)strings->list[i])->hash = -1;
+    }
+    strings->count = 0;
+    size_t kept = 0;
+    for (size_t i = 0; i < keys->count; i++) {
+        PyDictKeysObject *table = keys->list[i];
+        if (DK_IS_UNICODE(table)) {
+            memset(table->dk_indices, VKERNEL_STALE_BYTE, (size_t)1 << table->dk_log2_index_bytes);
+        }
+        else {
+            keys->list[kept++] = table;
+        }
+    }
+    keys->count = kept;
+}
+
 void
 _PyVkernel_recorded(void)
 {
     _PyVkernel_recording = 0;
+    set_interned_aside();
+    forget_hashes();
     size_t used = pages_used * PAGE;
     if (used < _PyVkernel_arena_size) {
         munmap(_PyVkernel_arena + used, _PyVkernel_arena_size - used);
@@ -227,19 +328,22 @@ place_key(PyDictKeysObject *keys, Py_hash_t hash, Py_ssize_t index)
     }
 }
 
+void
+_PyVkernel_lay_out(PyDictKeysObject *keys)
+{
+    memset(keys->dk_indices, 0xff, (size_t)1 << keys->dk_log2_index_bytes);
+    PyDictUnicodeEntry *entry = DK_UNICODE_ENTRIES(keys);
+    for (Py_ssize_t i = 0; i < keys->dk_nentries; i++, entry++) {
+        if (entry->me_key != NULL) {
+            place_key(keys, PyObject_Hash(entry->me_key), i);
+        }
+    }
+}
+
 static void
 rehash_keys(PyDictKeysObject *keys)
 {
     memset(keys->dk_indices, 0xff, (size_t)1 << keys->dk_log2_index_bytes);
-    if (DK_IS_UNICODE(keys)) {
-        PyDictUnicodeEntry *entry = DK_UNICODE_ENTRIES(keys);
-        for (Py_ssize_t i = 0; i < keys->dk_nentries; i++, entry++) {
-            if (entry->me_key != NULL) {
-                place_key(keys, ((PyASCIIObject *)entry->me_key)->hash, i);
-            }
-        }
-        return;
-    }
     PyDictKeyEntry *entry = DK_ENTRIES(keys);
     for (Py_ssize_t i = 0; i < keys->dk_nentries; i++, entry++) {
         if (entry->me_key != NULL) {
@@ -253,7 +357,7 @@ static Py_hash_t
 new_hash(PyObject *key, Py_hash_t old)
 {
     if (PyUnicode_CheckExact(key)) {
-        return ((PyASCIIObject *)key)->hash;
+        return PyObject_Hash(key);
     }
     if (PyLong_CheckExact(key) || PyFloat_CheckExact(key) || PyType_CheckExact(key) || PyBool_Check(key)
         || PyFunction_Check(key) || PyModule_CheckExact(key) || key == Py_None) {
@@ -322,22 +426,11 @@ rehash_set(PySetObject *set)
     }
 }
 
+/* The table of built-in modules, by file name and name. */
 static void
-rehash_strings(void)
+rehash_modules(void)
 {
-    struct things *strings = &all[VKERNEL_STRING];
-    for (size_t i = 0; i < strings->count; i++) {
-        PyObject *string = strings->list[i];
-        Py_ssize_t size = PyUnicode_GET_LENGTH(string) * PyUnicode_KIND(string);
-        ((PyASCIIObject *)string)->hash = _Py_HashBytes(PyUnicode_DATA(string), size);
-    }
-}
-
-/* The table of the interned strings that live for ever. */
-static void
-rehash_interned(void)
-{
-    _Py_hashtable_t *table = _PyRuntime.cached_objects.interned_strings;
+    _Py_hashtable_t *table = _PyRuntime.imports.extensions.hashtable;
     if (table == NULL) {
         return;
     }
@@ -369,9 +462,6 @@ static int
 renew_keys(PyDictKeysObject *keys, int ask)
 {
     int left = 0;
-    if (DK_IS_UNICODE(keys)) {
-        return 0;
-    }
     PyDictKeyEntry *entry = DK_ENTRIES(keys);
     for (Py_ssize_t i = 0; i < keys->dk_nentries; i++, entry++) {
         if (entry->me_key != NULL) {
@@ -399,8 +489,7 @@ _PyVkernel_rehash(void)
     if (getrandom(&_Py_HashSecret, sizeof _Py_HashSecret, 0) != sizeof _Py_HashSecret) {
         return -1;
     }
-    rehash_strings();
-    rehash_interned();
+    rehash_modules();
     struct things *keys = &all[VKERNEL_KEYS], *sets = &all[VKERNEL_SET];
     /* Those that Python has to be asked for come last: everything that it may look into is in order by then. */
     size_t keys_left = 0, sets_left = 0;

@@ -1,9 +1,13 @@
 /* What of an interpreter's memory depends on its hash secret (PEP 456).
  *
  * A snapshot has a secret, and everybody who has the image knows it. So each process that starts from it gets a
- * secret of its own, and everything that was laid out by the old one is laid out anew: the hashes that strings keep,
- * the tables of dictionaries and sets, the table of interned strings. While the snapshot is prepared, the functions
- * that make such things tell (patch 05); bytes, frozen sets and weak references keep no hash meanwhile.
+ * secret of its own, and what was laid out by the old one has to be laid out anew. That is done when it is needed:
+ * in the snapshot no string keeps a hash, and the tables of dictionaries whose keys are strings hold an index
+ * (VKERNEL_IS_STALE) on which the first look into each of them lays it out. The interned strings of the snapshot are
+ * found by a table of their own, in an order that no secret decides: nothing is ever added to it, so that
+ * nobody can make it slow. The rest, which is little, is renewed at the start: other dictionaries, sets, the table of built-in
+ * modules. While the snapshot is prepared, the functions that make such things tell (patch 05); bytes, frozen sets and
+ * weak references keep no hash meanwhile.
  *
  * Invariants: what is recorded is alive; of what keeps a hash that depends on the secret, nothing is missing. */
 #ifndef VKERNEL_REHASH_H
@@ -54,7 +58,18 @@ void _PyVkernel_free(void *where);
 void _PyVkernel_record(void);
 void _PyVkernel_recorded(void);
 
-/* Takes a secret from the machine and lays everything out by it: 0, or -1 if there are no random numbers. */
+/* Indices of a table that is not laid out; all others are at least DKIX_KEY_CHANGED. */
+#define VKERNEL_STALE_BYTE 0xfb
+#define VKERNEL_IS_STALE(index) __builtin_expect((index) < DKIX_KEY_CHANGED, 0)
+
+/* Lays a table of strings out by the hashes that they have now. */
+void _PyVkernel_lay_out(PyDictKeysObject *);
+
+/* The interned string of the snapshot that is equal to this one, or NULL. Borrowed; it lives for ever. */
+PyObject *_PyVkernel_interned(PyObject *string);
+
+/* Takes a secret from the machine and renews what is not laid out when it is needed: 0, or -1 if there are no random
+ * numbers. */
 int _PyVkernel_rehash(void);
 
 #endif
