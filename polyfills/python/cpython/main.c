@@ -6,6 +6,7 @@
  * or says that this start needs a cold one, and CPython is configured again with the real command line, as
  * Py_InitializeFromConfig() does with a running interpreter. From there on all code is CPython's. */
 #include "Python.h"
+#include "pycore_codecs.h"
 #include "pycore_initconfig.h"
 #include "pycore_pylifecycle.h"
 #include "pycore_pystate.h"
@@ -108,6 +109,30 @@ renew_signals(void)
     Py_XDECREF(module);
 }
 
+/* The name of the file system's encoding is that of its codec, which only a first initialisation sees to. */
+static PyStatus
+name_encoding(PyConfig *config)
+{
+    PyStatus status = PyConfig_Read(config);
+    if (PyStatus_Exception(status)) {
+        return status;
+    }
+    PyObject *given = PyUnicode_FromWideChar(config->filesystem_encoding, -1);
+    const char *name = given ? PyUnicode_AsUTF8(given) : NULL;
+    PyObject *codec = name ? _PyCodec_Lookup(name) : NULL;
+    PyObject *known = codec ? PyObject_GetAttrString(codec, "name") : NULL;
+    wchar_t *wide = known ? PyUnicode_AsWideCharString(known, NULL) : NULL;
+    if (wide != NULL) {
+        status = PyConfig_SetString(config, &config->filesystem_encoding, wide);
+    }
+    PyErr_Clear();
+    PyMem_Free(wide);
+    Py_XDECREF(known);
+    Py_XDECREF(codec);
+    Py_XDECREF(given);
+    return status;
+}
+
 int
 vkernel_resume(int argc, char **argv, char **envp)
 {
@@ -130,6 +155,9 @@ vkernel_resume(int argc, char **argv, char **envp)
     PyConfig config;
     PyConfig_InitPythonConfig(&config);
     PyStatus status = PyConfig_SetBytesArgv(&config, argc, argv);
+    if (!PyStatus_Exception(status)) {
+        status = name_encoding(&config);
+    }
     if (!PyStatus_Exception(status)) {
         status = Py_InitializeFromConfig(&config);
     }

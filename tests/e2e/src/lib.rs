@@ -55,10 +55,20 @@ pub fn polybuild() -> Command {
 
 /// The folder of the built Python image.
 pub fn python_image() -> PathBuf {
-    let path = workspace().join("out/vkernel-python-3.12");
+    built("vkernel-python-3.12", "base-images/python/3.12/recipe.toml")
+}
+
+/// The folder of the image of Python that is compiled from source.
+pub fn python_from_source() -> PathBuf {
+    built("python-3.13", "base-images/python/3.13/recipe.toml")
+}
+
+/// An image in `out`.
+fn built(name: &str, recipe: &str) -> PathBuf {
+    let path = workspace().join("out").join(name);
     assert!(
         path.join("build.json").is_file(),
-        "{} is missing: run `polybuild base-images/python/3.12/recipe.toml`",
+        "{0} is missing: run `polybuild {recipe} -o {0}`",
         path.display()
     );
     path

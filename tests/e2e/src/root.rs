@@ -7,12 +7,11 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
 };
 
 use tempfile::TempDir;
 
-use crate::{polybuild, python_image, run};
+use crate::{polybuild, python_from_source, python_image, run};
 
 /// Path of the interpreter in the image.
 pub const PYTHON: &str = "/usr/local/bin/python3";
@@ -25,12 +24,19 @@ pub struct Root {
 impl Root {
     /// The Python image's, with an empty folder `/w`.
     pub fn python() -> Root {
-        Root::new(unpacked(&python_image()), true)
+        Root::new(&unpacked(&python_image()), true)
     }
 
     /// The same, with nothing shared between the copies.
     pub fn python_unshared() -> Root {
-        Root::new(unpacked(&python_image()), false)
+        Root::new(&unpacked(&python_image()), false)
+    }
+
+    /// The image's of Python that is compiled from source, with `/w` too, and a folder `/dev` for the launcher.
+    pub fn python_from_source() -> Root {
+        let root = Root::new(&unpacked(&python_from_source()), true);
+        fs::create_dir_all(root.path().join("dev")).unwrap();
+        root
     }
 
     /// Of another image, by its output folder.
@@ -115,27 +121,23 @@ impl Root {
     }
 }
 
-/// The Python image's files, unpacked once in each test program.
-fn unpacked(image: &Path) -> &'static Path {
-    static ROOT: OnceLock<PathBuf> = OnceLock::new();
-    // A static is never dropped, so the folder is kept where `cargo clean` finds it.
-    ROOT.get_or_init(|| {
-        let folder = crate::workspace().join("target/test-roots");
-        fs::create_dir_all(&folder).unwrap();
-        let root = folder.join(record_digest(image));
-        if !root.is_dir() {
-            let scratch = unpack(image);
-            let made = tempfile::tempdir_in(&folder).unwrap();
-            copy(
-                &scratch.path().join("root"),
-                &made.path().join("root"),
-                false,
-            );
-            // Somebody else may have been faster; theirs is as good.
-            let _ = fs::rename(made.path().join("root"), &root);
-        }
-        root
-    })
+/// An image's files, unpacked once. The folder is kept where `cargo clean` finds it.
+fn unpacked(image: &Path) -> PathBuf {
+    let folder = crate::workspace().join("target/test-roots");
+    fs::create_dir_all(&folder).unwrap();
+    let root = folder.join(record_digest(image));
+    if !root.is_dir() {
+        let scratch = unpack(image);
+        let made = tempfile::tempdir_in(&folder).unwrap();
+        copy(
+            &scratch.path().join("root"),
+            &made.path().join("root"),
+            false,
+        );
+        // Somebody else may have been faster; theirs is as good.
+        let _ = fs::rename(made.path().join("root"), &root);
+    }
+    root
 }
 
 /// A name for the image's contents.
