@@ -86,7 +86,10 @@ const AFTER_NAME: usize = 3;
 
 /// Whether a `stat` is of the caller's process, or of a thread of it.
 fn is_of(caller: &Caller<'_>, stat: &str) -> bool {
-    let number = stat.split(' ').next().and_then(|number| number.parse().ok());
+    let number = stat
+        .split(' ')
+        .next()
+        .and_then(|number| number.parse().ok());
     number.is_some_and(|number| caller.id == number || caller.threads.has(number))
 }
 
