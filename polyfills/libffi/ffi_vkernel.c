@@ -260,6 +260,18 @@ static int invoke_for_another_result(const ffi_cif *cif, void *pointer, union sl
 	return 0;
 }
 
+/* Calls a function with `...` of which the caller does not know it, because it has nothing to give for that: elsewhere
+ * such a call is like any other. `count` slots are filled. */
+static int invoke_without_rest(const ffi_cif *cif, void *pointer, union slot *slots, unsigned count)
+{
+	char text[MOST_PARAMETERS + 8];
+	if (cif->variadic || !signature(cif, text, sizeof text - 1)) return 0;
+	strcat(text, "i");
+	int type = find_type(text);
+	slots[count].i = 0;
+	return type >= 0 && __ffi_invoke(type, pointer, slots);
+}
+
 int ffi_call_checked(ffi_cif *cif, void (*function)(void), void *result, void **values)
 {
 	void *pointer = (void *)function;
@@ -296,7 +308,8 @@ int ffi_call_checked(ffi_cif *cif, void (*function)(void), void *result, void **
 	}
 	if (closure) __ffi_enter(&closure, slots);
 	else if ((cif->type < 0 || !__ffi_invoke(cif->type, pointer, slots))
-		&& !invoke_for_another_result(cif, pointer, slots)) return FFI_BAD_FUNCTION;
+		&& !invoke_for_another_result(cif, pointer, slots)
+		&& !invoke_without_rest(cif, pointer, slots, at)) return FFI_BAD_FUNCTION;
 	if (!is_written(how)) give(cif->rtype, slots, result);
 	return FFI_OK;
 }

@@ -581,7 +581,8 @@ def renew_site(pythonpath, user_site):
         if site.ENABLE_USER_SITE:
             site.execusercustomize()
         return
-    site.ENABLE_USER_SITE = user_site
+    # On WASI there is no folder of the user's: site says so, whatever the options are.
+    site.ENABLE_USER_SITE = False
     try:
         found = posix.listdir(FOLDER)
     except OSError:
@@ -593,8 +594,6 @@ def renew_site(pythonpath, user_site):
         if packages:
             site.addsitepackages(known)
         site.execsitecustomize()
-        if user_site:
-            site.execusercustomize()
 
 
 # ---- the end of a resumed run ----

@@ -91,10 +91,26 @@
   ;; Hash of the preopened folders, which wasi-libc has in its tables.
   (global $preopens (mut i32) (i32.const 0))
 
+  ;; Where the stack is that takes the place of the package's, and its size in pages; 0 while it is the package's.
+  (global $stack_base (mut i32) (i32.const 0))
+  (global $stack_pages i32 (i32.const 256))
+
+  ;; The package has 512 KiB for C's stack, which sixty nested calls of `__init__` use up, and then traps. The
+  ;; interpreter's own limit of recursion fits into 16 MiB. Nothing of the C library runs yet, and its allocator takes
+  ;; only what it asks for later. Without memory for it the stack stays where it is.
+  (func $own_stack
+    (local $at i32)
+    (local.set $at (memory.grow (global.get $stack_pages)))
+    (if (i32.eq (local.get $at) (i32.const -1)) (then (return)))
+    (global.set $stack_base (i32.shl (local.get $at) (i32.const 16)))
+    (global.set $stack_pointer
+      (i32.add (global.get $stack_base) (i32.shl (global.get $stack_pages) (i32.const 16)))))
+
   ;; ---- contract ----
 
   (func (export "vkernel_snapshot_init")
     (local $stack i32)
+    (call $own_stack)
     (local.set $stack (global.get $stack_pointer))
     (global.set $mode (i32.const 1))
     (call $start)
@@ -104,6 +120,11 @@
     (memory.fill (i32.shl (global.get $pages) (i32.const 16)) (i32.const 0)
       (i32.shl (i32.sub (memory.size) (global.get $pages)) (i32.const 16)))
     (i32.store (global.get $started) (i32.const 0))
+    ;; What was called has returned: nothing of its stack is part of the snapshot.
+    (if (global.get $stack_base)
+      (then
+        (memory.fill (global.get $stack_base) (i32.const 0)
+          (i32.sub (local.get $stack) (global.get $stack_base)))))
     (global.set $stack_pointer (local.get $stack)))
 
   (func (export "vkernel_snapshot_resume") (result i32)
@@ -124,6 +145,7 @@
     (local $at i32) (local $length i32)
     (global.set $mode (i32.const 0))
     ;; The path lives in a page of its own: nothing of the C library runs yet.
+    (call $own_stack)
     (local.set $at (memory.grow (i32.const 1)))
     (if (i32.ne (local.get $at) (i32.const -1))
       (then

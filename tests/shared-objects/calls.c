@@ -45,9 +45,12 @@ static int several(int n, ...)
 	return sum;
 }
 
+static int no_more(int n, ...) { return 2 * n; }
+
 static void (*volatile functions[])(void) = {
 	(void (*)(void))mixed, (void (*)(void))pairs, (void (*)(void))ones, (void (*)(void))longest,
 	(void (*)(void))square, (void (*)(void))several, (void (*)(void))narrow,
+	(void (*)(void))no_more,
 };
 
 static void compare(ffi_cif *cif, void *result, void **values, void *user)
@@ -131,6 +134,10 @@ int main(void)
 	void *to_narrow[] = { &wide };
 	ffi_prep_cif(&cif, FFI_DEFAULT_ABI, 1, &ffi_type_schar, of_narrow);
 	ffi_call(&cif, functions[6], &whole, to_narrow);
+	printf("%ld\n", (long)whole);
+
+	ffi_prep_cif(&cif, FFI_DEFAULT_ABI, 1, &ffi_type_sint, of_narrow);
+	ffi_call(&cif, functions[7], &whole, to_narrow);
 	printf("%ld\n", (long)whole);
 
 	int numbers[] = { 3, 1, 2, 9, -4 }, calls = 0, factor = 3;

@@ -229,7 +229,11 @@ impl Fetcher {
         guard: Guard,
         progress: &dyn Progress,
     ) -> Result<Fetched, FetchError> {
-        let total = request.pin.as_ref().map(|p| p.size);
+        let total = request
+            .pin
+            .as_ref()
+            .map(|p| p.size)
+            .filter(|size| *size > 0);
         progress.bytes(&request.id, 0, total);
         let job = Job {
             request,

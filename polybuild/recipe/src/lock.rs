@@ -70,7 +70,8 @@ pub struct LockedInput {
     /// Digest of the file; of a source package, of its `.dsc`.
     #[serde(serialize_with = "hex_digits")]
     pub sha256: Digest,
-    /// Its size in bytes.
+    /// Its size in bytes; 0 where nobody has fetched it, because the recipe itself says the digest.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub size: u64,
     /// The rest of a source package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,6 +89,11 @@ pub struct LockedLocal {
     pub sha256: Digest,
     /// Size in bytes of the file, or of all files in the folder.
     pub size: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(size: &u64) -> bool {
+    *size == 0
 }
 
 /// Why a lock file could not be read or written.

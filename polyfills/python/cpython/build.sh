@@ -2,17 +2,20 @@
 # Builds CPython for the vkernel's Linux personality: the interpreter, the same with the modules that its own
 # tests need, and the library. It runs in a build step whose folder holds
 #
-#   cpython/       the source, patched
+#   cpython/       the source, patched, or to be changed by port/adapt.py if that is there
 #   host/          Debian's Python of the same version, with its C library and its loader: what CPython's
-#                  makefile calls the build-python; it makes no part of the image but byte code
+#                  makefile calls the build-python; it makes no part of the image but byte code. Where Debian
+#                  has none it is compiled first, by the machine's compiler
+#   headers/       the kernel's: many of os, socket and fcntl's names are there if these are
 #   libraries/*    the libraries: `include/` and `threads/lib/`
 #
 # and makes
 #
 #   python.wasm, python-tests.wasm
-#   lib/           the standard library with byte code, without tests
+#   lib/pythonN.M/ the standard library with byte code, without tests
 #   tests/         what CPython's tests need besides
-#   include/, config/   headers, and what extensions are linked with
+#   include/       headers
+#   config/        pythonN.M/pyconfig.h, which sysconfig reads
 set -eu
 # Shared objects are stubs; what they stand for becomes part of the programs that name them.
 export VKCC_SHARED=linked
@@ -23,23 +26,41 @@ library=/usr/local/lib/python$version
 say() { echo "build.sh: $*"; }
 quietly() { "$@" >make.out 2>&1 || { tail -50 make.out; say "failed: $*"; exit 1; }; }
 
-# The build-python, by the loader and the libraries beside it.
-mkdir -p bin host/lib host/usr/lib
-mv host/stdlib "host/usr/lib/python$version"
-cp -R host/minimal/. "host/usr/lib/python$version/"
-for package in host/packages/*; do
-    find "$package" -maxdepth 1 -name '*.so*' -exec cp -RP '{}' host/lib/ ';'
-done
-cat >bin/build-python <<EOF
+mkdir -p bin
+if [ -d host ]; then
+    # The build-python, by the loader and the libraries beside it.
+    mkdir -p host/lib host/usr/lib
+    mv "host/stdlib/python$version" host/usr/lib/
+    cp -R "host/minimal/python$version/." "host/usr/lib/python$version/"
+    for package in host/packages/*; do
+        find "$package" -maxdepth 1 -name '*.so*' -exec cp -RP '{}' host/lib/ ';'
+    done
+    cat >bin/build-python <<EOF
 #!/bin/sh
 export PYTHONHOME="$here/host/usr" PYTHONDONTWRITEBYTECODE=1
-exec "$here/host/lib/ld-linux-x86-64.so.2" --library-path "$here/host/lib" "$here/host/python" "\$@"
+exec "$here/host/lib/ld-linux-x86-64.so.2" --library-path "$here/host/lib" "$here/host/programs/python$version" "\$@"
 EOF
+else
+    say "compiling the build-python"
+    cp -R cpython native
+    (
+        cd native
+        quietly env CC=gcc ./configure -q --without-ensurepip
+        quietly make -j2 build_all
+    )
+    cat >bin/build-python <<EOF
+#!/bin/sh
+export PYTHONDONTWRITEBYTECODE=1
+exec "$here/native/python" "\$@"
+EOF
+fi
 chmod +x bin/build-python
-bin/build-python -c 'import zlib, sys; print("build-python", sys.version)'
+bin/build-python -c 'import sys; print("build-python", sys.version)'
+[ ! -f port/adapt.py ] || bin/build-python port/adapt.py cpython
 
 # One folder with all libraries.
 mkdir -p deps/include deps/lib
+cp -R headers/. deps/include/
 for package in libraries/*; do
     cp -R "$package/include/." deps/include/
     cp "$package"/threads/lib/*.a deps/lib/
@@ -47,7 +68,8 @@ done
 
 # What configure cannot find out, because it runs no program of the target:
 #   semaphores and time zones work, structures may be read unaligned, getaddrinfo is musl's;
-#   /dev/ptmx is there. What it finds out by pkg-config lies in one folder instead.
+#   /dev/ptmx is there. What it finds out by pkg-config lies in one folder instead; it knows neither that
+#   this curses has wide characters, nor what a static libgdbm_compat needs besides.
 cat >config.site <<'EOF'
 ac_cv_aligned_required=no
 ac_cv_broken_sem_getvalue=no
@@ -55,15 +77,19 @@ ac_cv_buggy_getaddrinfo=no
 ac_cv_file__dev_ptc=no
 ac_cv_file__dev_ptmx=yes
 ac_cv_posix_semaphores_enabled=yes
+ac_cv_search_dbm_open='-lgdbm_compat -lgdbm'
 ac_cv_pthread_system_supported=yes
 ac_cv_working_tzset=yes
 EOF
 
-# Our main program takes the place of CPython's. What keeps record of strings and tables is part of the core.
-cp port/rehash.h cpython/Include/
-cp port/rehash.c cpython/Programs/
-cp port/main.c cpython/Programs/python.c
-bin/build-python port/text.py port/_vkernel.py >cpython/Programs/vkernel_py.h
+# Where the patches of the snapshot are applied, our main program takes the place of CPython's. What keeps record of
+# strings and tables is part of the core. A version without them starts as CPython does.
+if grep -q '"rehash.h"' cpython/Objects/dictobject.c; then
+    cp port/rehash.h cpython/Include/
+    cp port/rehash.c cpython/Programs/
+    cp port/main.c cpython/Programs/python.c
+    bin/build-python port/text.py port/_vkernel.py >cpython/Programs/vkernel_py.h
+fi
 
 cd cpython
 say "configuring"
@@ -73,18 +99,25 @@ say "configuring"
 # Some macros of configure lose LDFLAGS, so that everything is given in LDFLAGS_NODIST too.
 quietly env CONFIG_SITE="$here/config.site" MODULE_BUILDTYPE=static PKG_CONFIG=false READELF=true \
     CC="vkcc" CXX="vkc++" CFLAGS=-pthread LDFLAGS="-pthread -L../deps/lib" \
-    LDFLAGS_NODIST="-pthread -L../deps/lib" CPPFLAGS="-I../deps/include" \
+    LDFLAGS_NODIST="-pthread -L../deps/lib" CPPFLAGS="-I../deps/include -DHAVE_NCURSESW=1" \
     ./configure -q --build=x86_64-pc-linux-gnu --host=wasm32-unknown-linux-musl --prefix=/usr/local \
     --with-build-python="$here/bin/build-python" --without-ensurepip --with-computed-gotos=no \
-    --with-system-expat --with-system-libmpdec --enable-ipv6 --with-dbmliborder=gdbm \
+    --with-system-expat --with-system-libmpdec --enable-ipv6 --with-dbmliborder=gdbm:ndbm \
     --enable-loadable-sqlite-extensions --with-openssl=../deps \
     OPT="-DNDEBUG $PYTHON_OPT -fno-wrapv-pointer -DTHREAD_STACK_SIZE=0x400000"
+
+# All modules of the tests are loaded as shared objects, as natively: some tests load them under other names.
+first=$(sed -n '/^_test/{=;q;}' Modules/Setup.stdlib)
+sed -i "${first}i *shared*" Modules/Setup.stdlib
 
 say "compiling"
 flags="-pthread -L../deps/lib"
 quietly make -j2 python LDFLAGS="$flags"
-# Modules that the tests want to load as shared objects: each is a stub, and its code is linked in.
-quietly make -j2 -k sharedmods LDFLAGS="$flags"
+# Modules that the tests want to load as shared objects: each is a stub, and its code is linked in. Until 3.11
+# `sharedmods` is what setup.py builds besides, which the patches put into the list of modules.
+shared=sharedmods
+grep -q '^oldsharedmods:' Makefile && shared=oldsharedmods
+quietly make -j2 -k "$shared" LDFLAGS="$flags"
 mkdir -p ../tests/lib-dynload
 loadable=
 for stub in Modules/*.cpython-*.so; do
@@ -109,15 +142,20 @@ cp $data Lib/
 cd ..
 
 say "collecting"
-mkdir -p lib include
-cp -R cpython/Lib/. lib/
+lib=lib/python$version
+mkdir -p "$lib" include
+cp -R cpython/Lib/. "$lib/"
 find lib -name __pycache__ -prune -exec rm -rf '{}' +
-mv lib/test tests/
-for folder in idlelib tkinter turtledemo turtle.py; do rm -rf "lib/$folder"; done
+mv "$lib/test" tests/
+for folder in idlelib tkinter turtledemo turtle.py; do rm -rf "${lib:?}/$folder"; done
 find lib -type d \( -name test -o -name tests \) -prune -exec rm -rf '{}' +
-rm -rf lib/site-packages/README.txt lib/_distutils_system_mod.py
-mkdir -p lib/lib-dynload lib/site-packages
-bin/build-python -m compileall -q -f --invalidation-mode unchecked-hash -s lib -p "$library" lib
+rm -rf "$lib/site-packages/README.txt" "$lib/_distutils_system_mod.py"
+mkdir -p "$lib/lib-dynload" "$lib/site-packages"
+bin/build-python -m compileall -q -f --invalidation-mode unchecked-hash -s "$lib" -p "$library" "$lib"
 cp -R cpython/Include/. include/
-rm include/rehash.h
+rm -f include/rehash.h
 cp cpython/pyconfig.h include/
+# Installed for sysconfig, which programs ask how Python was built.
+mkdir -p "$lib/config-$version-wasm32-linux-musl" "config/python$version"
+sed "s|$here|/src|g" cpython/Makefile >"$lib/config-$version-wasm32-linux-musl/Makefile"
+cp cpython/pyconfig.h "config/python$version/"

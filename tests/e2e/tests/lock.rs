@@ -183,3 +183,36 @@ fn a_used_recipe_has_its_own_lock() {
         assert!(said.stdout.contains(part), "{part}: {}", said.stdout);
     }
 }
+
+#[test]
+fn what_the_recipe_pins_by_its_digest_is_locked_without_its_server() {
+    let dir = world();
+    let dir = dir.path();
+    assert_eq!(lock(dir, "1.0.0", &[]).status, 0);
+    let before = inputs(dir);
+    // There is no `curl` in this PATH.
+    let recipe = fs::read_to_string(dir.join("recipe.toml")).unwrap();
+    let digest = "ab".repeat(32);
+    let source = "[[source]]\nid = \"three\"\nurl = \"https://nowhere.invalid/three.tar.gz\"\n";
+    let pinned = format!("{recipe}{source}sha256 = \"{digest}\"\n");
+    write(dir, "recipe.toml", &pinned);
+    let said = lock(dir, "2.0.0", &["--keep"]);
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    let after = inputs(dir);
+    assert_eq!(after[..2], before);
+    assert_eq!(after[2].sha256.to_string(), digest);
+    assert!(
+        !Lock::read(&dir.join("recipe.lock"))
+            .unwrap()
+            .unwrap()
+            .text()
+            .contains("size = 0")
+    );
+    assert_eq!(lock(dir, "2.0.0", &["--check"]).status, 0);
+
+    // Another digest in the recipe is locked anew, and without one there is something to fetch.
+    write(dir, "recipe.toml", &pinned.replace("abab", "cdcd"));
+    assert_eq!(lock(dir, "2.0.0", &["--check"]).status, 3);
+    assert_eq!(lock(dir, "2.0.0", &["--keep"]).status, 0);
+    assert_eq!(inputs(dir)[2].sha256.to_string(), "cd".repeat(32));
+}

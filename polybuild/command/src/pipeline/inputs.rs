@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use polybuild_recipe::{Lock, LockStatus, Part, Pins, Recipe, Ref, StaleReason};
+use polybuild_recipe::{
+    Lock, LockStatus, LockedInput, Part, Pins, Recipe, Ref, Source, SourceUrl, StaleReason,
+};
 
 use super::{
     copy::beneath,
@@ -297,8 +299,29 @@ pub fn keep_lock(ui: &Ui, recipe: &Recipe, fetching: &Fetching) -> Result<Lock> 
         kept.inputs.retain(|input| !changed(&input.id));
     }
     let python = kept.python_is_fresh(part).then_some(kept.python).flatten();
-    let inputs = kept.inputs;
+    let mut inputs = kept.inputs;
+    // What a recipe itself pins by its digest can be locked where it cannot be fetched.
+    let pinned = part.sources.iter().filter_map(pinned_by_recipe);
+    for input in pinned {
+        if inputs.iter().all(|kept| kept.id != input.id) {
+            inputs.push(input);
+        }
+    }
     resolve_and_write(ui, recipe, 0, fetching, Kept { inputs, python })
+}
+
+fn pinned_by_recipe(source: &Source) -> Option<LockedInput> {
+    let SourceUrl::Https { .. } = source.url else {
+        return None;
+    };
+    Some(LockedInput {
+        id: source.id.clone(),
+        url: source.url.lock_form(),
+        version: String::new(),
+        sha256: source.sha256?,
+        size: 0,
+        package: None,
+    })
 }
 
 /// Resolves the sources with these ids anew and writes the lock file; the others stay as they are

@@ -170,7 +170,12 @@ fn find_in(search_path: &OsString, name: &str) -> Option<PathBuf> {
 }
 
 fn watch(mut child: Child, job: &Job<'_>) -> std::io::Result<std::process::ExitStatus> {
-    let total = job.request.pin.as_ref().map(|p| p.size);
+    let total = job
+        .request
+        .pin
+        .as_ref()
+        .map(|p| p.size)
+        .filter(|size| *size > 0);
     let mut pause = Duration::from_millis(5);
     let mut last = 0;
     loop {

@@ -50,7 +50,11 @@ pub(crate) fn open(
 ) -> Result<i64, Errno> {
     let text = match kind {
         Kind::Maps => maps(caller)?,
-        Kind::Stat => without_addresses(&text_of(&object::path_of(held))?),
+        Kind::Stat => {
+            let text = text_of(&object::path_of(held))?;
+            let own = is_of(caller, &text).then(|| caller.threads.shown());
+            without_addresses(&text, own)
+        }
     };
     let copy = private.hold(false, || {
         let made = memfd_create(c"proc", MemfdFlags::CLOEXEC)?;
@@ -74,18 +78,34 @@ fn text_of(path: &CStr) -> Result<String, Errno> {
 /// startstack, kstkesp, kstkeip, wchan, start_data to env_end.
 const ADDRESSES: &[usize] = &[26, 27, 28, 29, 30, 35, 45, 46, 47, 48, 49, 50, 51];
 
+/// The field that says how many threads the process has.
+const THREADS: usize = 20;
+
 /// Number of the first field behind the name, which may hold anything.
 const AFTER_NAME: usize = 3;
 
-fn without_addresses(stat: &str) -> String {
+/// Whether a `stat` is of the caller's process, or of a thread of it.
+fn is_of(caller: &Caller<'_>, stat: &str) -> bool {
+    let number = stat
+        .split(' ')
+        .next()
+        .and_then(|number| number.parse().ok());
+    number.is_some_and(|number| caller.id == number || caller.threads.has(number))
+}
+
+/// A `stat` as guests see it. Of the own process the vkernel's threads are not counted: the one that reads this, and
+/// the one that keeps limits of time.
+fn without_addresses(stat: &str, threads: Option<u32>) -> String {
     let Some((name, rest)) = stat.rsplit_once(") ") else {
         return String::new();
     };
     let fields = rest.trim_end().split(' ').zip(AFTER_NAME..);
+    let threads = threads.map(|threads| threads.to_string());
     let fields: Vec<&str> = fields
-        .map(|(field, number)| match ADDRESSES.contains(&number) {
-            true => "0",
-            false => field,
+        .map(|(field, number)| match (number, &threads) {
+            (THREADS, Some(threads)) => threads,
+            _ if ADDRESSES.contains(&number) => "0",
+            _ => field,
         })
         .collect();
     format!("{name}) {}\n", fields.join(" "))
@@ -158,14 +178,16 @@ mod tests {
     fn stat_has_no_addresses() {
         let fields: Vec<String> = (AFTER_NAME..=52).map(|n| (n * 1000).to_string()).collect();
         let stat = format!("12 (a) b) {}\n", fields.join(" "));
-        let shown = without_addresses(&stat);
+        let shown = without_addresses(&stat, None);
         assert!(shown.starts_with("12 (a) b) 3000 4000 "));
         for number in AFTER_NAME..=52 {
             let is_there = shown.contains(&format!(" {}", number * 1000));
             assert_eq!(is_there, !ADDRESSES.contains(&number), "{number}");
         }
         assert_eq!(shown.split(' ').count(), stat.split(' ').count());
-        assert_eq!(without_addresses("nonsense"), "");
+        let own = without_addresses(&stat, Some(7));
+        assert_eq!(own, shown.replace(" 20000 ", " 7 "));
+        assert_eq!(without_addresses("nonsense", Some(7)), "");
     }
 
     #[test]

@@ -92,6 +92,18 @@ impl Departure {
         self.lock().count
     }
 
+    /// Whether a thread of the process has this id.
+    pub(crate) fn has(&self, id: i32) -> bool {
+        self.lock().ids.contains(&id)
+    }
+
+    /// Number of threads as Linux shows it: the first one counts as long as there is another, ended or not.
+    pub(crate) fn shown(&self) -> u32 {
+        let threads = self.lock();
+        let first = rustix::process::getpid().as_raw_nonzero().get();
+        threads.count + u32::from(!threads.ids.contains(&first))
+    }
+
     /// Counts a thread that is about to begin, unless there are `most`; whether it was counted.
     pub(crate) fn begins(&self, most: u32) -> bool {
         let mut threads = self.lock();
