@@ -45,8 +45,9 @@ pub const ALIGNMENT: u32 = 65536;
 pub struct Description<'a> {
     /// Its name, `libz.so.1`.
     pub name: &'a str,
-    /// What programs that call it rely on: `sha256:` and the digest of [`IDENTITY`], the name, the first slot, and
-    /// each function that it offers with its type, a line each.
+    /// What programs that call it rely on: `sha256:` and the digest of [`IDENTITY`], the name, where it is
+    /// (four numbers: its memory's start and length, its first slot and how many), and each function that it offers
+    /// with its type, a line each.
     pub identity: &'a str,
     /// Where its data are.
     pub memory: Range<u32>,

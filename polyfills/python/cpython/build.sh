@@ -5,7 +5,7 @@
 #   cpython/       the source, patched
 #   host/          Debian's Python of the same version, with its C library and its loader: what CPython's
 #                  makefile calls the build-python; it makes no part of the image but byte code
-#   libraries/*    the libraries: `include/` and `threads/lib/`
+#   libraries/*    the libraries: `include/` and `threads/lib/` or `shared/lib/`
 #
 # and makes
 #
@@ -42,7 +42,12 @@ bin/build-python -c 'import zlib, sys; print("build-python", sys.version)'
 mkdir -p deps/include deps/lib
 for package in libraries/*; do
     cp -R "$package/include/." deps/include/
-    cp "$package"/threads/lib/*.a deps/lib/
+    # Shared ones, where there are.
+    if [ -d "$package/shared/lib" ]; then
+        cp "$package"/shared/lib/*.so deps/lib/
+    else
+        cp "$package"/threads/lib/*.a deps/lib/
+    fi
 done
 
 # What configure cannot find out, because it runs no program of the target:

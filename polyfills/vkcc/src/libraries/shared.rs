@@ -87,6 +87,10 @@ pub(crate) fn make(environment: &Environment, command: &Command, items: &[Item])
 pub(crate) struct Offered {
     pub(crate) objects: Vec<PathBuf>,
     pub(crate) symbols: Vec<(String, Kind, bool)>,
+    /// Names that the objects cannot be without.
+    pub(crate) needed: BTreeSet<String>,
+    /// Whether some function is to be called before any other.
+    pub(crate) has_constructors: bool,
 }
 
 /// The objects that items name; they are written to `folder`.
@@ -100,6 +104,8 @@ pub(crate) fn objects_of(
     let mut offered = Offered {
         objects: Vec::new(),
         symbols: Vec::new(),
+        needed: BTreeSet::new(),
+        has_constructors: false,
     };
     for (at, (name, bytes)) in parts.taken.iter().enumerate() {
         let file = folder.join(format!("{at}-{name}"));
@@ -108,6 +114,8 @@ pub(crate) fn objects_of(
             path: file.clone(),
             why: format!("it cannot be read: {error}"),
         })?;
+        offered.needed.extend(object.needed);
+        offered.has_constructors |= object.has_constructors;
         let symbols = object.defined.into_iter().filter(|symbol| !symbol.hidden);
         offered
             .symbols

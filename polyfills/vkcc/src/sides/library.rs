@@ -48,7 +48,7 @@ impl Library {
         let found = Library::of(&bytes)
             .map_err(|error| unfit(format!("it cannot be read: {error}")))?
             .ok_or_else(|| unfit("what it says of itself cannot be: make it again".to_owned()))?;
-        match identity(&found.name, found.slots.start, &found.functions) {
+        match identity(&found.name, &found.memory, &found.slots, &found.functions) {
             Some(identity) if identity == found.identity => Ok(found),
             _ => Err(unfit(
                 "it offers other functions than it says: make it again".to_owned(),
@@ -128,9 +128,15 @@ impl Library {
 }
 
 /// What programs that call a library rely on; `None` if a function has a type that C has none of.
-pub(super) fn identity(name: &str, slot: u32, functions: &[(String, FuncType)]) -> Option<String> {
+pub(super) fn identity(
+    name: &str,
+    memory: &Range<u32>,
+    slots: &Range<u32>,
+    functions: &[(String, FuncType)],
+) -> Option<String> {
     let mut digest = Sha256::new();
-    digest.update(format!("{}\n{name}\n{slot}\n", abi::IDENTITY));
+    let [place, slots] = [memory, slots].map(|range| format!("{} {}", range.start, range.len()));
+    digest.update(format!("{}\n{name}\n{place} {slots}\n", abi::IDENTITY));
     for (name, ty) in functions {
         let [params, results] = [ty.params(), ty.results()].map(letters);
         digest.update(format!("{name} {}>{}\n", params?, results?));

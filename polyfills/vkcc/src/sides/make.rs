@@ -73,6 +73,10 @@ const PURE: &[&str] = &[
     "islower",
 ];
 
+/// Variables of libc's that never change: a library gets their values when it starts. It can have no others of the
+/// program.
+const STREAMS: &[&str] = &["stdin", "stdout", "stderr"];
+
 /// Makes the library.
 pub(crate) fn make(
     environment: &Environment,
@@ -124,15 +128,19 @@ pub(crate) fn make(
     let (archives, items): (Vec<Item>, Vec<Item>) = items.into_iter().partition(
         |item| matches!(item, Item::Object(path) if Path::new(path).starts_with(made.path())),
     );
-    let Offered { objects, symbols } = objects_of(environment, &items, made.path())?;
-    for (name, kind, of_threads) in &symbols {
+    let Offered {
+        objects,
+        symbols,
+        needed,
+        has_constructors,
+    } = objects_of(environment, &items, made.path())?;
+    for (name, _, of_threads) in &symbols {
         if *of_threads {
             return Err(refused(format!(
                 "its variable {name} is one of which each thread has its own (__thread): a side module cannot \
                  have these, use pthread_getspecific"
             )));
         }
-        let _ = kind;
     }
     let wanted = match &command.exports {
         Some(list) => Some(read_list(Path::new(list))?),
@@ -148,7 +156,10 @@ pub(crate) fn make(
         return Err(refused("it offers no function".to_owned()));
     }
     let start = start_of(&name);
-    offered.insert(start.clone());
+    let starts = has_constructors || STREAMS.iter().any(|name| needed.contains(*name));
+    if starts {
+        offered.insert(start.clone());
+    }
     let first_own = place.slots.start.saturating_add(offered.len() as u32);
     if first_own >= place.slots.end {
         return Err(refused(format!(
@@ -158,7 +169,10 @@ pub(crate) fn make(
         )));
     }
 
-    let start_object = start_object(environment, variant, &start, made.path())?;
+    let start_object = match starts {
+        true => Some(start_object(environment, variant, &start, made.path())?),
+        false => None,
+    };
     let pure = pure(environment, variant, made.path())?;
     let module = made.path().join("module.wasm");
     let mut linker = environment.tool("wasm-ld");
@@ -171,7 +185,7 @@ pub(crate) fn make(
         .arg(format!("--table-base={first_own}"))
         .args(link::EXCEPTIONS)
         .args(offered.iter().map(|name| format!("--export={name}")))
-        .arg(start_object)
+        .args(start_object)
         .args(&objects)
         .args(pure);
     for item in archives {
@@ -204,7 +218,7 @@ pub(crate) fn make(
         .iter()
         .map(|(name, (_, ty))| (name.clone(), ty.clone()))
         .collect();
-    let identity = identity(&name, place.slots.start, &with_types)
+    let identity = identity(&name, &place.memory, &place.slots, &with_types)
         .ok_or_else(|| refused("it offers a function of a type that C has none of".to_owned()))?;
     let needs = sides.needed_by(&linked.slots_called);
     let text = describe(&name, &identity, place, &needs);
