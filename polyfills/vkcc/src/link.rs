@@ -12,7 +12,7 @@ use std::{
 use crate::{
     calls, casts, check,
     command::{Command, Item},
-    conversions,
+    compile, conversions,
     environment::{Environment, Variant},
     error::{Error, IoContext, Result},
     libraries, model,
@@ -60,12 +60,12 @@ pub(crate) fn link(
         .tempdir_in(&folder)
         .doing("making a folder in", &folder)?;
     let module = made.path().join("module.wasm");
-    let (libraries, items) = libraries::Linked::read(command, items, made.path())?;
+    let (libraries, mut items) = libraries::Linked::read(command, items, made.path())?;
+    items.extend(libraries.items());
     let (mut sides, mut items) = match command.relocatable {
         true => (Sides::default(), items),
         false => Sides::read(environment, command, variant, &items, made.path())?,
     };
-    items.extend(libraries.items());
     let link = |items: &[Item], sides: &[String], more: &[&str]| {
         let mut linker = process(environment, command, variant, cxx, items, &module);
         linker.arg("--trace").args(sides).args(more);
@@ -183,7 +183,7 @@ fn process(
         process.arg("-r");
     } else {
         fixed(&mut process, environment, command, variant);
-        process.args(EXCEPTIONS);
+        process.args(compile::EXCEPTIONS);
         if !command.no_start_file {
             process.arg(libraries.join("crt1.o"));
         }
@@ -224,16 +224,6 @@ fn unreadable(output: &Path, error: &dyn std::fmt::Display) -> Error {
         why: format!("the linker wrote a module that cannot be rewritten: {error}"),
     }
 }
-
-/// How exceptions are made, for objects that the linker compiles (`-flto`): as `compile::FIXED` has it for others.
-pub(crate) const EXCEPTIONS: &[&str] = &[
-    "-mllvm",
-    "-exception-model=wasm",
-    "-mllvm",
-    "-wasm-enable-eh",
-    "-mllvm",
-    "-wasm-use-legacy-eh=false",
-];
 
 /// What the personality depends on; polyfills/sysroot/README.md says why.
 fn fixed(process: &mut Process, environment: &Environment, command: &Command, variant: Variant) {

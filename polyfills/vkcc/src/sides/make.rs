@@ -26,11 +26,11 @@ use super::{
 };
 use crate::{
     command::{Command, Item},
-    conversions,
+    compile, conversions,
     environment::{Environment, Variant},
     error::{Error, IoContext, Result},
     libraries::{Kind, Offered, objects_of},
-    link, model,
+    model,
     place::Place,
     process::execute,
 };
@@ -183,7 +183,7 @@ pub(crate) fn make(
         .args(["-z", "stack-size=16", "--import-undefined"])
         .arg(format!("--global-base={}", place.memory.start))
         .arg(format!("--table-base={first_own}"))
-        .args(link::EXCEPTIONS)
+        .args(compile::EXCEPTIONS)
         .args(offered.iter().map(|name| format!("--export={name}")))
         .args(start_object)
         .args(&objects)
