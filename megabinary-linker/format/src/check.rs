@@ -53,6 +53,11 @@ impl Index {
                     self.modules.len()
                 )));
             }
+            if let EntryKind::Module(at) = entry.kind
+                && self.modules.get(at as usize).is_some_and(|m| m.is_library)
+            {
+                return Err(wrong(format!("entry `{}` runs a library", entry.name)));
+            }
         }
         let routes = self.routes.iter().map(|r| r.entry);
         for entry in routes.chain(self.programs.iter().map(|p| p.entry)) {
@@ -156,8 +161,13 @@ impl Index {
                     module.name
                 )));
             }
+            self.check_libraries(module)
+                .map_err(|problem| wrong(format!("module `{}`: {problem}", module.name)))?;
             let imports = module.imports.iter().filter_map(|i| i.split('.').next());
-            let found = Personality::of(imports);
+            let found = match module.is_library {
+                true => Personality::Linux,
+                false => Personality::of(imports),
+            };
             if found != module.personality {
                 return Err(wrong(format!(
                     "module `{}` is said to be of the personality `{}`, and its imports are of `{}`",
@@ -174,6 +184,47 @@ impl Index {
             {
                 check_image(image, memory)
                     .map_err(|problem| wrong(format!("module `{}`: {problem}", module.name)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Libraries that a module uses are there, and what is a library is nothing else.
+    fn check_libraries(&self, module: &Module) -> Result<(), String> {
+        if !module.libraries.is_sorted_by(|a, b| a < b) {
+            return Err("its libraries are not sorted, each once".into());
+        }
+        if module.is_library && (!module.imports.is_empty() || module.warm.is_some()) {
+            return Err("a library has imports of its own or a snapshot".into());
+        }
+        for name in &module.libraries {
+            let mut named = self.modules.iter().filter(|m| m.name == *name);
+            let found = match (named.next(), named.next()) {
+                (Some(found), None) => found,
+                _ => {
+                    return Err(format!(
+                        "it uses the library `{name}`, which is not one module"
+                    ));
+                }
+            };
+            if !found.is_library || module.personality != Personality::Linux {
+                return Err(format!("it uses `{name}` as a library, which cannot be"));
+            }
+            if let Some(missing) = found
+                .libraries
+                .iter()
+                .find(|n| !module.libraries.contains(n))
+                && !module.is_library
+            {
+                return Err(format!(
+                    "it uses `{name}` without `{missing}`, which that needs"
+                ));
+            }
+            let in_it = |end: u64| end <= module.cold.pages * WASM_PAGE;
+            let mut runs = found.cold.runs.iter();
+            let ends = runs.all(|r| r.memory_offset.checked_add(r.len).is_some_and(in_it));
+            if !module.is_library && !ends {
+                return Err(format!("its memory has no place for the library `{name}`"));
             }
         }
         Ok(())

@@ -18,7 +18,7 @@ impl Index {
     /// Reads an index; total, and strict: see the module's invariant in `decode.rs`.
     pub fn decode(bytes: &[u8]) -> Result<Index, FormatError> {
         let mut header = Cursor::new(WHAT, bytes);
-        header.magic_version(MAGIC, (MAJOR, MINOR), "1.3")?;
+        header.magic_version(MAGIC, (MAJOR, MINOR), "1.4")?;
         let target = match header.u32()? {
             TARGET_PORTABLE => Target::Portable,
             TARGET_X86_64 => Target::X86_64,
@@ -297,7 +297,7 @@ fn module(
     let name = strings.next()?;
     let digest: Digest = c.digest()?;
     let flags = c.u32()?;
-    if flags & !(MODULE_HAS_CODE | MODULE_HAS_WARM | MODULE_LINUX) != 0 {
+    if flags & !MODULE_KNOWN != 0 {
         return Err(c.unknown("module flags", u64::from(flags)));
     }
     let imports = c.u32()?;
@@ -325,6 +325,9 @@ fn module(
         false if empty => None,
         false => return Err(c.unknown("snapshot of a module without one", warm.pages)),
     };
+    let libraries = c.u32()?;
+    let libraries = strings.list(libraries)?;
+    c.zeros(4)?;
     // A snapshot of the Linux personality has a process, and nothing else has one.
     let process = match warm.is_some() && flags & MODULE_LINUX != 0 {
         true => Some(images.processes.next()?),
@@ -342,6 +345,8 @@ fn module(
             true => Personality::Linux,
             false => Personality::Wasi,
         },
+        is_library: flags & MODULE_LIBRARY != 0,
+        libraries,
     })
 }
 

@@ -70,7 +70,7 @@ impl Writer {
 
     fn module(&mut self, module: &crate::Module) {
         self.string(&module.name);
-        for import in &module.imports {
+        for import in module.imports.iter().chain(&module.libraries) {
             self.string(import);
         }
         let flags = if module.code.is_some() {
@@ -84,6 +84,9 @@ impl Writer {
         } | match module.personality {
             Personality::Wasi => 0,
             Personality::Linux => MODULE_LINUX,
+        } | match module.is_library {
+            true => MODULE_LIBRARY,
+            false => 0,
         };
         let code = module.code.unwrap_or(crate::FileRange {
             offset: 0,
@@ -98,6 +101,8 @@ impl Writer {
         }
         self.image(Some(&module.cold));
         self.image(module.warm.as_ref());
+        put32(&mut self.modules, count(module.libraries.len()));
+        put32(&mut self.modules, 0);
         if let Some(process) = &module.process {
             self.processes.put(process);
         }

@@ -66,6 +66,11 @@ pub struct Module {
     pub imports: Vec<String>,
     /// Which operating system it is written for: what runs it.
     pub personality: Personality,
+    /// Whether it is a shared library, which runs in programs and is none.
+    pub is_library: bool,
+    /// Names of the libraries that it uses, sorted: all of them, for a program, and for a library those that
+    /// it calls.
+    pub libraries: Vec<String>,
 }
 
 /// A place in the file (and, for code, in the address space).
@@ -265,6 +270,20 @@ impl Entry {
 }
 
 impl Index {
+    /// The libraries of a module with their positions.
+    pub fn libraries_of<'a>(
+        &'a self,
+        module: &'a Module,
+    ) -> impl Iterator<Item = (u32, &'a Module)> {
+        module.libraries.iter().filter_map(|name| {
+            let at = self
+                .modules
+                .iter()
+                .position(|m| m.is_library && m.name == *name)?;
+            Some((u32::try_from(at).ok()?, self.modules.get(at)?))
+        })
+    }
+
     /// The entry to which a file with this digest is routed.
     pub fn route(&self, file: &Digest) -> Option<&Entry> {
         let at = self.routes.binary_search_by(|r| r.file.cmp(file)).ok()?;

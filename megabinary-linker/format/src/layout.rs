@@ -1,14 +1,14 @@
-//! Numbers of the index's binary layout, version 1.3; `FORMAT.md` draws them.
+//! Numbers of the index's binary layout, version 1.4; `FORMAT.md` draws them.
 
 pub(crate) const MAGIC: &[u8; 8] = b"VKMBIDX\0";
 pub(crate) const MAJOR: u16 = 1;
-pub(crate) const MINOR: u16 = 3;
+pub(crate) const MINOR: u16 = 4;
 
 /// Size of the header in bytes: ends with a value for each limit.
 pub(crate) const HEADER: u64 = 124 + 8 * crate::LIMITS.len() as u64;
 
 // Sizes of one record of each table in bytes, in the order of the tables.
-pub(crate) const MODULE: u64 = 96;
+pub(crate) const MODULE: u64 = 104;
 pub(crate) const RUN: u64 = 24;
 pub(crate) const GLOBAL: u64 = 16;
 pub(crate) const STATE: u64 = 32;
@@ -29,6 +29,10 @@ pub(crate) const TARGET_PULLEY64: u32 = 3;
 pub(crate) const MODULE_HAS_CODE: u32 = 1;
 pub(crate) const MODULE_HAS_WARM: u32 = 2;
 pub(crate) const MODULE_LINUX: u32 = 4;
+pub(crate) const MODULE_LIBRARY: u32 = 8;
+/// All of them.
+pub(crate) const MODULE_KNOWN: u32 =
+    MODULE_HAS_CODE | MODULE_HAS_WARM | MODULE_LINUX | MODULE_LIBRARY;
 
 // A global's type, as the WebAssembly binary format numbers value types (core spec 5.3.1).
 pub(crate) const GLOBAL_I32: u32 = 0x7f;

@@ -117,12 +117,12 @@ fn its_length_does_not_depend_on_numbers_and_digests() {
 
 #[test]
 fn other_formats_say_so() {
-    for (at, version, said) in [(8, 2, "2.3"), (10, 0, "1.0"), (10, 2, "1.2")] {
+    for (at, version, said) in [(8, 2, "2.4"), (10, 0, "1.0"), (10, 3, "1.3")] {
         let mut bytes = full().encode();
         bytes[at] = version;
         let message = Index::decode(&bytes).unwrap_err().to_string();
         let expected =
-            format!("made by another release of polybuild: format {said}, this reader knows 1.3");
+            format!("made by another release of polybuild: format {said}, this reader knows 1.4");
         assert!(message.contains(&expected), "{message}");
     }
 }
@@ -194,6 +194,78 @@ fn inconsistent_indexes_are_refused() {
     refused("segments are not in their order", |i| {
         i.target = Target::Portable
     });
+}
+
+/// Two more modules: a program and the library that it uses.
+fn with_library(index: &mut Index) {
+    index.modules.truncate(1);
+    index
+        .entries
+        .iter_mut()
+        .for_each(|e| e.kind = EntryKind::Env);
+    let [program, library] = [0, 1].map(|_| index.modules[0].clone());
+    index.modules = vec![
+        Module {
+            imports: vec!["wali.SYS_read".into()],
+            personality: Personality::Linux,
+            warm: None,
+            libraries: vec!["libz.so.1".into()],
+            ..program
+        },
+        Module {
+            name: "libz.so.1".into(),
+            imports: vec![],
+            personality: Personality::Linux,
+            warm: None,
+            is_library: true,
+            ..library
+        },
+    ];
+}
+
+#[test]
+fn libraries_are_there_and_nothing_else() {
+    let check = |expected: &str, change: fn(&mut Index)| {
+        refused(expected, |index| {
+            with_library(index);
+            change(index);
+        });
+    };
+    check("which is not one module", |i| {
+        i.modules[1].name = "other".into()
+    });
+    check("which is not one module", |i| {
+        i.modules[0].name = "libz.so.1".into()
+    });
+    check("as a library, which cannot be", |i| {
+        i.modules[1].is_library = false
+    });
+    check("not sorted, each once", |i| {
+        i.modules[0].libraries = vec!["libz.so.1".into(), "libz.so.1".into()]
+    });
+    check("a library has imports of its own", |i| {
+        i.modules[1].imports = vec!["wali.SYS_read".into()]
+    });
+    check("runs a library", |i| {
+        i.entries[0].kind = EntryKind::Module(1)
+    });
+    check("has no place for the library", |i| {
+        i.modules[1].cold.runs[0].memory_offset = 0x20000
+    });
+    check("without `libc.so.3`, which that needs", |i| {
+        i.modules[1].libraries = vec!["libc.so.3".into()]
+    });
+    check("said to be of the personality `wasi`", |i| {
+        i.modules[1].personality = Personality::Wasi
+    });
+    let mut index = full();
+    with_library(&mut index);
+    index.segments.truncate(2);
+    let message = index.check().unwrap_err().to_string();
+    assert!(
+        message.contains("segment"),
+        "only the segments are wrong: {message}"
+    );
 }
 
 #[test]

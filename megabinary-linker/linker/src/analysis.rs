@@ -6,16 +6,19 @@
 
 mod error;
 mod imports;
+pub(crate) mod library;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vkernel_abi::{personality::Personality, snapshot, wali};
 use wasmparser::{
-    ExternalKind, MemoryType, Operator, Parser, Payload, TypeRef, ValType, Validator, WasmFeatures,
+    ExternalKind, FuncType, MemoryType, Operator, Parser, Payload, TypeRef, ValType, Validator,
+    WasmFeatures,
 };
 
 pub use error::{AnalysisError, Problem};
 pub use imports::ImportProblem;
+pub use library::{Library, is_one as is_library};
 
 /// The proposals that the engine is built with: wasmtime's defaults (WebAssembly 3.0) without
 /// garbage collection, exceptions and threads, which its `runtime`-only build leaves out.
@@ -59,6 +62,12 @@ pub struct Facts {
     pub functions: u32,
     /// Which operating system it is written for.
     pub personality: Personality,
+    /// Shared libraries that it uses, by name, with what it relies on.
+    pub uses: Vec<(String, String)>,
+    /// Types of the functions that it exports, if it uses libraries: these may import them.
+    pub exported_types: BTreeMap<String, FuncType>,
+    /// What it is if it is a shared library and no program.
+    pub library: Option<Box<Library>>,
 }
 
 /// An imported function.
@@ -202,6 +211,9 @@ pub fn analyse(name: &str, wasm: &[u8]) -> Result<Facts, AnalysisError> {
 
 fn collect(wasm: &[u8]) -> Result<Facts, Problem> {
     error::check_magic(wasm)?;
+    if library::is_one(wasm) {
+        return library::collect(wasm);
+    }
     let mut facts = Facts {
         imports: Vec::new(),
         exports: Vec::new(),
@@ -215,6 +227,9 @@ fn collect(wasm: &[u8]) -> Result<Facts, Problem> {
         names_data: false,
         functions: 0,
         personality: Personality::Wasi,
+        uses: library::uses(wasm)?,
+        exported_types: BTreeMap::new(),
+        library: None,
     };
     let mut shared = None;
     // Before validation, for the sake of better messages than "threads are not enabled".
@@ -306,6 +321,11 @@ fn collect(wasm: &[u8]) -> Result<Facts, Problem> {
                         let types = types.as_ref();
                         let ty = types[types.core_function_at(export.index)].unwrap_func();
                         facts.entry = Some((ty.params().to_vec(), ty.results().to_vec()));
+                    }
+                    if !facts.uses.is_empty() && export.kind == ExternalKind::Func {
+                        let types = types.as_ref();
+                        let ty = types[types.core_function_at(export.index)].unwrap_func();
+                        facts.exported_types.insert(export.name.into(), ty.clone());
                     }
                     facts.exports.push(Export {
                         name: export.name.into(),

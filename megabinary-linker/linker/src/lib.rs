@@ -29,7 +29,7 @@ pub mod portable;
 pub mod symbols;
 pub mod verify;
 
-pub use analysis::{AnalysisError, Facts, analyse};
+pub use analysis::{AnalysisError, Facts, analyse, is_library};
 pub use elf::{PackError, SignedMegabinary};
 pub use keys::{KeyError, Keys};
 pub use link::link;

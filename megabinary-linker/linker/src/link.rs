@@ -4,13 +4,15 @@
 //! [`link`] no name is unresolved, no path occurs twice, and every module is analysed and
 //! normalised.
 
+pub(crate) mod libraries;
+
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use megabinary_format::{Digest, Entry, EntryKind, Program, Route, is_absolute, is_relative, stub};
 use vkernel_abi::VKERNEL_DIR;
 
 use crate::{
-    analysis::{AnalysisError, analyse},
+    analysis::{AnalysisError, Problem, analyse},
     megabinary::{LinkedModule, Megabinary, Parts},
     normalise::normalise,
     plan::{
@@ -27,6 +29,7 @@ pub fn link(plan: LinkPlan) -> Result<Megabinary, LinkError> {
         modules.push(link_module(module)?);
     }
     unique("modules", modules.iter().map(|m| &m.name))?;
+    let modules = libraries::join(modules)?;
 
     let module_names: Vec<&str> = modules.iter().map(|m| m.name.as_str()).collect();
     let mut entries = Vec::with_capacity(plan.entries.len());
@@ -46,6 +49,18 @@ pub fn link(plan: LinkPlan) -> Result<Megabinary, LinkError> {
                 EntryKind::Module(position("module", name, &module_names, user)?)
             }
         };
+        if let EntryKind::Module(at) = kind
+            && let Some(module) = modules.get(at as usize)
+            && module.facts.library.is_some()
+        {
+            return Err(AnalysisError {
+                name: module.name.clone(),
+                problem: Problem::NoProgram {
+                    found: "it is a shared library".to_owned(),
+                },
+            }
+            .into());
+        }
         let module = match kind {
             EntryKind::Module(position) => modules.get(position as usize).map(|m| &m.digest),
             EntryKind::Env => None,
@@ -85,7 +100,9 @@ pub fn link(plan: LinkPlan) -> Result<Megabinary, LinkError> {
 
 pub(crate) fn link_module(module: PlannedModule) -> Result<LinkedModule, LinkError> {
     let facts = analyse(&module.name, &module.wasm)?;
-    if let Some(problem) = facts.program_obstacle() {
+    if facts.library.is_none()
+        && let Some(problem) = facts.program_obstacle()
+    {
         let name = module.name;
         return Err(AnalysisError { name, problem }.into());
     }
@@ -101,6 +118,7 @@ pub(crate) fn link_module(module: PlannedModule) -> Result<LinkedModule, LinkErr
         normalised: normalised.wasm,
         cold: normalised.cold,
         warm: None,
+        libraries: Vec::new(),
     })
 }
 

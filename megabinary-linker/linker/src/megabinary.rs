@@ -50,6 +50,8 @@ pub struct LinkedModule {
     pub cold: Contents,
     /// Memory and globals at its snapshot point.
     pub warm: Option<Warm>,
+    /// Names of the shared libraries that it uses, sorted.
+    pub libraries: Vec<String>,
 }
 
 /// State at a snapshot point.
@@ -160,6 +162,8 @@ impl Megabinary {
                 process: module.warm.as_ref().and_then(|warm| warm.process.clone()),
                 imports: module.facts.import_names(),
                 personality: module.facts.personality,
+                is_library: module.facts.library.is_some(),
+                libraries: module.libraries.clone(),
             });
         Index {
             name: self.parts.name.clone(),

@@ -118,6 +118,52 @@ pub enum LinkError {
         /// The name.
         name: String,
     },
+    /// A shared library under another name than its own.
+    #[error("module `{module}` is the shared library `{name}`: call it so")]
+    LibraryName {
+        /// The module.
+        module: String,
+        /// Its name as a library.
+        name: String,
+    },
+    /// A program uses a shared library that is not there.
+    #[error(
+        "module `{module}` uses the shared library `{library}`, which no recipe of the image has: add the recipe \
+         with its `[[library]]` to `uses`"
+    )]
+    NoLibrary {
+        /// The program.
+        module: String,
+        /// The library.
+        library: String,
+    },
+    /// A program was linked with another version of a library's functions.
+    #[error(
+        "module `{module}` was linked with a shared library `{library}` that offers {wanted}; the image's offers \
+         {found}: build the module again"
+    )]
+    OtherLibrary {
+        /// The program.
+        module: String,
+        /// The library.
+        library: String,
+        /// What the program relies on.
+        wanted: String,
+        /// What is there.
+        found: String,
+    },
+    /// A program cannot use a library.
+    #[error(
+        "module `{module}` cannot use the shared library `{library}`: {problem}; link it again"
+    )]
+    Unfit {
+        /// The program.
+        module: String,
+        /// The library.
+        library: String,
+        /// Why.
+        problem: String,
+    },
     /// Two programs at one path.
     #[error(
         "two programs are installed at `{path}`: `{first}` and `{second}`; give one of them \

@@ -18,7 +18,7 @@ use crate::{
     Keys, LinkError, Megabinary,
     files::FilesLayout,
     keys::clean_comment,
-    link::link_module,
+    link::{libraries, link_module},
     megabinary::{Parts, Placement, check_warm},
     normalise::Contents,
     pages::PagesLayout,
@@ -274,7 +274,7 @@ pub fn read(bytes: &[u8]) -> Result<Portable, PortableError> {
             segment.map(|s| s.digest) == digest,
         )?;
     }
-    let mut modules = Vec::with_capacity(parsed.modules.len());
+    let mut linked_modules = Vec::with_capacity(parsed.modules.len());
     for (module, wasm) in index.modules.iter().zip(&parsed.modules) {
         same(
             &format!("module `{}`", module.name),
@@ -284,7 +284,14 @@ pub fn read(bytes: &[u8]) -> Result<Portable, PortableError> {
             name: module.name.clone(),
             wasm: wasm.to_vec(),
         };
-        let mut linked = link_module(planned)?;
+        linked_modules.push(link_module(planned)?);
+    }
+    let mut modules = libraries::join(linked_modules)?;
+    same(
+        &"the shared libraries",
+        modules.len() == index.modules.len(),
+    )?;
+    for (module, linked) in index.modules.iter().zip(&mut modules) {
         if let Some(warm) = &module.warm {
             let contents = contents(warm, parsed.memory);
             let warm = check_warm(
@@ -297,7 +304,6 @@ pub fn read(bytes: &[u8]) -> Result<Portable, PortableError> {
                 PortableError::Differs(format!("the snapshot of `{}` ({problem})", module.name))
             })?);
         }
-        modules.push(linked);
     }
     check_names(&index).map_err(PortableError::Differs)?;
     let megabinary = Megabinary::new(Parts {

@@ -15,10 +15,7 @@ use crate::{
 };
 
 /// Keys that a reader of the design may expect and that mean nothing yet.
-const NOTES: &[(&str, &str)] = &[(
-    "library",
-    "shared side modules (`[[library]]`) are not supported yet: link the library into its modules",
-)];
+const NOTES: &[(&str, &str)] = &[];
 
 /// One problem for each unknown key.
 pub(crate) fn unknown_keys(table: &DeTable<'_>, schema: &Json, text: &SourceText) -> Vec<Problem> {

@@ -36,6 +36,7 @@ const TABLES: &[(&str, &str)] = &[
     ("module", "[[module]]"),
     ("module.graft", "[[module.graft]]"),
     ("module.snapshot", "[module.snapshot]"),
+    ("library", "[[library]]"),
     ("preload", "[[preload]]"),
     ("program", "[[program]]"),
     ("file", "[[file]]"),

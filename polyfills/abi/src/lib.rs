@@ -6,6 +6,7 @@
 #![no_std]
 
 pub mod exit;
+pub mod library;
 pub mod personality;
 pub mod snapshot;
 pub mod wali;

@@ -7,7 +7,7 @@
 #                  makefile calls the build-python; it makes no part of the image but byte code. Where Debian
 #                  has none it is compiled first, by the machine's compiler
 #   headers/       the kernel's: many of os, socket and fcntl's names are there if these are
-#   libraries/*    the libraries: `include/` and `threads/lib/`
+#   libraries/*    the libraries: `include/` and `threads/lib/` or `shared/lib/`
 #
 # and makes
 #
@@ -63,7 +63,12 @@ mkdir -p deps/include deps/lib
 cp -R headers/. deps/include/
 for package in libraries/*; do
     cp -R "$package/include/." deps/include/
-    cp "$package"/threads/lib/*.a deps/lib/
+    # Shared ones, where there are.
+    if [ -d "$package/shared/lib" ]; then
+        cp "$package"/shared/lib/*.so deps/lib/
+    else
+        cp "$package"/threads/lib/*.a deps/lib/
+    fi
 done
 
 # What configure cannot find out, because it runs no program of the target:

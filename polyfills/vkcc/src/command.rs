@@ -6,6 +6,7 @@ use crate::{
     error::{Error, Result},
     hermetic,
     options::{self, LinkerRule, Meaning, Shape},
+    place::Place,
 };
 
 /// As many callbacks of one type as one may ask for: each costs half a kilobyte of machine code.
@@ -66,6 +67,10 @@ pub(crate) struct Command {
     pub(crate) soname: Option<String>,
     pub(crate) loadable: Vec<String>,
     pub(crate) dynamic_symbols: bool,
+    /// The library is a module of its own, at this place, and offers what this file names: see
+    /// [`sides`](crate::sides).
+    pub(crate) side_module: Option<Place>,
+    pub(crate) exports: Option<String>,
     /// How many callbacks of a type there can be; see [`calls`](crate::calls).
     pub(crate) callbacks: Option<usize>,
     /// See [`casts`](crate::casts).
@@ -191,6 +196,17 @@ impl Parser<'_> {
                 }
             }
             Meaning::DynamicSymbols => command.dynamic_symbols = true,
+            Meaning::SideModule => {
+                command.side_module = Place::read(&value);
+                if command.side_module.is_none() {
+                    return Err(Error::Refused {
+                        option: argument.to_owned(),
+                        why: "say ADDRESS:BYTES:SLOT:COUNT: multiples of 65536 from 0x4000000 to 0x8000000, and \
+                              slots from 32768 to 98304",
+                    });
+                }
+            }
+            Meaning::Exports => command.exports = Some(value),
             Meaning::CastCalls => command.cast_calls = true,
             Meaning::TrustObjects => command.trust_objects = true,
             Meaning::Threads => command.threads = Some(true),

@@ -31,6 +31,16 @@ const FIXED: &[&str] = &[
     "-Wno-unused-command-line-argument",
 ];
 
+/// How exceptions are made, for objects that the linker compiles (`-flto`): as [`FIXED`] has it for others.
+pub(crate) const EXCEPTIONS: &[&str] = &[
+    "-mllvm",
+    "-exception-model=wasm",
+    "-mllvm",
+    "-wasm-enable-eh",
+    "-mllvm",
+    "-wasm-use-legacy-eh=false",
+];
+
 /// Options of compilations for speed. LLVM unrolls little for WebAssembly, whose code is usually sent
 /// over networks and compiled while somebody waits. Here neither is so; and a loop's variables that
 /// rotate, as a hash function's do, cost moves that are gone in four copies of its body.

@@ -12,11 +12,12 @@ use std::{
 use crate::{
     calls, casts, check,
     command::{Command, Item},
-    conversions,
+    compile, conversions,
     environment::{Environment, Variant},
     error::{Error, IoContext, Result},
     libraries, model,
     process::{execute, execute_and_read},
+    sides::Sides,
     wrapper,
 };
 
@@ -61,13 +62,24 @@ pub(crate) fn link(
     let module = made.path().join("module.wasm");
     let (libraries, mut items) = libraries::Linked::read(command, items, made.path())?;
     items.extend(libraries.items());
-    let link = |items: &[Item], more: &[&str]| {
+    let (mut sides, mut items) = match command.relocatable {
+        true => (Sides::default(), items),
+        false => Sides::read(environment, command, variant, &items, made.path())?,
+    };
+    let link = |items: &[Item], sides: &[String], more: &[&str]| {
         let mut linker = process(environment, command, variant, cxx, items, &module);
-        linker.arg("--trace").args(more);
+        linker.arg("--trace").args(sides).args(more);
         execute_and_read(linker, command)
     };
     let dynamic = command.dynamic_symbols && !command.relocatable;
-    let (mut status, said) = link(&items, if dynamic { &[EXPORT] } else { &[] })?;
+    let more: &[&str] = if dynamic { &[EXPORT] } else { &[] };
+    let (mut status, mut said) = link(&items, &[], more)?;
+    let mut of_sides = Vec::new();
+    if status == 0 && sides.are_used(model::traced(&said).0.iter(), &output)? {
+        items.extend(sides.items(environment, variant, made.path())?);
+        of_sides = sides.arguments();
+        (status, said) = link(&items, &of_sides, more)?;
+    }
     let (objects, others) = model::traced(&said);
     let to_say: Vec<&str> = match asks_for_names(&items) {
         true => said.lines().collect(),
@@ -107,7 +119,7 @@ pub(crate) fn link(
         last.push(Item::Object(object.to_string_lossy().into_owned()));
     }
     if asked || dynamic || calls {
-        (status, _) = link(&last, &[])?;
+        (status, _) = link(&last, &of_sides, &[])?;
         if status != 0 {
             return Ok(status);
         }
@@ -131,6 +143,7 @@ pub(crate) fn link(
         if let Some(converted) = converted.map_err(|error| unreadable(&output, &error))? {
             bytes = converted;
         }
+        bytes = sides.finish(&bytes, &output)?;
         bytes = model::once(&bytes).map_err(|error| unreadable(&output, &error))?;
         fs::write(&module, &bytes).doing("writing", &module)?;
         check::module(&bytes, variant == Variant::Threads, &output)?;
@@ -170,7 +183,7 @@ fn process(
         process.arg("-r");
     } else {
         fixed(&mut process, environment, command, variant);
-        process.args(EXCEPTIONS);
+        process.args(compile::EXCEPTIONS);
         if !command.no_start_file {
             process.arg(libraries.join("crt1.o"));
         }
@@ -211,16 +224,6 @@ fn unreadable(output: &Path, error: &dyn std::fmt::Display) -> Error {
         why: format!("the linker wrote a module that cannot be rewritten: {error}"),
     }
 }
-
-/// How exceptions are made, for objects that the linker compiles (`-flto`): as `compile::FIXED` has it for others.
-const EXCEPTIONS: &[&str] = &[
-    "-mllvm",
-    "-exception-model=wasm",
-    "-mllvm",
-    "-wasm-enable-eh",
-    "-mllvm",
-    "-wasm-use-legacy-eh=false",
-];
 
 /// What the personality depends on; polyfills/sysroot/README.md says why.
 fn fixed(process: &mut Process, environment: &Environment, command: &Command, variant: Variant) {

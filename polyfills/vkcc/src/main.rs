@@ -27,10 +27,12 @@ mod link;
 mod lto;
 mod model;
 mod options;
+mod place;
 mod print;
 mod process;
 mod response;
 mod run;
+mod sides;
 mod wrapper;
 
 use std::{ffi::OsString, process::ExitCode};

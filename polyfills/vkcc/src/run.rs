@@ -14,7 +14,7 @@ use crate::{
     error::{Error, IoContext, Result},
     freestanding, libraries, link, lto, model, print,
     process::{execute, status},
-    response,
+    response, sides,
 };
 
 const NOT_SHARED: &str = "shared libraries are not made unless VKCC_SHARED is `linked`: then they become \
@@ -67,7 +67,8 @@ fn drive(environment: &Environment, command: &Command, cxx: bool) -> Result<u8> 
         }
         return Err(Error::NoInput);
     }
-    if command.shared && command.stage == Stage::Link && !environment.shared {
+    let linked = environment.shared || command.side_module.is_some();
+    if command.shared && command.stage == Stage::Link && !linked {
         return Err(Error::Refused {
             option: "-shared".to_owned(),
             why: NOT_SHARED,
@@ -217,6 +218,9 @@ fn build(environment: &Environment, command: &Command, variant: Variant, cxx: bo
             return Ok(status);
         }
         items.push(Item::Object(object.to_string_lossy().into_owned()));
+    }
+    if let (true, Some(place)) = (command.shared, &command.side_module) {
+        return sides::make(environment, command, variant, place, &items);
     }
     match command.shared {
         true => libraries::make(environment, command, &items),

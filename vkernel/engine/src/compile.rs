@@ -69,7 +69,7 @@ impl Compiler {
             .precompile_compatibility_hash()
             .hash(&mut hasher);
         format!(
-            "{:?} {:016x} names, safepoints 6",
+            "{:?} {:016x} names, safepoints 7",
             self.target,
             hasher.finish()
         )

@@ -5,6 +5,14 @@ use megabinary_format::Target;
 /// Why a module could not be compiled, loaded or started.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    /// A library wants something of a program that it has not.
+    #[error("module `{module}` does not export `{export}`, which a shared library needs")]
+    NotForLibrary {
+        /// The program.
+        module: String,
+        /// What is missing.
+        export: String,
+    },
     /// The portable form was given where code is needed.
     #[error("the portable form holds no code to run; build an executable form from it")]
     NotExecutable,

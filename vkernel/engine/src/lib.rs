@@ -30,7 +30,7 @@ pub use compile::Compiler;
 pub use config::{GUEST_STACK, GUEST_STACK_LEAST, GUEST_STACK_MOST, HOST_STACK, set_guest_stack};
 pub use error::EngineError;
 #[cfg(feature = "linux")]
-pub use linux::{LinuxMachines, LinuxOutcome, Next};
+pub use linux::{Library, LinuxMachines, LinuxOutcome, Next};
 pub use machine::{Finished, Machine, Outcome, Start};
 pub use memory::PageSource;
 pub use trap::TrapReport;

@@ -46,7 +46,7 @@ use std::{collections::BTreeSet, ops::Range};
 use wasm_encoder::{BranchHint, BranchHints, Encode, Function, MemArg, RawSection, SectionId};
 use wasmparser::{BinaryReader, FunctionBody, MemoryType, Operator, Parser, Payload, TypeRef};
 
-use vkernel_abi::wali::CHECKPOINT;
+use vkernel_abi::{library as abi, wali::CHECKPOINT};
 
 use self::{outline::Outlined, references::References};
 use crate::linux::safepoints::{CALL, NEVER, PAGE, PAGE_SIZE, STOP, WORD, WORD_SIZE};
@@ -81,6 +81,8 @@ struct Counts {
     references: References,
     /// Whether safepoints may fault.
     faults: bool,
+    /// Whether it is a library, whose safepoints look at what the program's do.
+    is_library: bool,
 }
 
 /// The module with safepoints. It must be valid. `faults` says whether safepoints may be loads that fault.
@@ -165,7 +167,9 @@ impl Counts {
                         }
                         TypeRef::Memory(memory) => self.add_memory(memory)?,
                         TypeRef::Global(_) => self.globals += 1,
-                        TypeRef::Table(_) | TypeRef::Tag(_) => {}
+                        // Programs have a table of their own.
+                        TypeRef::Table(_) => self.is_library = true,
+                        TypeRef::Tag(_) => {}
                     }
                 }
             }
@@ -209,7 +213,22 @@ impl Counts {
                 element
             };
             return [self.types].into_iter().chain(types).map(encoded).collect();
-        } else if id == SectionId::Memory as u8 {
+        } else if id == SectionId::Import as u8 && self.is_library {
+            // It has no memory of its own, so that these come next.
+            let memories = [(WORD, WORD_SIZE)]
+                .into_iter()
+                .chain(self.faults.then_some((PAGE, PAGE_SIZE)));
+            return memories
+                .map(|(name, size)| {
+                    let mut element = Vec::new();
+                    abi::ENV.encode(&mut element);
+                    name.encode(&mut element);
+                    element.push(MEMORY_IMPORT);
+                    element.extend(memory(size as u64));
+                    element
+                })
+                .collect();
+        } else if id == SectionId::Memory as u8 && !self.is_library {
             let sizes = [WORD_SIZE]
                 .into_iter()
                 .chain(self.faults.then_some(PAGE_SIZE));
@@ -230,6 +249,9 @@ impl Counts {
                 index.encode(&mut element);
                 element
             };
+            if self.is_library {
+                return vec![export(CALL, wasm_encoder::ExportKind::Global, self.globals)];
+            }
             let mut exports = vec![
                 export(WORD, wasm_encoder::ExportKind::Memory, self.memories),
                 export(CALL, wasm_encoder::ExportKind::Global, self.globals),
@@ -388,6 +410,9 @@ fn merged(
     all.sort_by_key(|(place, outlined)| (place.start, outlined.is_some()));
     all
 }
+
+/// What an imported memory begins with.
+const MEMORY_IMPORT: u8 = 0x02;
 
 /// The opcode of `call`.
 const CALL_OPERATOR: u8 = 0x10;

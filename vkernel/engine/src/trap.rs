@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use wasmtime::{Trap, WasmBacktrace};
+use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 
 use crate::names::Names;
 
@@ -28,6 +28,15 @@ pub struct Frame {
 
 impl TrapReport {
     pub(crate) fn new(module: &str, names: &Names, error: &wasmtime::Error) -> TrapReport {
+        TrapReport::of(module, &|frame| names.get(frame.func_index()), error)
+    }
+
+    /// As [`TrapReport::new`], for frames of several modules.
+    pub(crate) fn of(
+        module: &str,
+        names: &dyn Fn(&FrameInfo) -> Option<String>,
+        error: &wasmtime::Error,
+    ) -> TrapReport {
         let reason = match error.downcast_ref::<Trap>() {
             Some(trap) => trap.to_string(),
             None => error.root_cause().to_string(),
@@ -59,13 +68,13 @@ impl TrapReport {
     }
 }
 
-fn frames(names: &Names, backtrace: &WasmBacktrace) -> Vec<Frame> {
+fn frames(names: &dyn Fn(&FrameInfo) -> Option<String>, backtrace: &WasmBacktrace) -> Vec<Frame> {
     backtrace
         .frames()
         .iter()
         .map(|f| Frame {
             index: f.func_index(),
-            name: names.get(f.func_index()),
+            name: names(f),
         })
         .collect()
 }

@@ -13,7 +13,7 @@ use std::{
 
 use megabinary_format::{Index, Module, Policy};
 use vkernel_abi::personality::Personality;
-use vkernel_engine::{LinuxMachines, LinuxOutcome, Next};
+use vkernel_engine::{Library, LinuxMachines, LinuxOutcome, Next};
 use vkernel_kernel::{
     Source,
     audit::LaunchEvent,
@@ -158,12 +158,22 @@ impl Programs {
                 .code
                 .ok_or_else(|| Failure::new("the index has no code for the module"))?;
             let code = payload.code(range)?;
+            let mut libraries = Vec::with_capacity(module.libraries.len());
+            for (at, library) in payload.index.libraries_of(module) {
+                let range = library
+                    .code
+                    .ok_or_else(|| Failure::new("the index has no code for a shared library"))?;
+                libraries.push(Library {
+                    at,
+                    module: library,
+                    code: payload.code(range)?,
+                });
+            }
             let program = image.program.clone();
             let target = payload.index.target;
-            match self
-                .machines
-                .run(target, module, code, &self.file, image, host, &next)?
-            {
+            match self.machines.run(
+                target, module, code, libraries, &self.file, image, host, &next,
+            )? {
                 LinuxOutcome::Exec(next) => {
                     image = *next;
                     self.begins(&image);

@@ -37,6 +37,8 @@ pub(crate) fn full() -> Index {
             "wasi_snapshot_preview1.fd_write".into(),
         ],
         personality: Personality::Wasi,
+        is_library: false,
+        libraries: vec![],
     };
     let warm = MemoryImage {
         pages: 3,
@@ -230,7 +232,7 @@ prop_compose! {
         let personality = Personality::of(imports.iter().filter_map(|i| i.split('.').next()));
         let has_process = warm.is_some() && personality == Personality::Linux;
         let process = has_process.then_some(process);
-        Module { name, digest, code: None, cold, warm, process, imports, personality }
+        Module { name, digest, code: None, cold, warm, process, imports, personality, is_library: false, libraries: vec![] }
     }
 }
 

@@ -50,6 +50,12 @@ pub enum Problem {
         /// What there is.
         found: String,
     },
+    /// A shared library, or the list of those that a program uses, that is not as it should be.
+    #[error("{problem}; make it again with this vkcc")]
+    Library {
+        /// What is wrong.
+        problem: String,
+    },
     /// An import nobody offers.
     #[error(transparent)]
     Import(Box<ImportProblem>),

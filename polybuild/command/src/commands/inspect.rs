@@ -4,7 +4,9 @@
 
 use std::fmt::Write as _;
 
-use megabinary_format::{Digest, EntryKind, Index, KeyId, MemoryImage, Policy, SegmentKind, Unit};
+use megabinary_format::{
+    Digest, EntryKind, Index, KeyId, MemoryImage, Module, Policy, SegmentKind, Unit,
+};
 use serde_json::{Value, json};
 
 use polybuild_oci::labels;
@@ -76,6 +78,12 @@ impl About<'_> {
                 let _ = writeln!(t, "    code      {}", size(code.len));
             }
             let _ = writeln!(t, "    for       {}", module.personality.name());
+            if module.is_library {
+                let _ = writeln!(t, "    shared    {}", shared_text(index, module));
+            }
+            if !module.libraries.is_empty() {
+                let _ = writeln!(t, "    uses      {}", module.libraries.join(", "));
+            }
             let _ = writeln!(t, "    memory    {}", image_text(&module.cold));
             if let Some(warm) = &module.warm {
                 let _ = writeln!(t, "    snapshot  {}", image_text(warm));
@@ -137,6 +145,9 @@ impl About<'_> {
                 "memory": image_json(&m.cold),
                 "snapshot": m.warm.as_ref().map(image_json),
                 "imports": m.imports,
+                "shared_by": m.is_library.then(|| users(index, m)),
+                "saved": m.is_library.then(|| saved(index, m)),
+                "libraries": m.libraries,
             })).collect::<Vec<_>>(),
             "entries": index.entries.iter().map(|e| json!({
                 "name": e.name,
@@ -240,4 +251,33 @@ fn segment_name(kind: SegmentKind) -> &'static str {
         SegmentKind::Files => "files",
         SegmentKind::Headers => "headers",
     }
+}
+
+/// The programs that use a library.
+fn users<'a>(index: &'a Index, library: &Module) -> Vec<&'a str> {
+    let modules = index.modules.iter().filter(|m| !m.is_library);
+    modules
+        .filter(|m| m.libraries.contains(&library.name))
+        .map(|m| m.name.as_str())
+        .collect()
+}
+
+/// How many bytes of code and data would be there once more for each program but the first.
+fn saved(index: &Index, library: &Module) -> u64 {
+    let data: u64 = library.cold.runs.iter().map(|run| run.len).sum();
+    let once = library.code.map_or(0, |code| code.len) + data;
+    once * (users(index, library).len() as u64).saturating_sub(1)
+}
+
+fn shared_text(index: &Index, library: &Module) -> String {
+    let users = users(index, library);
+    format!(
+        "by {} ({}): {} saved",
+        match users.len() {
+            1 => "1 program".to_owned(),
+            count => format!("{count} programs"),
+        },
+        users.join(", "),
+        size(saved(index, library))
+    )
 }

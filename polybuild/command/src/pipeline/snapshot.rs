@@ -38,11 +38,11 @@ pub(super) fn take(
     embedded: &[EmbeddedFile],
     inputs: &Inputs,
 ) -> Result<Megabinary> {
+    let position = |name: &str| linked.modules().iter().position(|m| m.name == name);
     let wanted: Vec<(usize, &str, &Snapshot)> = recipe
         .modules
         .iter()
-        .enumerate()
-        .filter_map(|(at, m)| Some((at, m.name.as_str(), m.snapshot.as_ref()?)))
+        .filter_map(|m| Some((position(&m.name)?, m.name.as_str(), m.snapshot.as_ref()?)))
         .collect();
     // By the image's files that are in the root.
     let mut cold: BTreeMap<Vec<&str>, Scratch> = BTreeMap::new();
@@ -93,11 +93,15 @@ fn key(
     files: &str,
 ) -> Result<Digest> {
     let settings = serde_json::to_string(settings).map_err(Failure::internal)?;
-    let module = linked
-        .modules()
-        .get(at)
-        .map(|m| m.digest.to_string())
-        .unwrap_or_default();
+    let mut module = String::new();
+    if let Some(program) = linked.modules().get(at) {
+        module = program.digest.to_string();
+        // Their data are in the snapshot too.
+        let libraries = linked.modules().iter();
+        for library in libraries.filter(|m| program.libraries.contains(&m.name)) {
+            module.push_str(&library.digest.to_string());
+        }
+    }
     let parts = [
         "snapshot 4",
         &module,

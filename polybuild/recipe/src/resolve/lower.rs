@@ -13,8 +13,8 @@ use crate::{
     place::SourceText,
     value,
     written::{
-        At, BuildTable, GraftTable, ModuleTable, PreloadTable, ProgramTable, RecipeFile,
-        SeriesChoice, SourceTable, ToolchainTable,
+        At, BuildTable, GraftTable, LibraryTable, ModuleTable, PreloadTable, ProgramTable,
+        RecipeFile, SeriesChoice, SourceTable, ToolchainTable,
     },
 };
 
@@ -77,7 +77,7 @@ impl Lower<'_> {
             toolchains: self.items(&file.toolchain, |l, t| {
                 (l.toolchain(t), t.name.span.clone())
             }),
-            modules: self.items(&file.module, |l, t| (l.module(t), t.name.span.clone())),
+            modules: self.modules(file),
             preloads: self.items(&file.preload, |l, t| (l.preload(t), t.module.span.clone())),
             programs: self.items(&file.program, |l, t| (l.program(t), t.name.span.clone())),
             files: self.items(&file.file, |l, t| (l.file(t), t.path.span.clone())),
@@ -418,6 +418,24 @@ impl Lower<'_> {
             self.link(path, Target::File(path.value.clone()));
         }
         paths.iter().map(|path| path.value.clone()).collect()
+    }
+
+    /// Programs' modules, and libraries, which the linker knows by what they say of themselves.
+    fn modules(&mut self, file: &RecipeFile) -> Vec<Item<Module>> {
+        let mut modules = self.items(&file.module, |l, t| (l.module(t), t.name.span.clone()));
+        let libraries = self.items(&file.library, |l, t| (l.library(t), t.name.span.clone()));
+        super::layer::add(&mut modules, libraries, self.problems);
+        modules
+    }
+
+    fn library(&mut self, table: &LibraryTable) -> Module {
+        Module {
+            name: self.name(&table.name),
+            file: self.reference(&table.file),
+            graft: Vec::new(),
+            embedded_zip: None,
+            snapshot: None,
+        }
     }
 
     fn module(&mut self, table: &ModuleTable) -> Module {

@@ -19,7 +19,9 @@ pub use at::At;
 pub use build::{BuildTable, ToolchainTable};
 pub use content::{EntryTable, FileTable, TreeTable};
 pub use image::{Amount, ComponentTable, ImageTable, NetworkValue, PolicyTable};
-pub use module::{GraftTable, ModuleTable, PreloadTable, ProgramTable, SnapshotTable};
+pub use module::{
+    GraftTable, LibraryTable, ModuleTable, PreloadTable, ProgramTable, SnapshotTable,
+};
 pub use python::PythonTable;
 pub use source::{SeriesChoice, SourceTable};
 
@@ -47,6 +49,9 @@ pub struct RecipeFile {
     /// WebAssembly core modules that go into the megabinary.
     #[serde(default)]
     pub module: Vec<At<ModuleTable>>,
+    /// Shared libraries.
+    #[serde(default)]
+    pub library: Vec<At<LibraryTable>>,
     /// What goes into a module's snapshot besides.
     #[serde(default)]
     pub preload: Vec<At<PreloadTable>>,

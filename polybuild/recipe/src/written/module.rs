@@ -26,6 +26,17 @@ pub struct ModuleTable {
     pub snapshot: Option<At<SnapshotTable>>,
 }
 
+/// A shared library: a module that `vkcc -shared -mside-module=…` made. The megabinary has it once for all programs
+/// that were linked with it, and not at all if there are none.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LibraryTable {
+    /// Its name (`-soname`), `libz.so.1`.
+    pub name: At<String>,
+    /// The library: a reference to the module.
+    pub file: At<String>,
+}
+
 /// Glue: a small module that uses the functions and the state of the module as if the two had been
 /// linked together. This is how a published binary gets the exports that a snapshot needs.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -22,9 +22,9 @@ use std::{
 
 use object::Object;
 use registry::Library;
-pub(crate) use shared::make;
+pub(crate) use shared::{Offered, make, members, objects_of};
 use stub::Stub;
-use symbol::Kind;
+pub(crate) use symbol::Kind;
 use wasmparser::{ExternalKind, FuncType, Parser, Payload, TypeRef};
 
 use crate::{
@@ -125,7 +125,7 @@ impl Linked {
         {
             return Ok(());
         }
-        let members = shared::members(&archive, &bytes)?;
+        let members = members(&archive, &bytes)?;
         let broken = |error: &dyn std::fmt::Display| {
             unfit(format!("an object in it cannot be read: {error}"))
         };

@@ -30,6 +30,8 @@ pub(crate) struct Object {
     pub(crate) defined: Vec<Symbol>,
     /// Names that it cannot be without.
     pub(crate) needed: BTreeSet<String>,
+    /// Whether some of its functions are to be called before any other.
+    pub(crate) has_constructors: bool,
 }
 
 /// An object with other names.
@@ -106,10 +108,14 @@ pub(crate) fn read(object: &[u8]) -> wasmparser::Result<Object> {
             Payload::CustomSection(section) if section.name() == SECTION => {
                 let reader = BinaryReader::new(section.data(), section.data_offset());
                 for part in LinkingSectionReader::new(reader)?.subsections() {
-                    if let Linking::SymbolTable(symbols) = part? {
-                        for symbol in symbols {
-                            found.take(&functions, symbol?);
+                    match part? {
+                        Linking::SymbolTable(symbols) => {
+                            for symbol in symbols {
+                                found.take(&functions, symbol?);
+                            }
                         }
+                        Linking::InitFuncs(list) => found.has_constructors |= list.count() > 0,
+                        _ => {}
                     }
                 }
             }

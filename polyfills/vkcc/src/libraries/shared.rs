@@ -17,6 +17,7 @@ use super::{
     NEEDS,
     object::{self as objects, Object},
     stub::{self, Stub},
+    symbol::Kind,
 };
 use crate::{
     command::{Command, Item},
@@ -80,6 +81,48 @@ pub(crate) fn make(environment: &Environment, command: &Command, items: &[Item])
         fs::rename(&text, &output).doing("putting into place", &output)?;
     }
     Ok(0)
+}
+
+/// A library's objects, and what of them other objects can see: name, kind, and whether each thread has its own.
+pub(crate) struct Offered {
+    pub(crate) objects: Vec<PathBuf>,
+    pub(crate) symbols: Vec<(String, Kind, bool)>,
+    /// Names that the objects cannot be without.
+    pub(crate) needed: BTreeSet<String>,
+    /// Whether some function is to be called before any other.
+    pub(crate) has_constructors: bool,
+}
+
+/// The objects that items name; they are written to `folder`.
+pub(crate) fn objects_of(
+    environment: &Environment,
+    items: &[Item],
+    folder: &Path,
+) -> Result<Offered> {
+    let mut parts = Parts::default();
+    parts.read(environment, items, folder)?;
+    let mut offered = Offered {
+        objects: Vec::new(),
+        symbols: Vec::new(),
+        needed: BTreeSet::new(),
+        has_constructors: false,
+    };
+    for (at, (name, bytes)) in parts.taken.iter().enumerate() {
+        let file = folder.join(format!("{at}-{name}"));
+        fs::write(&file, bytes).doing("writing", &file)?;
+        let object = objects::read(bytes).map_err(|error| Error::Library {
+            path: file.clone(),
+            why: format!("it cannot be read: {error}"),
+        })?;
+        offered.needed.extend(object.needed);
+        offered.has_constructors |= object.has_constructors;
+        let symbols = object.defined.into_iter().filter(|symbol| !symbol.hidden);
+        offered
+            .symbols
+            .extend(symbols.map(|symbol| (symbol.name, symbol.kind, symbol.of_threads)));
+        offered.objects.push(file);
+    }
+    Ok(offered)
 }
 
 /// What a library is made of.

@@ -65,6 +65,9 @@ pub(crate) enum Meaning {
     Shared,
     Loadable,
     DynamicSymbols,
+    /// The place of a library that is a module of its own; a file with the names that it offers.
+    SideModule,
+    Exports,
     /// How many callbacks of a type libffi has.
     Callbacks,
     /// Calls through pointers of another type work.

@@ -91,6 +91,8 @@ pub(super) static RULES: &[Rule] = &[
     rule("-shared", Alone, Shared),
     rule("--shared", Alone, Shared),
     rule("-mloadable=", Joined, Loadable),
+    rule("-mside-module=", Joined, SideModule),
+    rule("-mexports=", Joined, Exports),
     rule("-mcallbacks=", Joined, Callbacks),
     rule("-dynamiclib", Alone, Refuse(SHARED)),
     rule("-T", Either, Refuse(SCRIPT)),

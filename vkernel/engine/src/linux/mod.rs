@@ -9,6 +9,7 @@
 
 mod deliver;
 mod imports;
+mod libraries;
 pub(crate) mod safepoints;
 mod snapshot;
 mod stack;
@@ -42,6 +43,8 @@ use crate::{
     names::Names,
 };
 
+use self::libraries::Libraries;
+pub use self::libraries::Library;
 use self::snapshot::{Resumed, SnapshotPoint, Warm};
 
 /// Most pages of a 32-bit memory.
@@ -61,6 +64,7 @@ struct Running {
     engine: Engine,
     module: Module,
     names: Names,
+    libraries: Libraries,
     /// Bytes of host stack that each thread has for code of the guest.
     stack: usize,
     /// Only of modules with shared memory.
@@ -96,7 +100,22 @@ impl Guest {
 #[derive(Default)]
 pub struct LinuxMachines {
     /// Locked only while the process has one thread: a `fork` never finds it locked.
-    loaded: Mutex<HashMap<u32, Loaded>>,
+    loaded: Mutex<AllLoaded>,
+}
+
+#[derive(Default)]
+struct AllLoaded {
+    modules: HashMap<u32, Loaded>,
+    /// What libraries and the programs that use them run on: they call each other, which takes one engine.
+    common: Option<On>,
+}
+
+/// An engine, what it makes memories of, and how much of the host's stack its code may use.
+#[derive(Clone)]
+struct On {
+    engine: Engine,
+    images: Images,
+    stack: usize,
 }
 
 #[derive(Clone)]
@@ -133,11 +152,34 @@ impl LinuxMachines {
         code: CodeImage,
         file: &Arc<OwnedFd>,
         stack: usize,
+        in_common: bool,
     ) -> Result<Loaded, EngineError> {
         let mut all = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(loaded) = all.get(&at) {
+        if let Some(loaded) = all.modules.get(&at) {
             return Ok(loaded.clone());
         }
+        let on = match all.common.as_ref().filter(|_| in_common) {
+            Some(on) => on.clone(),
+            None => On::new(target, file, stack)?,
+        };
+        if in_common {
+            all.common = Some(on.clone());
+        }
+        let (module, names) = code.load(&on.engine)?;
+        let loaded = Loaded {
+            engine: on.engine,
+            module,
+            names,
+            images: on.images,
+            stack: on.stack,
+        };
+        all.modules.insert(at, loaded.clone());
+        Ok(loaded)
+    }
+}
+
+impl On {
+    fn new(target: Target, file: &Arc<OwnedFd>, stack: usize) -> Result<On, EngineError> {
         let images = Images::whole(Arc::clone(file));
         let mut config = config::base(target, Personality::Linux)?;
         config::set_stack(&mut config, stack);
@@ -150,21 +192,18 @@ impl LinuxMachines {
         install_fault_handlers().map_err(|error| {
             EngineError::wasmtime("installing fault handlers")(wasmtime::Error::new(error))
         })?;
-        let (module, names) = code.load(&engine)?;
-        let loaded = Loaded {
+        Ok(On {
             engine,
-            module,
-            names,
             images,
             stack,
-        };
-        all.insert(at, loaded.clone());
-        Ok(loaded)
+        })
     }
+}
 
+impl LinuxMachines {
     /// Runs `image`, whose module is `module`, as the program of this host process.
     ///
-    /// `code` is its compiled code; `file` is the megabinary, for memory images.
+    /// `code` is its compiled code, `libraries` are those that it uses; `file` is the megabinary, for memory images.
     #[expect(
         clippy::too_many_arguments,
         reason = "a program and all that it runs on"
@@ -174,6 +213,7 @@ impl LinuxMachines {
         target: Target,
         module: &IndexModule,
         code: CodeImage,
+        libraries: Vec<Library<'_>>,
         file: &Arc<OwnedFd>,
         image: Image,
         sandbox: &Arc<Sandbox>,
@@ -183,7 +223,14 @@ impl LinuxMachines {
         let initial = module.cold.pages.saturating_mul(WASM_PAGE as u64);
         let limit = sandbox.stack_limit();
         let depth = guest_stack(stack::depth(module, limit));
-        let loaded = self.load(target, image.module, code, file, depth)?;
+        let in_common = !libraries.is_empty();
+        let loaded = self.load(target, image.module, code, file, depth, in_common)?;
+        let mut with = Vec::with_capacity(libraries.len());
+        let mut contents = Vec::with_capacity(libraries.len());
+        for library in libraries {
+            with.push(self.load(target, library.at, library.code, file, depth, true)?);
+            contents.push(&library.module.cold);
+        }
         alternate_stack::install();
         let engine = &loaded.engine;
         let mut linker: Linker<Guest> = Linker::new(engine);
@@ -222,7 +269,11 @@ impl LinuxMachines {
             let filled = unsafe {
                 match warm {
                     Some(warm) => loaded.images.fill_closed(base, warm.memory),
-                    None => loaded.images.fill(base, &module.cold),
+                    // Libraries have places inside of it (the index's checks).
+                    None => [&module.cold]
+                        .into_iter()
+                        .chain(contents)
+                        .try_for_each(|image| loaded.images.fill(base, image)),
                 }
             };
             filled.map_err(|why| {
@@ -274,6 +325,7 @@ impl LinuxMachines {
             engine: engine.clone(),
             module: loaded.module.clone(),
             names: loaded.names,
+            libraries: Libraries::new(with, shared.as_ref().map(|(_, _, memory)| memory.clone())),
             stack: loaded.stack,
             pre: shared.is_some().then_some(pre),
             next: Arc::clone(next),
@@ -324,7 +376,7 @@ impl LinuxMachines {
                     )),
                     signal_of(None),
                 ),
-                Err(error) => trapped(&module.name, &loaded.names, &error),
+                Err(error) => trapped(&module.name, &running, &error),
             },
         };
         Inbox::leave();
@@ -332,9 +384,17 @@ impl LinuxMachines {
     }
 }
 
-fn trapped(module: &str, names: &Names, error: &wasmtime::Error) -> LinuxOutcome {
+impl Running {
+    /// What a trap says.
+    fn report(&self, module: &str, error: &wasmtime::Error) -> TrapReport {
+        let name = |frame: &wasmtime::FrameInfo| self.libraries.name_of(&self.names, frame);
+        TrapReport::of(module, &name, error)
+    }
+}
+
+fn trapped(module: &str, running: &Running, error: &wasmtime::Error) -> LinuxOutcome {
     let signal = signal_of(error.downcast_ref::<Trap>());
-    LinuxOutcome::Trap(Box::new(TrapReport::new(module, names, error)), signal)
+    LinuxOutcome::Trap(Box::new(running.report(module, error)), signal)
 }
 
 /// The signal by which a native program ends after the same mistake (signal(7)).
@@ -379,7 +439,8 @@ fn enter(
     running: &Arc<Running>,
 ) -> Result<(), EngineError> {
     let entry = &running.process.image.entry;
-    let safepoint = safepoints::connect(store, instance, &running.module, entry)?;
+    let libraries = running.libraries.instantiate(store, instance, entry)?;
+    let safepoint = safepoints::connect(store, instance, &running.module, &libraries, entry)?;
     let handlers = deliver::Handlers::of(instance, store);
     let guest = store.data_mut();
     guest.handlers = handlers;

@@ -144,10 +144,13 @@ unsafe impl LinearMemory for Pages {
 
 /// Gives the safepoints of an instance the function that they call; gives what they look at, which lives
 /// as long as the store.
+///
+/// Libraries' safepoints call the same.
 pub(super) fn connect(
     store: &mut Store<Guest>,
     instance: &Instance,
     module: &Module,
+    libraries: &[(Instance, &Module)],
     name: &str,
 ) -> Result<Safepoint, EngineError> {
     let word = instance
@@ -160,12 +163,20 @@ pub(super) fn connect(
     let function = Func::wrap(&mut *store, |mut caller: Caller<'_, Guest>| {
         deliver::all(&mut caller.as_context_mut()).map(drop)
     });
-    call.set(&mut *store, Val::FuncRef(Some(function)))
+    let function = Val::FuncRef(Some(function));
+    call.set(&mut *store, function.clone())
         .map_err(EngineError::wasmtime("connecting the safepoints"))?;
+    for (library, _) in libraries {
+        library
+            .get_global(&mut *store, CALL)
+            .ok_or_else(|| EngineError::missing(name, CALL))?
+            .set(&mut *store, function.clone())
+            .map_err(EngineError::wasmtime("connecting the safepoints"))?;
+    }
     let page = match instance.get_memory(&mut *store, PAGE) {
         Some(memory) => Some(
             NonNull::new(memory.data_ptr(&*store))
-                .and_then(|at| page(store, instance, module, at))
+                .and_then(|at| page(store, instance, module, libraries, at))
                 .ok_or_else(|| EngineError::missing(name, STOP))?,
         ),
         None => None,
@@ -196,6 +207,7 @@ fn page(
     store: &mut Store<Guest>,
     instance: &Instance,
     module: &Module,
+    libraries: &[(Instance, &Module)],
     at: NonNull<u8>,
 ) -> Option<Page> {
     let stop = instance.get_func(&mut *store, STOP)?;
@@ -208,9 +220,16 @@ fn page(
         let code = in_text(stop.array_call) && in_text(stop.wasm_call);
         (code && stop.context.as_ref()? == MAGIC).then_some(stop)?
     };
-    let text = text.start as usize..text.end as usize;
-    // SAFETY: the memory is `Pages`; the stop is the function that `crate::safepoints` has made for this. Safepoints
-    // are in the module's text, which stays as long as the module.
+    let texts = [module]
+        .into_iter()
+        .chain(libraries.iter().map(|(_, module)| *module));
+    let text = texts.map(|module| {
+        let text = module.text().as_ptr_range();
+        text.start as usize..text.end as usize
+    });
+    let text = text.collect();
+    // SAFETY: the memory is `Pages`, and libraries import it (`super::libraries`); the stop is the function that
+    // `crate::safepoints` has made for this. Safepoints are in the modules' texts, which stay as long as these.
     Some(unsafe { Page::new(at, stop.wasm_call, stop.context as usize, text) })
 }
 

@@ -10,7 +10,7 @@ use vkernel_kernel::linux::{Inbox, Stop, Thread};
 use wasmtime::{Instance, Store, Trap};
 
 use super::{Guest, Running, enter, signal_of};
-use crate::{HOST_STACK, TrapReport};
+use crate::HOST_STACK;
 
 /// Export that is a thread's body: `(tid, argument) -> ()`.
 const BODY: &str = "__wasm_thread_start_libc";
@@ -83,7 +83,7 @@ fn body(running: &Arc<Running>, mask: u64, argument: i32, tell: &mpsc::SyncSende
         Err(Ok(Stop::Errno(_))) => process.die(signal_of(None)),
         Err(Err(error)) => {
             let signal = signal_of(error.downcast_ref::<Trap>());
-            let report = TrapReport::new(&process.image.entry, &running.names, &error);
+            let report = running.report(&process.image.entry, &error);
             process.trapped(&report.to_string(), report.innermost());
             process.die(signal)
         }

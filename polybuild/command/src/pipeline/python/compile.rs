@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use megabinary_linker::{Keys, Megabinary, PlannedModule};
+use megabinary_linker::{Keys, LinkedModule, Megabinary, PlannedModule};
 use polybuild_recipe::{Entry, ImageFile, Program, Python, Recipe};
 use walkdir::WalkDir;
 
@@ -54,6 +54,8 @@ pub(in super::super) struct Interpreter {
     python: Python,
     program: Program,
     module: PlannedModule,
+    /// Shared libraries, of which it may use some.
+    libraries: Vec<PlannedModule>,
 }
 
 /// The interpreter, if something is to be compiled.
@@ -82,6 +84,11 @@ pub(in super::super) fn interpreter(
                 name: module.name.clone(),
                 wasm: module.wasm.clone(),
             },
+            libraries: modules
+                .iter()
+                .filter(|m| megabinary_linker::is_library(&m.wasm))
+                .cloned()
+                .collect(),
         })),
         // Whoever has packages without an interpreter gets them as they are.
         _ if python.compile.is_empty() => Ok(None),
@@ -279,17 +286,22 @@ impl Run<'_> {
     /// The interpreter by itself, without the image's policy: it has to write. Signed with a key that nobody
     /// keeps.
     fn pack(&self, to: &Path) -> Result<()> {
-        let Interpreter { module, .. } = self.interpreter;
-        let plan = plan::bare(&module.name, module.wasm.clone());
+        let Interpreter {
+            module, libraries, ..
+        } = self.interpreter;
+        let mut plan = plan::bare(&module.name, module.wasm.clone());
+        plan.modules.extend(libraries.iter().cloned());
         let linked = megabinary_linker::link(plan).map_err(Failure::recipe)?;
         // A module's code is the same in both: it depends on nothing around it.
         let (image, code) = self.made;
-        let known = image.modules().iter().zip(code).find(|(known, _)| {
-            let mut ours = linked.modules().iter();
-            ours.any(|ours| ours.normalised == known.normalised)
-        });
+        let known = |ours: &LinkedModule| {
+            let mut all = image.modules().iter().zip(code);
+            let found = all.find(|(known, _)| known.normalised == ours.normalised);
+            found.map(|(_, code)| code.clone())
+        };
+        let known: Option<Vec<Vec<u8>>> = linked.modules().iter().map(known).collect();
         let code = match known {
-            Some((_, code)) => vec![code.clone()],
+            Some(code) => code,
             None => code::compile(self.cx, &linked)?,
         };
         let keys = Keys::generate().map_err(Failure::environment)?;

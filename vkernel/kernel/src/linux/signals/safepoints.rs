@@ -62,8 +62,8 @@ pub struct Page {
     stop: usize,
     /// Its first two arguments: the context of the module's instance, twice.
     context: usize,
-    /// The compiled code that has safepoints on this page.
-    text: Range<usize>,
+    /// The compiled code that has safepoints on this page: the program's, and that of its libraries.
+    text: Vec<Range<usize>>,
     /// Where the registers of interrupted code are.
     frames: Frames,
 }
@@ -144,7 +144,12 @@ impl Page {
     /// first bytes of the two: safepoints, and the stop at its end; all of it lies in `text`, which is
     /// readable as long. `stop` is the code of a compiled function without parameters that takes
     /// `context` in `rdi` and `rsi`, has a frame pointer, and does what is said above.
-    pub unsafe fn new(at: NonNull<u8>, stop: usize, context: usize, text: Range<usize>) -> Page {
+    pub unsafe fn new(
+        at: NonNull<u8>,
+        stop: usize,
+        context: usize,
+        text: Vec<Range<usize>>,
+    ) -> Page {
         Page {
             at,
             closed: AtomicBool::new(false),
@@ -163,10 +168,8 @@ impl Page {
     fn loads_from(&self, context: &libc::ucontext_t) -> Option<usize> {
         let registers = &context.uc_mcontext.gregs;
         let at = *registers.get(libc::REG_RIP as usize)? as usize;
-        if !self.text.contains(&at) {
-            return None;
-        }
-        let len = instruction::LONGEST.min(self.text.end - at);
+        let text = self.text.iter().find(|text| text.contains(&at))?;
+        let len = instruction::LONGEST.min(text.end - at);
         // SAFETY: inside the text, which is readable (`new`).
         let code = unsafe { std::slice::from_raw_parts(at as *const u8, len) };
         instruction::byte_load(code, registers)
@@ -235,7 +238,8 @@ impl Safepoint {
         };
         let at = *register(context, libc::REG_RIP) as usize;
         // SAFETY: the caller's contract; inside a body, frames are whole.
-        page.text.contains(&at) && unsafe { call(context, page) } == Called::Yes
+        page.text.iter().any(|text| text.contains(&at))
+            && unsafe { call(context, page) } == Called::Yes
     }
 
     /// Sees to a fault, in the handler of the signal; whether it was a safepoint's.
@@ -479,7 +483,7 @@ mod tests {
                 let at = NonNull::new(at.cast::<u8>()).unwrap();
                 let begin = vkernel_test_safepoint as *const () as usize;
                 let text = begin..(&raw const vkernel_test_end) as usize;
-                let page = Page::new(at, vkernel_test_stop as *const () as usize, 7, text);
+                let page = Page::new(at, vkernel_test_stop as *const () as usize, 7, vec![text]);
                 inbox.enter(Safepoint::new(NonNull::from(&mut word), Some(page)));
                 HERE.set((&raw const inbox, at.as_ptr() as usize, 0));
                 for (closed, stops) in [(false, 0), (true, 1), (false, 1), (true, 2)] {
@@ -528,7 +532,8 @@ mod tests {
         let (at, mut word) = (0x1000_0000_usize, AtomicU32::new(0));
         let make = |text| {
             // SAFETY: nothing is done with the page but to compare its address.
-            let page = unsafe { Page::new(NonNull::new(at as *mut u8).unwrap(), 0x99, 7, text) };
+            let page =
+                unsafe { Page::new(NonNull::new(at as *mut u8).unwrap(), 0x99, 7, vec![text]) };
             page.closed.store(true, Ordering::Relaxed);
             page
         };
@@ -592,7 +597,7 @@ mod tests {
     fn frames_end_where_a_handler_left_them_and_are_limited() {
         let page = {
             // SAFETY: never used as a page.
-            unsafe { Page::new(NonNull::dangling(), 0, 0, 0..0) }
+            unsafe { Page::new(NonNull::dangling(), 0, 0, Vec::new()) }
         };
         let frames = &page.frames;
         for at in (0..DEEPEST).map(|n| 100_000 - 8 * n) {
