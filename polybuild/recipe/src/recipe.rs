@@ -146,6 +146,14 @@ pub struct Source {
     pub series: Option<Series>,
 }
 
+impl Source {
+    /// Whether it has an entry in the lock file. What lies beside the recipe has none, nor have crates, which are
+    /// locked by the source whose lock file names them.
+    pub fn is_locked(&self) -> bool {
+        self.local.is_none() && !matches!(self.url, SourceUrl::CargoLock { .. })
+    }
+}
+
 /// What is done with the patches of a distribution's source package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -102,6 +102,7 @@ fn follow_links(layer: &Layer, problems: &mut Vec<Problem>) {
         taken: BTreeMap::new(),
         problems,
     };
+    follow.items(&layer.sources);
     follow.items(&layer.builds);
     follow.items(&layer.toolchains);
     follow.items(&layer.modules);
@@ -193,6 +194,9 @@ impl<'a> Follow<'a> {
             let known = self.sources.iter().map(|s| s.value.id.as_str()).collect();
             return unknown("source", id, known);
         };
+        if inside && matches!(source.value.url, SourceUrl::CargoLock { .. }) {
+            return None;
+        }
         (inside && !source.value.extract).then_some(ProblemKind::Keys {
             message: "a path in a source that is not unpacked: set `extract = true` there",
         })
@@ -212,7 +216,7 @@ impl<'a> Follow<'a> {
         (!says
             && matches!(
                 source.value.url,
-                SourceUrl::Https { .. } | SourceUrl::Path { .. }
+                SourceUrl::Https { .. } | SourceUrl::Path { .. } | SourceUrl::CargoLock { .. }
             ))
         .then_some(ProblemKind::Keys {
             message: "a source without a version: give the component one, `version = \"…\"`",
@@ -265,26 +269,27 @@ fn unknown(what: &'static str, name: &str, known: Vec<&str>) -> Option<ProblemKi
 /// Build steps, each with what its toolchain brings; the step's own word counts.
 fn with_toolchains(mut builds: Vec<Item<Build>>, known: &[Item<Toolchain>]) -> Vec<Item<Build>> {
     for item in &mut builds {
-        let named = item.links.iter().find_map(|link| match &link.target {
+        // Most steps have one. What an earlier one says counts.
+        let named = item.links.iter().filter_map(|link| match &link.target {
             Target::Toolchain(name) => known.iter().find(|t| t.value.name == *name),
             _ => None,
         });
-        let (Some(toolchain), step) = (named, &mut item.value) else {
-            continue;
-        };
-        let toolchain = &toolchain.value;
-        let mut tools = toolchain.tools.clone();
-        tools.extend(
-            step.tools
-                .drain(..)
-                .filter(|t| !toolchain.tools.contains(t)),
-        );
-        step.tools = tools;
-        for (name, value) in &toolchain.env {
-            step.env.entry(name.clone()).or_insert(value.clone());
-        }
-        for (path, reference) in &toolchain.inputs {
-            step.inputs.entry(path.clone()).or_insert(reference.clone());
+        let step = &mut item.value;
+        for toolchain in named {
+            let toolchain = &toolchain.value;
+            let mut tools = toolchain.tools.clone();
+            tools.extend(
+                step.tools
+                    .drain(..)
+                    .filter(|t| !toolchain.tools.contains(t)),
+            );
+            step.tools = tools;
+            for (name, value) in &toolchain.env {
+                step.env.entry(name.clone()).or_insert(value.clone());
+            }
+            for (path, reference) in &toolchain.inputs {
+                step.inputs.entry(path.clone()).or_insert(reference.clone());
+            }
         }
     }
     builds

@@ -254,6 +254,22 @@ impl Lower<'_> {
             SourceUrl::Path { path } if !path.is_empty() => Some(self.local(&table.url, path)),
             _ => None,
         };
+        if let SourceUrl::CargoLock { source, .. } = &url {
+            let target = Target::Source {
+                id: source.clone(),
+                inside: true,
+            };
+            self.link(&table.url, target);
+            let said = [
+                table.sha256.as_ref().map(|at| &at.span),
+                table.extract.map(|_| &table.url.span),
+                table.strip_components.map(|_| &table.url.span),
+            ];
+            if let Some(span) = said.into_iter().flatten().next() {
+                let message = "crates are locked by the lock file that names them, and unpacked each into its folder";
+                self.fail(span, ProblemKind::Keys { message });
+            }
+        }
         let sha256 = table
             .sha256
             .as_ref()
