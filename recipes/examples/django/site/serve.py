@@ -8,8 +8,8 @@ from django.core.management import call_command
 
 django.setup()
 call_command("migrate", verbosity=0)
-workers = os.environ.get("WORKERS", "2")
+port, workers = os.environ.get("PORT", "8000"), os.environ.get("WORKERS", "2")
 os.execv(
     sys.executable,
-    [sys.executable, "-m", "gunicorn", "--bind=0.0.0.0:8000", f"--workers={workers}", "application"],
+    [sys.executable, "-m", "gunicorn", f"--bind=0.0.0.0:{port}", f"--workers={workers}", "application"],
 )
