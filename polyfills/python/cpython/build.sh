@@ -12,7 +12,7 @@
 #   python.wasm, python-tests.wasm
 #   lib/           the standard library with byte code, without tests
 #   tests/         what CPython's tests need besides
-#   include/, config/   headers, and what extensions are linked with
+#   include/, config/, link/   headers, sysconfig's data, and what the interpreter is linked from again with extensions
 set -eu
 # Shared objects are stubs; what they stand for becomes part of the programs that name them.
 export VKCC_SHARED=linked
@@ -119,3 +119,17 @@ bin/build-python -m compileall -q -f --invalidation-mode unchecked-hash -s lib -
 cp -R cpython/Include/. include/
 rm include/rehash.h
 cp cpython/pyconfig.h include/
+
+# What extensions are compiled with, and what the interpreter is linked from again with them: one object, so that
+# nobody needs to know how it was compiled, and the libraries. See polyfills/python/extension.
+say "keeping what is linked again"
+mkdir -p link/lib config
+cp deps/lib/*.a link/lib/
+cp cpython/Lib/_sysconfigdata*.py config/
+cat >cpython/link.mk <<'EOF'
+include Makefile
+link-again:
+	$(LINKCC) $(PY_CORE_LDFLAGS) -r -o ../link/python.o Programs/python.o $(LINK_PYTHON_OBJS) $(filter %.a,$(MODLIBS))
+	echo '$(LINKFORSHARED) $(LIBS) $(filter-out %.a,$(MODLIBS)) $(SYSLIBS)' >../link/libraries
+EOF
+(cd cpython && quietly make -f link.mk link-again LDFLAGS="$flags")

@@ -21,7 +21,7 @@ use polybuild_fetch::{
 };
 use polybuild_recipe::{
     Lock, LockedInput, LockedPython, LockedWheel, Part, Pins, PypiKind, Python, Recipe, Source,
-    SourceUrl,
+    SourceUrl, normal_package_name,
 };
 
 use super::{
@@ -29,6 +29,7 @@ use super::{
     progress::{All, Shown},
 };
 use crate::{
+    base_recipes,
     exit::{self, Status},
     failure::{Failure, IoContext, Result},
     files,
@@ -309,11 +310,25 @@ fn fetch_all(ui: &Ui, fetcher: &Fetcher, requests: &[Request]) -> Result<Vec<Fet
 fn not_fetched(error: &FetchError) -> Failure {
     let failure = Failure::new(status(error), error);
     match error {
-        FetchError::NoPureWheel(_) => failure.hint(
-            "take a version or another package that is of pure Python; packages with machine code \
-             cannot be installed into an image",
-        ),
+        FetchError::NoPureWheel(missing) => failure.hint(way_in(&missing.name)),
         _ => failure,
+    }
+}
+
+/// What to do about a requirement of which there is no wheel of pure Python.
+fn way_in(requirement: &str) -> String {
+    let end = requirement
+        .find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)))
+        .unwrap_or(requirement.len());
+    let name = normal_package_name(requirement.get(..end).unwrap_or_default());
+    match base_recipes::extension(&name) {
+        Some(package) => format!(
+            "link it into the image's Python: add to the recipe\n\n[[extension]]\npackage = \"{package}\"\n"
+        ),
+        None => "machine code cannot be installed into an image: take a version or another package that is of pure \
+                 Python, or have it compiled and linked into the image's Python with `[[extension]]`, which \
+                 docs/extensions.md describes"
+            .to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod cargo;
 pub(crate) mod curl;
 pub(crate) mod debian;
 mod npm;
+mod offered;
 pub(crate) mod pip;
 mod tool;
 

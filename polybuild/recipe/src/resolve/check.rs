@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::layer::{Item, Layer, Named, Target};
+use super::{
+    extension,
+    layer::{Item, Layer, Named, Target},
+};
 use crate::{
     Build, Image, ImageFile, Kind, Module, Place, Policy, Preload, Recipe, Ref, Source, SourceUrl,
     Toolchain, Tree,
@@ -11,8 +14,17 @@ use crate::{
 };
 
 /// The recipe, or `None` and at least one problem.
-pub(super) fn check(layer: Layer, problems: &mut Vec<Problem>) -> Option<Recipe> {
+pub(super) fn check(mut layer: Layer, problems: &mut Vec<Problem>) -> Option<Recipe> {
     let before = problems.len();
+    // An extension by itself is no program: the Python that it is for is that of the image.
+    if layer.kind != Kind::Extension
+        && let Err(message) = extension::link(&mut layer)
+    {
+        problems.push(Problem {
+            kind: ProblemKind::Keys { message },
+            place: layer.extensions.first().map(|item| item.place.clone()),
+        });
+    }
     follow_links(&layer, problems);
     let whole = matches!(layer.kind, Kind::Image | Kind::App);
     if whole && layer.programs.is_empty() {
@@ -65,6 +77,7 @@ pub(super) fn check(layer: Layer, problems: &mut Vec<Problem>) -> Option<Recipe>
         image_files: values(layer.files),
         trees: values(layer.trees),
         python,
+        extensions: values(layer.extensions),
         policy: Policy {
             limits: policy.limits,
             network: policy.network.flatten(),
@@ -99,6 +112,7 @@ fn follow_links(layer: &Layer, problems: &mut Vec<Problem>) {
         trees: &layer.trees,
         modules: &layer.modules,
         files: &layer.files,
+        is_part: layer.kind == Kind::Extension,
         taken: BTreeMap::new(),
         problems,
     };
@@ -111,6 +125,7 @@ fn follow_links(layer: &Layer, problems: &mut Vec<Problem>) {
     follow.items(&layer.files);
     follow.items(&layer.trees);
     follow.items(&layer.components);
+    follow.items(&layer.extensions);
 }
 
 struct Follow<'a> {
@@ -120,6 +135,8 @@ struct Follow<'a> {
     trees: &'a [Item<Tree>],
     modules: &'a [Item<Module>],
     files: &'a [Item<ImageFile>],
+    /// Whether toolchains are of the image that it becomes a part of.
+    is_part: bool,
     /// Path in the image → what is there.
     taken: BTreeMap<&'a str, (String, &'a Place)>,
     problems: &'a mut Vec<Problem>,
@@ -132,6 +149,7 @@ impl<'a> Follow<'a> {
                 let kind = match &link.target {
                     Target::Source { id, inside } => self.source(id, *inside),
                     Target::Build { step, output } => self.output(step, output),
+                    Target::Toolchain(_) if self.is_part => None,
                     Target::Toolchain(name) => unknown(
                         "toolchain",
                         name,
