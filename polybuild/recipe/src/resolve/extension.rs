@@ -11,13 +11,14 @@ use super::{
 };
 use crate::{
     Build, Command, Component, Extension, Output, ProblemKind, PypiKind, Ref, Source, SourceUrl,
-    ToolSet, normal_package_name, requirement,
-    value,
+    ToolSet, normal_package_name, requirement, value,
     written::{At, ExtensionTable},
 };
 
 /// What extensions are compiled with: a recipe of a Python declares it.
 const TOOLCHAIN: &str = "python-extension";
+/// What those in Rust are compiled with besides.
+const RUST: &str = "rust";
 /// What Python is linked with again: likewise.
 const LINKER: &str = "python-link";
 /// What an extension's step makes.
@@ -63,6 +64,8 @@ impl Lower<'_> {
             || !table.inputs.is_empty()
             || !table.env.is_empty()
             || !table.patches.is_empty()
+            || table.crates.is_some()
+            || !table.crate_patches.is_empty()
             || !table.tools.is_empty();
         if !says_how && !more && table.depends.is_empty() {
             all.known.push(Known {
@@ -173,6 +176,8 @@ impl Lower<'_> {
     ) -> Build {
         let place = self.place(&table.package.span);
         let patches = table.patches.iter().map(|at| self.patch(at)).collect();
+        let crate_patches = table.crate_patches.iter();
+        let crate_patches = crate_patches.map(|at| self.patch(at)).collect();
         let mut source = |id: &str, url: SourceUrl, patches| {
             let source = Source {
                 id: id.to_owned(),
@@ -209,10 +214,20 @@ impl Lower<'_> {
                 file: PypiKind::pure("3.13"),
             };
             let id = format!("{name}-build-{required}");
-            inputs.insert(
-                format!("requires/{required}"),
-                source(&id, url, Vec::new()),
-            );
+            inputs.insert(format!("requires/{required}"), source(&id, url, Vec::new()));
+        }
+        if let Some(at) = &table.crates {
+            let path = self.relative_path(at, "the path of a `Cargo.lock`");
+            let url = SourceUrl::CargoLock {
+                source: name.to_owned(),
+                path,
+            };
+            let id = format!("{name}-crates");
+            inputs.insert("crates".to_owned(), source(&id, url, crate_patches));
+        } else if let Some(first) = table.crate_patches.first() {
+            let message =
+                "`crate-patches` are for the crates of `crates`, which names a `Cargo.lock`";
+            self.fail(&first.span, ProblemKind::Keys { message });
         }
         for (library, from) in &table.libraries {
             let library = self.relative_path(library, "the name of a library");
@@ -226,6 +241,9 @@ impl Lower<'_> {
             .collect();
         tools.extend(table.tools.iter().map(|tool| self.name(tool)));
         self.link(&table.package, Target::Toolchain(TOOLCHAIN.to_owned()));
+        if let Some(at) = &table.crates {
+            self.link(at, Target::Toolchain(RUST.to_owned()));
+        }
         Build {
             id: step_of(name),
             command: Command::Script("sh port/build.sh\n".to_owned()),

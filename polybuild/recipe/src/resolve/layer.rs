@@ -8,8 +8,8 @@ use megabinary_format::Limits;
 use super::extension::Known;
 
 use crate::{
-    Build, Component, Extension, ImageFile, Kind, LocalPath, Module, Place, Preload, Program, Python, Source,
-    Toolchain, Tree,
+    Build, Component, Extension, ImageFile, Kind, LocalPath, Module, Place, Preload, Program,
+    Python, Source, Toolchain, Tree,
     error::{Problem, ProblemKind},
 };
 

@@ -34,6 +34,12 @@ pub struct ExtensionTable {
     /// Unified diffs for the source distribution: `path:` references.
     #[serde(default)]
     pub patches: Vec<At<String>>,
+    /// Of a project in Rust: the path of its lock file in the source distribution, `"Cargo.lock"`. All crates that it
+    /// names are fetched, each by the checksum there. The recipe has `uses = ["rust/1.97"]`.
+    pub crates: Option<At<String>>,
+    /// Unified diffs for the crates, whose paths begin with `NAME-VERSION/`: `path:` references.
+    #[serde(default)]
+    pub crate_patches: Vec<At<String>>,
     /// Commands of this machine that the build may run, besides the set `unix`.
     #[serde(default)]
     pub tools: Vec<At<String>>,

@@ -51,7 +51,10 @@ pub(crate) fn make(environment: &Environment, command: &Command, items: &[Item])
         .prefix(".vkcc-")
         .tempdir_in(&folder)
         .doing("making a folder in", &folder)?;
-    let mut parts = Parts::default();
+    let mut parts = Parts {
+        trusts: command.trust_objects,
+        ..Parts::default()
+    };
     parts.read(environment, items, made.path())?;
     let archive = made.path().join("library.a");
     let mut archiver = environment.tool("ar");
@@ -105,6 +108,8 @@ struct Parts {
     waiting: Vec<Option<(String, Vec<u8>, Object)>>,
     offers: BTreeMap<String, usize>,
     needs: Vec<String>,
+    /// Whether objects that do not say how they were compiled are taken for ours: other compilers' than `vkcc`.
+    trusts: bool,
     /// What it offers, if it offers nothing else: `--export=NAME`.
     exported: BTreeSet<String>,
 }
@@ -203,6 +208,10 @@ impl Parts {
                 .filter(|name| !self.defined.contains(*name))
                 .cloned(),
         );
+        let mut bytes = bytes;
+        if self.trusts && bytes.starts_with(b"\0asm") && !crate::model::is_marked(&bytes) {
+            bytes.extend(crate::model::section());
+        }
         self.taken.push((name, bytes));
     }
 }
