@@ -127,3 +127,12 @@ pub(crate) fn tags(image: &str) -> Vec<&'static str> {
         })
         .collect()
 }
+
+/// The `package` of the extension of Python of this name that comes with the program: `markupsafe==3.0.2`.
+pub(crate) fn extension(name: &str) -> Option<&'static str> {
+    let wanted = format!("recipes/python-extensions/{name}{RECIPE}");
+    let (.., bytes) = given().iter().find(|(path, ..)| *path == wanted)?;
+    let lines = std::str::from_utf8(bytes).ok()?.lines();
+    let package = lines.filter_map(|line| line.strip_prefix("package = \"")?.strip_suffix('"'));
+    package.last()
+}

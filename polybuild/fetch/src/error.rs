@@ -56,6 +56,14 @@ pub enum FetchError {
         /// What was wrong.
         what: String,
     },
+    /// The crates of a `Cargo.lock` cannot be had.
+    #[error("the crates of {url} {what}")]
+    Crates {
+        /// The source.
+        url: String,
+        /// What is wrong.
+        what: String,
+    },
     /// The network is not to be used, and the source is not in the cache.
     #[error("{url} is not in the cache and fetching is turned off; build once without `--offline`")]
     Offline {

@@ -17,6 +17,7 @@
 
 mod cache;
 mod client;
+mod crates;
 mod error;
 mod extract;
 mod fetcher;
@@ -27,7 +28,7 @@ mod python;
 
 pub use cache::Cache;
 pub use error::{DigestMismatch, FetchError, Gone, NoPureWheel, PackageError, WhyNot};
-pub use extract::{Extract, ExtractError, Limits, extract, extract_package};
+pub use extract::{Extract, ExtractError, Limits, LockedCrate, extract, extract_package, vendor};
 pub use fetcher::{Fetched, Fetcher, Options, Pin, Request};
 pub use package::{SeriesPatch, SourcePackage};
 pub use patch::{PatchError, apply_patch};

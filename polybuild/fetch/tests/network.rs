@@ -197,7 +197,7 @@ fn the_example_app_can_be_locked() {
     let recipe = load(&path).unwrap();
     let fetcher = fetcher(&dir.path().join("cache"), false);
     let mut inputs = Vec::new();
-    for source in recipe.sources.iter().filter(|s| s.local.is_none()) {
+    for source in recipe.sources.iter().filter(|s| s.is_locked()) {
         let request = Request::new(source, None);
         let fetched = fetcher.fetch(&request, &()).unwrap();
         let how = Extract {

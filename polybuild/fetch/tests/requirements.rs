@@ -118,8 +118,10 @@ impl World {
                 platform: "wasi".into(),
                 machine: "wasm32".into(),
                 compile: Vec::new(),
+                wheels: None,
             },
             requirements: requirements.iter().map(|&line| line.into()).collect(),
+            extensions: Vec::new(),
         };
         let given: BTreeMap<String, String> = given
             .iter()

@@ -192,6 +192,17 @@ pub enum ProblemKind {
         /// What was wanted.
         wanted: &'static str,
     },
+    /// An extension of another version than the known one.
+    #[error(
+        "how `{name}` is built is known of another version than this{}",
+        .known.as_ref().map(|version| format!(": of {version}")).unwrap_or_default()
+    )]
+    ExtensionVersion {
+        /// Its name.
+        name: String,
+        /// The version that is known.
+        known: Option<String>,
+    },
     /// Keys that exclude or need each other.
     #[error("{message}")]
     Keys {
@@ -234,6 +245,25 @@ impl ProblemKind {
                     .into(),
             ),
             ProblemKind::BadUrl { error, .. } => error.help(),
+            ProblemKind::ExtensionVersion { known, .. } => Some(match known {
+                Some(version) => format!(
+                    "write `=={version}`, or say how this version is built: `requires = [\"setuptools==80.9.0\"]`, \
+                     what its build needs"
+                ),
+                None => "its recipe is not one of an extension".into(),
+            }),
+            ProblemKind::NoSuchRecipe { name, known, .. }
+                if name.starts_with("python-extensions/") =>
+            {
+                let known = known
+                    .iter()
+                    .filter_map(|name| name.strip_prefix("python-extensions/"));
+                Some(format!(
+                    "say how it is built: `requires = [\"setuptools==80.9.0\"]`, what its build needs. Known by \
+                     their names are: {}",
+                    known.collect::<Vec<_>>().join(", ")
+                ))
+            }
             ProblemKind::NoSuchRecipe { known, .. } if known.is_empty() => Some(
                 "write NAME/TAG as its folder is called, or a path that ends in `.toml`".into(),
             ),

@@ -39,7 +39,7 @@ pub use package::{LockedPackage, LockedPart, LockedPatch};
 pub use part::{Part, Used};
 pub use pins::Pins;
 pub use place::Place;
-pub use python::{LockedPython, LockedWheel, Python, WantedPackages, normal_package_name};
+pub use python::{LockedPython, LockedWheel, Offered, Python, WantedPackages, normal_package_name};
 pub use recipe::*;
 pub use reference::{json_schema, reference_page};
 pub use resolve::{load, load_with, parse};

@@ -348,7 +348,7 @@ impl Lock {
     /// from included; not with what those declare, which is in their own locks.
     pub fn check(&self, part: &Part) -> Result<LockStatus, LockError> {
         let mut reasons = Vec::new();
-        for source in part.sources.iter().filter(|s| s.local.is_none()) {
+        for source in part.sources.iter().filter(|s| s.is_locked()) {
             let now = source.url.lock_form();
             match self.input(&source.id) {
                 None => reasons.push(StaleReason::Added(source.id.clone())),
@@ -372,7 +372,7 @@ impl Lock {
             }
         }
         for input in &self.inputs {
-            if part.source(&input.id).is_none_or(|s| s.local.is_some()) {
+            if part.source(&input.id).is_none_or(|s| !s.is_locked()) {
                 reasons.push(StaleReason::Removed(input.id.clone()));
             }
         }

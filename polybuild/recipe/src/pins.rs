@@ -20,7 +20,7 @@ impl Pins {
     /// Of `recipe`, from the lock of each of its parts, in their order.
     pub fn new(recipe: &Recipe, locks: &[Lock]) -> Pins {
         let parts = || recipe.parts.iter().zip(locks);
-        let fetched = recipe.sources.iter().filter(|s| s.local.is_none());
+        let fetched = recipe.sources.iter().filter(|s| s.is_locked());
         let inputs = fetched.filter_map(|source| {
             // A part stands before those that it uses, whose declarations it may replace.
             let declares = parts().find(|(part, _)| part.source(&source.id).is_some());

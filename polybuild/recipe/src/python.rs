@@ -5,7 +5,7 @@
 use megabinary_format::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::package::hex_digits;
+use crate::{Extension, package::hex_digits};
 
 /// The Python of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,6 +20,9 @@ pub struct Python {
     pub machine: String,
     /// Folders of the image to compile besides the packages.
     pub compile: Vec<String>,
+    /// Folder for the wheels of extensions, which are not installed then: absolute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wheels: Option<String>,
 }
 
 impl Python {
@@ -62,6 +65,30 @@ pub struct WantedPackages {
     pub python: Python,
     /// Lines of a requirements file, checked; at least one.
     pub requirements: Vec<String>,
+    /// Extensions that the image has: pip need not find them in an index.
+    pub extensions: Vec<Offered>,
+}
+
+/// An extension, as pip has to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// Its name, normalised.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it requires: lines of a requirements file.
+    pub depends: Vec<String>,
+}
+
+impl Offered {
+    /// Of an extension.
+    pub fn of(extension: &Extension) -> Offered {
+        Offered {
+            name: extension.name.clone(),
+            version: extension.version.clone(),
+            depends: extension.depends.clone(),
+        }
+    }
 }
 
 impl WantedPackages {
@@ -76,6 +103,14 @@ impl WantedPackages {
         for line in &self.requirements {
             text.push_str(line);
             text.push('\n');
+        }
+        for Offered {
+            name,
+            version,
+            depends,
+        } in &self.extensions
+        {
+            text.push_str(&format!("has {name} {version}: {}\n", depends.join(", ")));
         }
         Digest::of(text.as_bytes())
     }
@@ -137,6 +172,7 @@ mod tests {
             platform: String::new(),
             machine: String::new(),
             compile: Vec::new(),
+            wheels: None,
         };
         assert_eq!(python.short_version(), "3.13");
         assert_eq!(

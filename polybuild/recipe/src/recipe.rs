@@ -51,6 +51,9 @@ pub struct Recipe {
     /// The image's Python, where a recipe says which it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub python: Option<Python>,
+    /// Its extensions, which are linked into it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<Extension>,
     /// Image settings.
     pub image: Image,
     /// What programs may do.
@@ -69,6 +72,8 @@ pub enum Kind {
     Library,
     /// Command-line programs, for images to use.
     Tool,
+    /// An extension of Python, for images to use that have one.
+    Extension,
     /// An image with somebody's program inside.
     App,
     /// A curated base image.
@@ -144,6 +149,14 @@ pub struct Source {
     /// Of a Debian source package, and only of one: what is done with the distribution's patches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub series: Option<Series>,
+}
+
+impl Source {
+    /// Whether it has an entry in the lock file. What lies beside the recipe has none, nor have crates, which are
+    /// locked by the source whose lock file names them.
+    pub fn is_locked(&self) -> bool {
+        self.local.is_none() && !matches!(self.url, SourceUrl::CargoLock { .. })
+    }
 }
 
 /// What is done with the patches of a distribution's source package.
@@ -433,6 +446,19 @@ pub struct Policy {
     pub read_only: Vec<String>,
     /// Absolute paths that do not exist for programs.
     pub hidden: Vec<String>,
+}
+
+/// A Python package whose code is linked into the interpreter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Extension {
+    /// Its name, normalised.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The folder that was made of it: a wheel, and what the stubs in that stand for.
+    pub built: Ref,
+    /// Lines of a requirements file.
+    pub depends: Vec<String>,
 }
 
 /// Something that the image contains.

@@ -43,6 +43,7 @@ const TABLES: &[(&str, &str)] = &[
     ("tree", "[[tree]]"),
     ("tree.entry", "[[tree.entry]]"),
     ("python", "[python]"),
+    ("extension", "[[extension]]"),
     ("image", "[image]"),
     ("policy", "[policy]"),
     ("component", "[[component]]"),

@@ -2,7 +2,7 @@
 //!
 //! `npm:NAME[@VERSION]`, `pypi:NAME[@VERSION][?…]`, `crates:NAME[@VERSION]`,
 //! `debian:PACKAGE[@VERSION]?suite=SUITE[&arch=ARCH]`,
-//! `debian-source:PACKAGE[@VERSION]?suite=SUITE`, `path:PATH`, `https://…`.
+//! `debian-source:PACKAGE[@VERSION]?suite=SUITE`, `cargo-lock:SOURCE/PATH`, `path:PATH`, `https://…`.
 //!
 //! Names and versions are checked strictly: they become arguments of other programs, so none may
 //! begin like an option or hold a space.
@@ -60,6 +60,13 @@ pub enum SourceUrl {
         /// `trixie`, `trixie-security`, …
         suite: String,
     },
+    /// The crates of a `Cargo.lock` in another source, which pins them.
+    CargoLock {
+        /// Id of that source.
+        source: String,
+        /// Its path there; the last part is `Cargo.lock`.
+        path: String,
+    },
     /// A file by HTTPS.
     Https {
         /// The address, `https://` included.
@@ -113,6 +120,9 @@ pub enum UrlError {
     /// `http:`.
     #[error("`http:` is not supported, even with a digest")]
     Http,
+    /// A `cargo-lock:` that does not say which one.
+    #[error("it names no `Cargo.lock` in a source")]
+    CargoLock,
     /// A name that no package can have.
     #[error("`{0}` cannot be the name of a package")]
     Name(String),
@@ -146,6 +156,10 @@ impl UrlError {
             UrlError::Scheme { .. } => format!("there are: {}", parse::SCHEMES.join(", ")),
             UrlError::Http => "use `https:`".into(),
             UrlError::Suite => "add the suite: `debian:zlib1g@1:1.2.13?suite=trixie`".into(),
+            UrlError::CargoLock => {
+                "write the source's id and the file's path in it: `cargo-lock:rpds-py/Cargo.lock`"
+                    .into()
+            }
             UrlError::WebAddress => "credentials belong in ~/.netrc, which curl reads".into(),
             _ => return None,
         })
@@ -182,6 +196,7 @@ impl fmt::Display for SourceUrl {
                 version,
                 suite,
             } => write!(f, "debian-source:{name}{}?suite={suite}", at(version)),
+            SourceUrl::CargoLock { source, path } => write!(f, "cargo-lock:{source}/{path}"),
             SourceUrl::Https { url } => f.write_str(url),
             SourceUrl::Path { path } => write!(f, "path:{path}"),
         }

@@ -15,7 +15,8 @@
 #   lib/pythonN.M/ the standard library with byte code, without tests
 #   tests/         what CPython's tests need besides
 #   include/       headers
-#   config/        pythonN.M/pyconfig.h, which sysconfig reads
+#   installed/     pythonN.M/pyconfig.h, which sysconfig reads
+#   config/, link/ sysconfig's data, and what the interpreter is linked from again with extensions
 set -eu
 # Shared objects are stubs; what they stand for becomes part of the programs that name them.
 export VKCC_SHARED=linked
@@ -161,6 +162,20 @@ cp -R cpython/Include/. include/
 rm -f include/rehash.h
 cp cpython/pyconfig.h include/
 # Installed for sysconfig, which programs ask how Python was built.
-mkdir -p "$lib/config-$version-wasm32-linux-musl" "config/python$version"
+mkdir -p "$lib/config-$version-wasm32-linux-musl" "installed/python$version"
 sed "s|$here|/src|g" cpython/Makefile >"$lib/config-$version-wasm32-linux-musl/Makefile"
-cp cpython/pyconfig.h "config/python$version/"
+cp cpython/pyconfig.h "installed/python$version/"
+
+# What extensions are compiled with, and what the interpreter is linked from again with them: one object, so that
+# nobody needs to know how it was compiled, and the libraries. See polyfills/python/extension.
+say "keeping what is linked again"
+mkdir -p link/lib config
+cp deps/lib/* link/lib/
+cp cpython/Lib/_sysconfigdata*.py config/
+cat >cpython/link.mk <<'EOF'
+include Makefile
+link-again:
+	$(LINKCC) $(PY_CORE_LDFLAGS) -r -o ../link/python.o Programs/python.o $(LINK_PYTHON_OBJS) $(filter %.a,$(MODLIBS))
+	echo '$(LINKFORSHARED) $(LIBS) $(filter-out %.a,$(MODLIBS)) $(SYSLIBS)' >../link/libraries
+EOF
+(cd cpython && quietly make -f link.mk link-again LDFLAGS="$flags")

@@ -91,7 +91,7 @@ pub(crate) fn section() -> Vec<u8> {
 }
 
 /// Whether a WebAssembly object has marks and no others.
-fn is_marked(object: &[u8]) -> bool {
+pub(crate) fn is_marked(object: &[u8]) -> bool {
     let mut is = false;
     for payload in Parser::new(0).parse_all(object) {
         let Ok(payload) = payload else {

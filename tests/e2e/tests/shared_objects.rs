@@ -193,6 +193,38 @@ fn what_is_no_library_is_not_opened() {
 }
 
 #[test]
+fn a_library_of_an_archive_offers_what_is_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    well(vkcc(folder, &[], "-c -o offered.o offered.c"));
+    well(run(driver("vkar", folder).args([
+        "rcs",
+        "liboffered.a",
+        "offered.o",
+    ])));
+    let shared = "-shared -o offered.so liboffered.a -Wl,--export=";
+    well(vkcc(folder, &[], &format!("{shared}one")));
+    let line = "-rdynamic -mloadable=offered.so -o offers.wasm offers.c";
+    well(vkcc(folder, &[], line));
+    let arguments = ["./offered.so", "one", "two", "counted"];
+    let said = well(ours(folder, "offers.wasm", &arguments));
+    assert_eq!(said.stdout, "one: 1\ntwo: 0\ncounted: 0\n1\n");
+    let said = vkcc(folder, &[], &format!("{shared}three"));
+    assert_eq!(said.status, 1);
+    let why = "it is to export `three`, which no object of it defines";
+    assert!(said.stderr.contains(why), "{said:?}");
+    // A member that nobody else asks for.
+    well(vkcc(
+        folder,
+        &[],
+        "-shared -o offered.so -Wl,-u,one liboffered.a",
+    ));
+    well(vkcc(folder, &[], line));
+    let said = well(ours(folder, "offers.wasm", &arguments));
+    assert_eq!(said.stdout, "one: 1\ntwo: 1\ncounted: 1\n1\n");
+}
+
+#[test]
 fn the_driver_says_what_it_cannot_make() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

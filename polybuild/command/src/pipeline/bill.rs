@@ -241,7 +241,9 @@ fn purl(source: &Source, version: &str) -> Option<String> {
                 distro(suite)
             ),
         },
-        SourceUrl::Https { .. } | SourceUrl::Path { .. } => return None,
+        SourceUrl::Https { .. } | SourceUrl::Path { .. } | SourceUrl::CargoLock { .. } => {
+            return None;
+        }
     })
 }
 

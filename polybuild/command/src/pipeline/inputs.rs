@@ -334,7 +334,7 @@ pub fn update_lock(
 ) -> Result<Lock> {
     let part = part(recipe, 0)?;
     for name in names {
-        if part.source(name).is_none_or(|s| s.local.is_some()) {
+        if part.source(name).is_none_or(|s| !s.is_locked()) {
             return Err(no_such_source(recipe, part, name));
         }
     }
@@ -366,13 +366,13 @@ fn no_such_source(recipe: &Recipe, part: &Part, name: &str) -> Failure {
     let message = format!("there is no source `{name}` to update");
     let others = recipe.parts.iter().skip(1);
     let elsewhere = others
-        .filter(|other| other.source(name).is_some_and(|s| s.local.is_none()))
+        .filter(|other| other.source(name).is_some_and(|s| s.is_locked()))
         .map(|other| {
             let path = other.path.display();
             format!("{path} declares it: run `polybuild lock --update {name} {path}`")
         })
         .next();
-    let fetched = part.sources.iter().filter(|s| s.local.is_none());
+    let fetched = part.sources.iter().filter(|s| s.is_locked());
     let known: Vec<&str> = fetched.map(|s| s.id.as_str()).collect();
     let there_are = match known.as_slice() {
         [] => format!("{} declares no source that is fetched", part.path.display()),

@@ -81,11 +81,11 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Pins, output: &Path) -> R
     record::warn_unconfined(cx, recipe);
     // Every source is on disk, with the digest that the lock demands.
     let sources = sources::fetch(cx, recipe, lock)?;
-    // Every Python package is laid out as it will be in the image.
-    let packages = python::install(cx, recipe, &sources)?;
     // Every build step has made its outputs.
     let outputs = steps::run(cx, recipe, &sources)?;
     let inputs = inputs::Inputs { sources, outputs };
+    // Every Python package, extensions included, is laid out as it will be in the image.
+    let packages = python::install(cx, recipe, &inputs)?;
     // Every module is complete, with its glue grafted on.
     let modules::Assembled { modules, files } = modules::assemble(cx, recipe, &inputs)?;
     let interpreter = python::interpreter(recipe, &modules, packages.as_ref())?;

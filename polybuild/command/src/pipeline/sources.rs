@@ -1,6 +1,8 @@
 //! Pass: every source on disk, with the digest that the lock demands; unpacked and patched where
 //! the recipe says so.
 
+mod crates;
+
 use std::{
     cell::OnceCell,
     collections::BTreeMap,
@@ -14,11 +16,12 @@ use std::{
 };
 
 use polybuild_fetch::{
-    Cache, Extract, ExtractError, FetchError, Fetched, Fetcher, Limits, Options, Pin, Request,
+    Cache, Extract, ExtractError, FetchError, Fetched, Fetcher, Limits, LockedCrate, Options, Pin,
+    Request,
 };
 use polybuild_recipe::{
     Lock, LockedInput, LockedPython, LockedWheel, Part, Pins, PypiKind, Python, Recipe, Source,
-    SourceUrl,
+    SourceUrl, normal_package_name,
 };
 
 use super::{
@@ -26,6 +29,7 @@ use super::{
     progress::{All, Shown},
 };
 use crate::{
+    base_recipes,
     exit::{self, Status},
     failure::{Failure, IoContext, Result},
     files,
@@ -59,6 +63,13 @@ enum Place {
         entry: PathBuf,
         tree: OnceCell<PathBuf>,
     },
+    /// Likewise: crates beside each other.
+    Crates {
+        source: Box<Source>,
+        crates: Vec<LockedCrate>,
+        entry: PathBuf,
+        tree: OnceCell<PathBuf>,
+    },
 }
 
 impl Sources {
@@ -67,19 +78,25 @@ impl Sources {
         let Some(arrived) = self.arrived.get(id) else {
             return Ok(None);
         };
-        let (source, fetched, entry, tree) = match &arrived.place {
+        let (source, entry, tree) = match &arrived.place {
             Place::File(path) => return Ok(Some(path)),
             Place::Unpacked {
                 source,
-                fetched,
                 entry,
                 tree,
-            } => (source, fetched, entry, tree),
+                ..
+            }
+            | Place::Crates {
+                source,
+                entry,
+                tree,
+                ..
+            } => (source, entry, tree),
         };
         if tree.get().is_none() {
             let found = match cached::get(&self.ui, entry, &what(source)) {
                 Some(found) => found,
-                None => unpack(&self.ui, &self.cache, source, fetched, entry)?,
+                None => unpack(&self.ui, &self.cache, source, &arrived.place, entry)?,
             };
             let _ = tree.set(found);
         }
@@ -111,8 +128,12 @@ fn what(source: &Source) -> String {
 
 /// Fetches what the lock pins.
 pub(super) fn fetch(cx: &Context<'_>, recipe: &Recipe, lock: &Pins) -> Result<Sources> {
-    let mut requests: Vec<Request> = recipe
+    // Crates come after the source whose lock file names them.
+    let (of_locks, sources_first): (Vec<&Source>, Vec<&Source>) = recipe
         .sources
+        .iter()
+        .partition(|s| crates::of_lock(s).is_some());
+    let mut requests: Vec<Request> = sources_first
         .iter()
         .map(|source| Request::new(source, lock.input(&source.id)))
         .collect();
@@ -131,7 +152,7 @@ pub(super) fn fetch(cx: &Context<'_>, recipe: &Recipe, lock: &Pins) -> Result<So
         wheels: Vec::new(),
     };
     // As many as there were requests, in their order.
-    for (source, fetched) in recipe.sources.iter().zip(fetched.by_ref()) {
+    for (source, fetched) in sources_first.into_iter().zip(fetched.by_ref()) {
         let arrived = if source.extract {
             unpacked(cx, source, &fetched)?
         } else {
@@ -144,6 +165,10 @@ pub(super) fn fetch(cx: &Context<'_>, recipe: &Recipe, lock: &Pins) -> Result<So
     }
     for (wheel, fetched) in wheels.into_iter().zip(fetched) {
         sources.wheels.push((wheel.clone(), fetched.path));
+    }
+    for source in of_locks {
+        let arrived = crates::fetch(cx, source, &sources)?;
+        sources.arrived.insert(source.id.clone(), arrived);
     }
     Ok(sources)
 }
@@ -188,7 +213,7 @@ pub(super) fn resolve(
 ) -> Result<Lock> {
     let fetcher = fetching.fetcher();
     let is_kept = |id: &str| kept.inputs.iter().find(|input| input.id == id);
-    let declared: Vec<&Source> = part.sources.iter().filter(|s| s.local.is_none()).collect();
+    let declared: Vec<&Source> = part.sources.iter().filter(|s| s.is_locked()).collect();
     let requests: Vec<Request> = declared
         .iter()
         .filter(|source| is_kept(&source.id).is_none())
@@ -285,11 +310,25 @@ fn fetch_all(ui: &Ui, fetcher: &Fetcher, requests: &[Request]) -> Result<Vec<Fet
 fn not_fetched(error: &FetchError) -> Failure {
     let failure = Failure::new(status(error), error);
     match error {
-        FetchError::NoPureWheel(_) => failure.hint(
-            "take a version or another package that is of pure Python; packages with machine code \
-             cannot be installed into an image",
-        ),
+        FetchError::NoPureWheel(missing) => failure.hint(way_in(&missing.name)),
         _ => failure,
+    }
+}
+
+/// What to do about a requirement of which there is no wheel of pure Python.
+fn way_in(requirement: &str) -> String {
+    let end = requirement
+        .find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)))
+        .unwrap_or(requirement.len());
+    let name = normal_package_name(requirement.get(..end).unwrap_or_default());
+    match base_recipes::extension(&name) {
+        Some(package) => format!(
+            "link it into the image's Python: add to the recipe\n\n[[extension]]\npackage = \"{package}\"\n"
+        ),
+        None => "machine code cannot be installed into an image: take a version or another package that is of pure \
+                 Python, or have it compiled and linked into the image's Python with `[[extension]]`, which \
+                 docs/extensions.md describes"
+            .to_owned(),
     }
 }
 
@@ -306,6 +345,7 @@ fn status(error: &FetchError) -> Status {
         | FetchError::Digest(_)
         | FetchError::Package(_)
         | FetchError::NoPureWheel(_)
+        | FetchError::Crates { .. }
         | FetchError::Contradiction { .. }
         | FetchError::Local(_) => exit::RECIPE,
     }
@@ -339,28 +379,33 @@ fn unpacked(cx: &Context<'_>, source: &Source, fetched: &Fetched) -> Result<Arri
     }
     let key = cached::key(&parts.iter().map(String::as_str).collect::<Vec<_>>());
     let entry = cx.cache.join("unpacked").join(key.hex());
-    let tree = OnceCell::new();
-    if !entry.is_dir() {
-        let _ = tree.set(unpack(cx.ui, &cx.cache, source, fetched, &entry)?);
-    }
-    Ok(Arrived {
-        place: Place::Unpacked {
-            source: Box::new(source.clone()),
-            fetched: Box::new(fetched.clone()),
-            entry,
-            tree,
-        },
-        identity: key.to_string(),
-    })
+    let place = Place::Unpacked {
+        source: Box::new(source.clone()),
+        fetched: Box::new(fetched.clone()),
+        entry: entry.clone(),
+        tree: OnceCell::new(),
+    };
+    arrived(cx, source, place, &entry, key.to_string())
 }
 
-fn unpack(
-    ui: &Ui,
-    cache: &Path,
+/// What is to be in a folder of the cache; it is put there if it is not.
+fn arrived(
+    cx: &Context<'_>,
     source: &Source,
-    fetched: &Fetched,
+    place: Place,
     entry: &Path,
-) -> Result<PathBuf> {
+    identity: String,
+) -> Result<Arrived> {
+    if !entry.is_dir() {
+        let fresh = unpack(cx.ui, &cx.cache, source, &place, entry)?;
+        if let Place::Unpacked { tree, .. } | Place::Crates { tree, .. } = &place {
+            let _ = tree.set(fresh);
+        }
+    }
+    Ok(Arrived { place, identity })
+}
+
+fn unpack(ui: &Ui, cache: &Path, source: &Source, place: &Place, entry: &Path) -> Result<PathBuf> {
     let stage = ui.stage("Unpacking", &source.id);
     let scratch = Scratch::folder_in(&cache.join("unpacked"))?;
     let fresh = cached::tree(scratch.path());
@@ -372,9 +417,13 @@ fn unpack(
         patches: source.patches.iter().map(|p| p.path.clone()).collect(),
         limits: Limits::default(),
     };
-    let unpacked = match &fetched.package {
-        Some(package) => polybuild_fetch::extract_package(package, &fresh, &how),
-        None => polybuild_fetch::extract(&fetched.path, &fresh, &how),
+    let unpacked = match place {
+        Place::File(path) => polybuild_fetch::extract(path, &fresh, &how),
+        Place::Crates { crates, .. } => polybuild_fetch::vendor(crates, &fresh, &how),
+        Place::Unpacked { fetched, .. } => match &fetched.package {
+            Some(package) => polybuild_fetch::extract_package(package, &fresh, &how),
+            None => polybuild_fetch::extract(&fetched.path, &fresh, &how),
+        },
     };
     unpacked.map_err(|error| {
         let status = match error {

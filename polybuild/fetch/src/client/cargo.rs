@@ -3,7 +3,11 @@
 //! Cargo keeps what it downloads in its own home; the `.crate` is copied from there. Its digest
 //! must be the one of `Cargo.lock`, which comes from the registry's index.
 
-use std::{ffi::OsStr, fs, path::Path};
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    path::{Path, PathBuf},
+};
 
 use megabinary_format::Digest;
 use serde::Deserialize;
@@ -38,7 +42,7 @@ struct Metadata {
 struct Package {
     name: String,
     version: String,
-    manifest_path: std::path::PathBuf,
+    manifest_path: PathBuf,
 }
 
 /// Where cargo runs. It executes what `.cargo/config.toml` and `rust-toolchain.toml` in the folders
@@ -83,10 +87,63 @@ pub(super) fn fetch(
     let (version, checksum) = locked(job, name)?;
 
     let args = words(&["metadata", "--format-version=1", "--offline", "--locked"]);
+    let metadata = metadata(job, args)?;
+    let file = copy_archive(job, &metadata, name, &version)?;
+    Ok(Arrived {
+        file,
+        version,
+        registry: Some(checksum),
+        resumed: false,
+    })
+}
+
+/// Fetches all crates of the lock file in `folder`; the archives are in the work folder, in the order of `wanted`.
+/// cargo reads the manifest beside the lock file, and executes nothing of it.
+pub(crate) fn fetch_locked(
+    job: &Job<'_>,
+    folder: &Path,
+    wanted: &[(String, String, Digest)],
+) -> Result<Vec<PathBuf>, FetchError> {
+    let manifest = folder.join("Cargo.toml");
+    let words = |words: &[&'static str]| {
+        let words = words.iter().map(OsStr::new);
+        words
+            .chain([OsStr::new("--manifest-path"), manifest.as_os_str()])
+            .map(OsStr::to_owned)
+            .collect::<Vec<_>>()
+    };
+    CARGO.run_in(
+        job,
+        Path::new(NEUTRAL),
+        words(&["fetch", "--quiet", "--locked"]),
+    )?;
+    let args = words(&["metadata", "--format-version=1", "--offline", "--locked"]);
+    let metadata = metadata(job, args)?;
+    wanted
+        .iter()
+        .map(|(name, version, _)| copy_archive(job, &metadata, name, version))
+        .collect()
+}
+
+fn metadata(job: &Job<'_>, args: Vec<OsString>) -> Result<Metadata, FetchError> {
     let said = CARGO.run_in(job, Path::new(NEUTRAL), args)?;
-    let metadata: Metadata = serde_json::from_str(&said)
-        .map_err(|e| job.unexpected("cargo", format!("printed metadata that is none: {e}")))?;
-    let missing = || job.unexpected("cargo", "did not say where it put the crate");
+    serde_json::from_str(&said)
+        .map_err(|e| job.unexpected("cargo", format!("printed metadata that is none: {e}")))
+}
+
+/// Copies a crate's archive from where cargo has put it to the work folder.
+fn copy_archive(
+    job: &Job<'_>,
+    metadata: &Metadata,
+    name: &str,
+    version: &str,
+) -> Result<PathBuf, FetchError> {
+    let missing = || {
+        job.unexpected(
+            "cargo",
+            format!("did not say where it put the crate {name}"),
+        )
+    };
     let package = metadata
         .packages
         .iter()
@@ -105,14 +162,9 @@ pub(super) fn fetch(
         .join("cache")
         .join(index.file_name().unwrap_or_default())
         .join(&crate_name);
-    let file = work.join(&crate_name);
+    let file = job.guard.work.join(&crate_name);
     fs::copy(&from, &file).map_err(io("copy", from))?;
-    Ok(Arrived {
-        file,
-        version,
-        registry: Some(checksum),
-        resumed: false,
-    })
+    Ok(file)
 }
 
 /// Version and checksum of the crate in the throw-away package's lock file.

@@ -3,10 +3,11 @@
 //! A client gets arguments only from parsed addresses (see `SourceUrl`), a work folder of its own,
 //! no standard input, and the user's environment with the caller's `PATH`.
 
-mod cargo;
+pub(crate) mod cargo;
 pub(crate) mod curl;
 pub(crate) mod debian;
 mod npm;
+mod offered;
 pub(crate) mod pip;
 mod tool;
 
@@ -64,6 +65,8 @@ pub(crate) fn run(job: &Job<'_>) -> Result<Arrived, FetchError> {
         // Several files: `package::get` has them.
         SourceUrl::DebianSource { .. } => Err(job.unexpected("apt-get", "was asked for one file")),
         SourceUrl::Https { url } => curl::fetch(job, url),
+        // Several files: `crates` has them.
+        SourceUrl::CargoLock { .. } => Err(job.unexpected("cargo", "was asked for one file")),
         SourceUrl::Path { path } => Err(FetchError::Io {
             doing: "find",
             path: path.into(),

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, ffi::OsStr, fs, path::PathBuf};
 use megabinary_format::Digest;
 use polybuild_recipe::{PypiKind, WantedPackages, normal_package_name};
 
-use super::{Arrived, Job, curl, tool::Tool};
+use super::{Arrived, Job, curl, offered, tool::Tool};
 use crate::error::{FetchError, NoPureWheel, WhyNot, io};
 
 const PIP: Tool = Tool {
@@ -21,6 +21,9 @@ const PIP: Tool = Tool {
 
 /// What does not depend on the kind of file.
 const QUIET: [&str; 2] = ["--disable-pip-version-check", "--progress-bar=off"];
+
+/// Where wheels lie that stand for extensions.
+const OFFERED: &str = ".offered";
 
 /// What no wheel with machine code fits.
 const PURE: [&str; 2] = ["--implementation=py", "--abi=none"];
@@ -99,8 +102,11 @@ pub(crate) fn resolve(
     )?;
     let constraints = given
         .iter()
+        .map(|(name, version)| (name, version))
+        .chain(wanted.extensions.iter().map(|e| (&e.name, &e.version)))
         .map(|(name, version)| format!("{name}=={version}\n"));
     write(".constraints.txt", &constraints.collect::<String>())?;
+    offered::write(&work.join(OFFERED), &wanted.extensions)?;
     let guard = work.join(".python");
     fs::create_dir(&guard).map_err(io("create", &guard))?;
     write(".python/sitecustomize.py", SITECUSTOMIZE)?;
@@ -130,6 +136,10 @@ pub(crate) fn resolve(
         "--requirement=.requirements.txt",
         "--constraint=.constraints.txt",
     ]);
+    let find = format!("--find-links={OFFERED}");
+    if !wanted.extensions.is_empty() {
+        args.push(&find);
+    }
     let env = [
         ("PYTHONPATH", guard.as_os_str()),
         ("PYTHONDONTWRITEBYTECODE", OsStr::new("1")),
@@ -161,7 +171,7 @@ pub(crate) fn resolve(
         let hidden = path
             .file_name()
             .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !hidden && path.is_file() {
+        if !hidden && path.is_file() && !offered::is_one(&path) {
             files.push(path);
         }
     }

@@ -9,6 +9,7 @@ mod error;
 mod package;
 mod sink;
 mod tarball;
+mod vendor;
 mod zipfile;
 
 use std::{
@@ -21,6 +22,7 @@ use sink::Sink;
 
 pub use error::ExtractError;
 pub use package::extract_package;
+pub use vendor::{LockedCrate, vendor};
 
 /// How to unpack.
 #[derive(Clone, Debug, Default)]

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::layer::{Item, Layer, Named, Target};
+use super::{
+    extension,
+    layer::{Item, Layer, Named, Target},
+};
 use crate::{
     Build, Image, ImageFile, Kind, Module, Place, Policy, Preload, Recipe, Ref, Source, SourceUrl,
     Toolchain, Tree,
@@ -11,8 +14,17 @@ use crate::{
 };
 
 /// The recipe, or `None` and at least one problem.
-pub(super) fn check(layer: Layer, problems: &mut Vec<Problem>) -> Option<Recipe> {
+pub(super) fn check(mut layer: Layer, problems: &mut Vec<Problem>) -> Option<Recipe> {
     let before = problems.len();
+    // An extension by itself is no program: the Python that it is for is that of the image.
+    if layer.kind != Kind::Extension
+        && let Err(message) = extension::link(&mut layer)
+    {
+        problems.push(Problem {
+            kind: ProblemKind::Keys { message },
+            place: layer.extensions.first().map(|item| item.place.clone()),
+        });
+    }
     follow_links(&layer, problems);
     let whole = matches!(layer.kind, Kind::Image | Kind::App);
     if whole && layer.programs.is_empty() {
@@ -65,6 +77,7 @@ pub(super) fn check(layer: Layer, problems: &mut Vec<Problem>) -> Option<Recipe>
         image_files: values(layer.files),
         trees: values(layer.trees),
         python,
+        extensions: values(layer.extensions),
         policy: Policy {
             limits: policy.limits,
             network: policy.network.flatten(),
@@ -99,9 +112,11 @@ fn follow_links(layer: &Layer, problems: &mut Vec<Problem>) {
         trees: &layer.trees,
         modules: &layer.modules,
         files: &layer.files,
+        is_part: layer.kind == Kind::Extension,
         taken: BTreeMap::new(),
         problems,
     };
+    follow.items(&layer.sources);
     follow.items(&layer.builds);
     follow.items(&layer.toolchains);
     follow.items(&layer.modules);
@@ -110,6 +125,7 @@ fn follow_links(layer: &Layer, problems: &mut Vec<Problem>) {
     follow.items(&layer.files);
     follow.items(&layer.trees);
     follow.items(&layer.components);
+    follow.items(&layer.extensions);
 }
 
 struct Follow<'a> {
@@ -119,6 +135,8 @@ struct Follow<'a> {
     trees: &'a [Item<Tree>],
     modules: &'a [Item<Module>],
     files: &'a [Item<ImageFile>],
+    /// Whether toolchains are of the image that it becomes a part of.
+    is_part: bool,
     /// Path in the image → what is there.
     taken: BTreeMap<&'a str, (String, &'a Place)>,
     problems: &'a mut Vec<Problem>,
@@ -131,6 +149,7 @@ impl<'a> Follow<'a> {
                 let kind = match &link.target {
                     Target::Source { id, inside } => self.source(id, *inside),
                     Target::Build { step, output } => self.output(step, output),
+                    Target::Toolchain(_) if self.is_part => None,
                     Target::Toolchain(name) => unknown(
                         "toolchain",
                         name,
@@ -193,6 +212,9 @@ impl<'a> Follow<'a> {
             let known = self.sources.iter().map(|s| s.value.id.as_str()).collect();
             return unknown("source", id, known);
         };
+        if inside && matches!(source.value.url, SourceUrl::CargoLock { .. }) {
+            return None;
+        }
         (inside && !source.value.extract).then_some(ProblemKind::Keys {
             message: "a path in a source that is not unpacked: set `extract = true` there",
         })
@@ -212,7 +234,7 @@ impl<'a> Follow<'a> {
         (!says
             && matches!(
                 source.value.url,
-                SourceUrl::Https { .. } | SourceUrl::Path { .. }
+                SourceUrl::Https { .. } | SourceUrl::Path { .. } | SourceUrl::CargoLock { .. }
             ))
         .then_some(ProblemKind::Keys {
             message: "a source without a version: give the component one, `version = \"…\"`",
@@ -265,26 +287,27 @@ fn unknown(what: &'static str, name: &str, known: Vec<&str>) -> Option<ProblemKi
 /// Build steps, each with what its toolchain brings; the step's own word counts.
 fn with_toolchains(mut builds: Vec<Item<Build>>, known: &[Item<Toolchain>]) -> Vec<Item<Build>> {
     for item in &mut builds {
-        let named = item.links.iter().find_map(|link| match &link.target {
+        // Most steps have one. What an earlier one says counts.
+        let named = item.links.iter().filter_map(|link| match &link.target {
             Target::Toolchain(name) => known.iter().find(|t| t.value.name == *name),
             _ => None,
         });
-        let (Some(toolchain), step) = (named, &mut item.value) else {
-            continue;
-        };
-        let toolchain = &toolchain.value;
-        let mut tools = toolchain.tools.clone();
-        tools.extend(
-            step.tools
-                .drain(..)
-                .filter(|t| !toolchain.tools.contains(t)),
-        );
-        step.tools = tools;
-        for (name, value) in &toolchain.env {
-            step.env.entry(name.clone()).or_insert(value.clone());
-        }
-        for (path, reference) in &toolchain.inputs {
-            step.inputs.entry(path.clone()).or_insert(reference.clone());
+        let step = &mut item.value;
+        for toolchain in named {
+            let toolchain = &toolchain.value;
+            let mut tools = toolchain.tools.clone();
+            tools.extend(
+                step.tools
+                    .drain(..)
+                    .filter(|t| !toolchain.tools.contains(t)),
+            );
+            step.tools = tools;
+            for (name, value) in &toolchain.env {
+                step.env.entry(name.clone()).or_insert(value.clone());
+            }
+            for (path, reference) in &toolchain.inputs {
+                step.inputs.entry(path.clone()).or_insert(reference.clone());
+            }
         }
     }
     builds

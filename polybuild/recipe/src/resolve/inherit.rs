@@ -23,7 +23,7 @@ use super::{
     lower, parse,
 };
 use crate::{
-    Kind, Part, Place, Shelf, Used, WantedPackages,
+    Extension, Kind, Offered, Part, Place, Shelf, Used, WantedPackages,
     error::{Problem, ProblemKind},
     written::{At, RecipeTable},
 };
@@ -102,13 +102,22 @@ impl Loader<'_> {
             part.declares(sources.collect(), std::mem::take(&mut own.locals));
             part.used = std::mem::take(&mut under.used);
         }
+        let had = std::mem::take(&mut under.had);
         put_over(&mut own, under);
+        let extensions: Vec<&Extension> = own.extensions.iter().map(|item| &item.value).collect();
+        // What is new here is installed, and with it what it requires.
+        let mut requirements = own.python.requirements.clone();
+        if own.python.wheels.is_none() {
+            let new = extensions.iter().filter(|e| !had.contains(&e.name));
+            requirements.extend(new.map(|e| format!("{}=={}", e.name, e.version)));
+        }
         if let (None, Some(part)) = (known, self.parts.get_mut(part))
-            && !own.python.requirements.is_empty()
+            && !requirements.is_empty()
         {
             part.packages = own.python.python().map(|python| WantedPackages {
                 python,
-                requirements: own.python.requirements.clone(),
+                requirements,
+                extensions: extensions.into_iter().map(Offered::of).collect(),
             });
         }
         Some(own)
@@ -122,6 +131,11 @@ impl Loader<'_> {
             under.used.push(pin);
             under.image = parent.image.clone();
             under.policy = parent.policy.clone();
+            under.had = parent
+                .extensions
+                .iter()
+                .map(|e| e.value.name.clone())
+                .collect();
             under.add(parent, &mut self.problems);
         }
         for used in &table.uses {
@@ -134,6 +148,21 @@ impl Loader<'_> {
                 self.fail(ProblemKind::Keys { message }, Some(&place));
             }
             self.add_env(&mut under.image, &layer.image, own);
+            under.add(layer, &mut self.problems);
+        }
+        for known in &own.known {
+            let (layer, pin) = self.follow(&known.recipe, own, dir, Search::Uses)?;
+            under.used.push(pin);
+            let place = Place::new(&own.place.text, known.recipe.span.clone());
+            let mut there = layer.extensions.iter().map(|item| &item.value);
+            match there.find(|extension| extension.name == known.name) {
+                Some(extension) if extension.version == known.version => {}
+                found => {
+                    let name = known.name.clone();
+                    let known = found.map(|found| found.version.clone());
+                    self.fail(ProblemKind::ExtensionVersion { name, known }, Some(&place));
+                }
+            }
             under.add(layer, &mut self.problems);
         }
         Some(under)
@@ -202,7 +231,7 @@ fn put_over(own: &mut Layer, under: Under) {
                 own.$field = merged;
             )* };
         }
-    over!(sources builds toolchains modules preloads programs files trees components);
+    over!(sources builds toolchains modules preloads programs files trees components extensions);
     own.python = std::mem::take(&mut own.python).over(under.python);
     own.image = image_over(std::mem::take(&mut own.image), under.image);
     own.policy = policy_over(std::mem::take(&mut own.policy), under.policy);
@@ -220,6 +249,9 @@ struct Under {
     files: Vec<layer::Item<crate::ImageFile>>,
     trees: Vec<layer::Item<crate::Tree>>,
     components: Vec<layer::Item<crate::Component>>,
+    extensions: Vec<layer::Item<crate::Extension>>,
+    /// Names of the extensions that the recipe in `from` has.
+    had: Vec<String>,
     python: PythonLayer,
     image: ImageLayer,
     policy: PolicyLayer,
@@ -238,6 +270,7 @@ impl Under {
         layer::add(&mut self.files, layer.files, problems);
         layer::add(&mut self.trees, layer.trees, problems);
         layer::add(&mut self.components, layer.components, problems);
+        layer::add(&mut self.extensions, layer.extensions, problems);
         self.python = std::mem::take(&mut self.python).over(layer.python);
     }
 }

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 
 use megabinary_format::Limits;
 
+use super::extension::Known;
+
 use crate::{
-    Build, Component, ImageFile, Kind, LocalPath, Module, Place, Preload, Program, Python, Source,
-    Toolchain, Tree,
+    Build, Component, Extension, ImageFile, Kind, LocalPath, Module, Place, Preload, Program,
+    Python, Source, Toolchain, Tree,
     error::{Problem, ProblemKind},
 };
 
@@ -28,6 +30,9 @@ pub(super) struct Layer {
     pub(super) files: Vec<Item<ImageFile>>,
     pub(super) trees: Vec<Item<Tree>>,
     pub(super) components: Vec<Item<Component>>,
+    pub(super) extensions: Vec<Item<Extension>>,
+    /// Extensions that this file names, and recipes that come with the program build.
+    pub(super) known: Vec<Known>,
     pub(super) python: PythonLayer,
     pub(super) image: ImageLayer,
     pub(super) policy: PolicyLayer,
@@ -100,6 +105,8 @@ pub(super) struct PythonLayer {
     pub(super) prefix: Option<String>,
     pub(super) platform: Option<String>,
     pub(super) machine: Option<String>,
+    pub(super) module: Option<String>,
+    pub(super) wheels: Option<String>,
     pub(super) compile: Vec<String>,
     /// Lines of a requirements file: of this recipe file alone.
     pub(super) requirements: Vec<String>,
@@ -117,6 +124,7 @@ impl PythonLayer {
             platform: or(&self.platform, "linux"),
             machine: or(&self.machine, "wasm32"),
             compile: self.compile.clone(),
+            wheels: self.wheels.clone(),
         })
     }
 
@@ -133,6 +141,8 @@ impl PythonLayer {
             prefix: self.prefix.or(under.prefix),
             platform: self.platform.or(under.platform),
             machine: self.machine.or(under.machine),
+            module: self.module.or(under.module),
+            wheels: self.wheels.or(under.wheels),
             compile,
             requirements: self.requirements,
             place: self.place,
@@ -177,6 +187,7 @@ named! {
     ImageFile path "file";
     Tree mount "tree";
     Component name "component";
+    Extension name "extension";
 }
 
 /// Adds items beside others: a name that is taken is a problem, unless it is the very same

@@ -42,9 +42,9 @@ pub(super) struct Lower<'a> {
     text: &'a SourceText,
     /// Folder of the file, to which its paths are relative.
     dir: &'a Path,
-    problems: &'a mut Vec<Problem>,
+    pub(super) problems: &'a mut Vec<Problem>,
     /// Links of the item being lowered.
-    links: Vec<Link>,
+    pub(super) links: Vec<Link>,
     /// Files of the machine that were met.
     locals: Vec<LocalPath>,
 }
@@ -66,7 +66,8 @@ impl Lower<'_> {
             let message = "`[policy]` belongs in recipes of kind `image` and `app`";
             self.fail(&policy.span, ProblemKind::Keys { message });
         }
-        Layer {
+        let extensions = self.extensions(&file.extension);
+        let mut layer = Layer {
             place: self.place(&recipe.name.span),
             name: recipe.name.value.clone(),
             version: recipe.version.value.clone(),
@@ -88,8 +89,14 @@ impl Lower<'_> {
             python: self.python(file.python.as_ref()),
             image: self.image(file.image.as_ref(), whole),
             policy: self.policy(file.policy.as_ref()),
+            extensions: extensions.extensions,
+            known: extensions.known,
             locals: Vec::new(),
-        }
+        };
+        super::layer::add(&mut layer.sources, extensions.sources, self.problems);
+        super::layer::add(&mut layer.builds, extensions.builds, self.problems);
+        super::layer::add(&mut layer.components, extensions.components, self.problems);
+        layer
     }
 
     /// Lowers the tables of one kind; two of the same name in one file are a problem.
@@ -133,7 +140,7 @@ impl Lower<'_> {
         self.links.push(Link { place, target });
     }
 
-    fn name(&mut self, at: &At<String>) -> String {
+    pub(super) fn name(&mut self, at: &At<String>) -> String {
         self.want(value::is_name(&at.value), at, NAME);
         at.value.clone()
     }
@@ -254,6 +261,22 @@ impl Lower<'_> {
             SourceUrl::Path { path } if !path.is_empty() => Some(self.local(&table.url, path)),
             _ => None,
         };
+        if let SourceUrl::CargoLock { source, .. } = &url {
+            let target = Target::Source {
+                id: source.clone(),
+                inside: true,
+            };
+            self.link(&table.url, target);
+            let said = [
+                table.sha256.as_ref().map(|at| &at.span),
+                table.extract.map(|_| &table.url.span),
+                table.strip_components.map(|_| &table.url.span),
+            ];
+            if let Some(span) = said.into_iter().flatten().next() {
+                let message = "crates are locked by the lock file that names them, and unpacked each into its folder";
+                self.fail(span, ProblemKind::Keys { message });
+            }
+        }
         let sha256 = table
             .sha256
             .as_ref()
@@ -332,7 +355,7 @@ impl Lower<'_> {
         }
     }
 
-    fn patch(&mut self, at: &At<String>) -> LocalPath {
+    pub(super) fn patch(&mut self, at: &At<String>) -> LocalPath {
         let path = at.value.strip_prefix("path:");
         self.want(
             path.is_some(),
@@ -380,7 +403,10 @@ impl Lower<'_> {
         }
     }
 
-    fn inputs(&mut self, written: &BTreeMap<At<String>, At<String>>) -> BTreeMap<String, Ref> {
+    pub(super) fn inputs(
+        &mut self,
+        written: &BTreeMap<At<String>, At<String>>,
+    ) -> BTreeMap<String, Ref> {
         let inputs = written.iter();
         inputs
             .map(|(to, from)| {

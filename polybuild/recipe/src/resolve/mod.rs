@@ -9,6 +9,7 @@
 
 mod check;
 mod content;
+mod extension;
 mod find;
 mod inherit;
 mod layer;

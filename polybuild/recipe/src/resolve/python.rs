@@ -47,6 +47,8 @@ impl Lower<'_> {
             prefix: table.prefix.as_ref().map(|at| self.image_path(at)),
             platform: table.platform.as_ref().map(|at| at.value.clone()),
             machine: table.machine.as_ref().map(|at| at.value.clone()),
+            module: table.module.as_ref().map(|at| at.value.clone()),
+            wheels: table.wheels.as_ref().map(|at| self.image_path(at)),
             compile: table.compile.iter().map(|at| self.image_path(at)).collect(),
             requirements: lines,
             place: asked.map(|at| self.place(&at.span)),

@@ -11,6 +11,7 @@ pub(super) const SCHEMES: &[&str] = &[
     "crates",
     "debian",
     "debian-source",
+    "cargo-lock",
     "https",
     "path",
 ];
@@ -29,6 +30,7 @@ impl FromStr for SourceUrl {
             }
             "debian" => debian(rest, true),
             "debian-source" => debian(rest, false),
+            "cargo-lock" => cargo_lock(rest),
             "https" => https(text),
             "http" => Err(UrlError::Http),
             "path" if rest.is_empty() => Err(UrlError::Empty),
@@ -170,6 +172,23 @@ fn debian(rest: &str, binary: bool) -> Result<SourceUrl, UrlError> {
     })
 }
 
+/// `SOURCE/PATH`.
+fn cargo_lock(rest: &str) -> Result<SourceUrl, UrlError> {
+    let (source, path) = rest.split_once('/').ok_or(UrlError::CargoLock)?;
+    let parts: Vec<&str> = path.split('/').collect();
+    let plain = |part: &&str| !matches!(*part, "" | "." | "..") && !part.contains(char::is_control);
+    if !crate::value::is_name(source)
+        || !parts.iter().all(plain)
+        || parts.last() != Some(&"Cargo.lock")
+    {
+        return Err(UrlError::CargoLock);
+    }
+    Ok(SourceUrl::CargoLock {
+        source: source.into(),
+        path: path.into(),
+    })
+}
+
 fn https(text: &str) -> Result<SourceUrl, UrlError> {
     let after = text.strip_prefix("https://").ok_or(UrlError::Empty)?;
     let (authority, path) = after.split_once('/').ok_or(UrlError::Empty)?;
@@ -224,6 +243,10 @@ mod tests {
             "https://h.example/a/b.tar.gz?x=1",
         );
         good("path:../x.wat", "path:../x.wat");
+        good(
+            "cargo-lock:rpds-py/src/Cargo.lock",
+            "cargo-lock:rpds-py/src/Cargo.lock",
+        );
     }
 
     #[test]
@@ -256,6 +279,12 @@ mod tests {
             "https://h.example/a b",
             "https://u@h.example/a",
             "path:",
+            "cargo-lock:",
+            "cargo-lock:x",
+            "cargo-lock:x/",
+            "cargo-lock:x/../Cargo.lock",
+            "cargo-lock:x/Cargo.toml",
+            "cargo-lock:/Cargo.lock",
             "",
             ":",
             "npm",

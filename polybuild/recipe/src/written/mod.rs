@@ -10,6 +10,7 @@
 mod at;
 mod build;
 mod content;
+mod extension;
 mod image;
 mod module;
 mod python;
@@ -18,6 +19,7 @@ mod source;
 pub use at::At;
 pub use build::{BuildTable, ToolchainTable};
 pub use content::{EntryTable, FileTable, TreeTable};
+pub use extension::ExtensionTable;
 pub use image::{Amount, ComponentTable, ImageTable, NetworkValue, PolicyTable};
 pub use module::{
     GraftTable, LibraryTable, ModuleTable, PreloadTable, ProgramTable, SnapshotTable,
@@ -64,6 +66,9 @@ pub struct RecipeFile {
     /// Read-only file trees inside the megabinary.
     #[serde(default)]
     pub tree: Vec<At<TreeTable>>,
+    /// Extensions of Python that are linked into it.
+    #[serde(default)]
+    pub extension: Vec<At<ExtensionTable>>,
     /// The image's Python, and the packages that are installed for it.
     #[serde(default)]
     pub python: Option<At<PythonTable>>,

@@ -19,6 +19,12 @@ pub struct PythonTable {
     pub platform: Option<At<String>>,
     /// What its `platform.machine()` is, likewise. Default: `wasm32`.
     pub machine: Option<At<String>>,
+    /// The module that is linked again when the image has extensions; the recipe of a runtime says it, and has the
+    /// toolchains `python-extension` and `python-link`.
+    pub module: Option<At<String>>,
+    /// A folder of the image for the wheels of all extensions. They are linked into Python and not installed: pip installs
+    /// them from there.
+    pub wheels: Option<At<String>>,
     /// Packages to install with all that they require, each as pip has it: `"flask==3.1.2"`,
     /// `"uvicorn[standard]>=0.30"`. The lock file pins every one.
     #[serde(default)]

@@ -36,6 +36,9 @@ use crate::{
 /// Where a library's list of the libraries that it needs is: one `-l` in a line.
 const NEEDS: &str = "needs.txt";
 
+/// Where the list of the names is that a library offers, one in a line, if it offers no others.
+const OFFERS: &str = "offers.txt";
+
 /// The object of libc's that looks for the table.
 const USER: &str = "dl_registry.o";
 
@@ -136,7 +139,13 @@ impl Linked {
             ..Library::default()
         };
         let mut objects = Vec::new();
+        let mut offered: Option<BTreeSet<String>> = None;
         for (name, bytes) in &members {
+            if name == OFFERS {
+                let text = String::from_utf8_lossy(bytes);
+                offered = Some(text.lines().map(str::to_owned).collect());
+                continue;
+            }
             if name == NEEDS {
                 let text = String::from_utf8_lossy(bytes);
                 self.needs.extend(text.lines().map(str::to_owned));
@@ -163,8 +172,8 @@ impl Linked {
             if is_loaded {
                 fs::write(&file, bytes).doing("writing", &file)?;
             } else {
-                let renamed =
-                    object::rename(bytes, &own, &suffix, at).map_err(|error| broken(&error))?;
+                let renamed = object::rename(bytes, &own, &suffix, at, offered.as_ref())
+                    .map_err(|error| broken(&error))?;
                 fs::write(&file, &renamed.bytes).doing("writing", &file)?;
                 constructors.extend(renamed.constructors);
             }
@@ -175,7 +184,8 @@ impl Linked {
                     false => format!("{}{suffix}", symbol.name),
                 };
                 self.own.insert(linked.clone());
-                if symbol.is_offered() {
+                let is_named = offered.as_ref().is_none_or(|o| o.contains(&symbol.name));
+                if is_named && symbol.is_offered() {
                     let entry = (linked, symbol.kind.clone());
                     library.symbols.insert(symbol.name.clone(), entry);
                 }

@@ -156,12 +156,14 @@ impl Object {
 }
 
 /// The object with `suffix` behind every name that is among `own`, and without functions that are called when
-/// the program starts: they are `constructors`, and have names with `unique` in them.
+/// the program starts: they are `constructors`, and have names with `unique` in them. Of what it defines only
+/// the names among `offered` stay visible, if there is such a list.
 pub(crate) fn rename(
     object: &[u8],
     own: &BTreeSet<String>,
     suffix: &str,
     unique: usize,
+    offered: Option<&BTreeSet<String>>,
 ) -> wasmparser::Result<Renamed> {
     let mut bytes = object.get(..8).unwrap_or_default().to_vec();
     let mut functions = Functions::default();
@@ -176,6 +178,7 @@ pub(crate) fn rename(
                     own,
                     suffix,
                     unique,
+                    offered,
                     first: Vec::new(),
                 };
                 let data = names.linking(custom.data())?;
@@ -209,6 +212,7 @@ struct Names<'a> {
     own: &'a BTreeSet<String>,
     suffix: &'a str,
     unique: usize,
+    offered: Option<&'a BTreeSet<String>>,
     /// Symbols of the constructors: priority and number.
     first: Vec<(u32, u32)>,
 }
@@ -276,7 +280,7 @@ impl Names<'_> {
                 name,
                 symbol,
             } => {
-                flags.bits().encode(out);
+                self.visibility(name, flags).bits().encode(out);
                 self.name(name, flags).encode(out);
                 if let Some(symbol) = symbol {
                     symbol.index.encode(out);
@@ -297,6 +301,7 @@ impl Names<'_> {
             }
             SymbolInfo::Func { flags, index, name } => {
                 let name = name.or_else(|| imported.get(index as usize).copied());
+                let flags = self.visibility(name.unwrap_or_default(), flags);
                 let name = name.map(|name| self.name(name, flags));
                 self.indexed(flags, index, name.as_deref(), out);
             }
@@ -314,6 +319,20 @@ impl Names<'_> {
         index.encode(out);
         if let Some(name) = name {
             name.encode(out);
+        }
+    }
+
+    fn visibility(&self, name: &str, flags: SymbolFlags) -> SymbolFlags {
+        let is_kept = match self.offered {
+            Some(offered) => {
+                flags.intersects(SymbolFlags::UNDEFINED | SymbolFlags::BINDING_LOCAL)
+                    || offered.contains(name)
+            }
+            None => true,
+        };
+        match is_kept {
+            true => flags,
+            false => (flags - SymbolFlags::EXPORTED) | SymbolFlags::VISIBILITY_HIDDEN,
         }
     }
 
@@ -416,7 +435,7 @@ mod tests {
             if let Ok(object) = read(&bytes) {
                 assert!(object.defined.is_empty());
             }
-            if let Ok(renamed) = rename(&bytes, &BTreeSet::new(), "@x", 0) {
+            if let Ok(renamed) = rename(&bytes, &BTreeSet::new(), "@x", 0, None) {
                 assert!(renamed.constructors.is_empty());
             }
         }

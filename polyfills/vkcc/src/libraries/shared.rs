@@ -14,7 +14,7 @@ use std::{
 use object::read::archive::ArchiveFile;
 
 use super::{
-    NEEDS,
+    NEEDS, OFFERS,
     object::{self as objects, Object},
     stub::{self, Stub},
     symbol::Kind,
@@ -52,7 +52,10 @@ pub(crate) fn make(environment: &Environment, command: &Command, items: &[Item])
         .prefix(".vkcc-")
         .tempdir_in(&folder)
         .doing("making a folder in", &folder)?;
-    let mut parts = Parts::default();
+    let mut parts = Parts {
+        trusts: command.trust_objects,
+        ..Parts::default()
+    };
     parts.read(environment, items, made.path())?;
     let archive = made.path().join("library.a");
     let mut archiver = environment.tool("ar");
@@ -65,7 +68,20 @@ pub(crate) fn make(environment: &Environment, command: &Command, items: &[Item])
     let needs = made.path().join(NEEDS);
     let list: String = parts.needs.iter().map(|name| format!("{name}\n")).collect();
     fs::write(&needs, list).doing("writing", &needs)?;
-    let failed = status(archiver.arg(&needs))?;
+    archiver.arg(&needs);
+    if !parts.exported.is_empty() {
+        let offers = made.path().join(OFFERS);
+        let list: String = parts.exported.iter().map(|n| format!("{n}\n")).collect();
+        fs::write(&offers, list).doing("writing", &offers)?;
+        archiver.arg(offers);
+    }
+    if let Some(name) = parts.exported.difference(&parts.defined).next() {
+        return Err(Error::Library {
+            path: output.clone(),
+            why: format!("it is to export `{name}`, which no object of it defines"),
+        });
+    }
+    let failed = status(&mut archiver)?;
     if failed != 0 {
         return Ok(failed);
     }
@@ -135,6 +151,10 @@ struct Parts {
     waiting: Vec<Option<(String, Vec<u8>, Object)>>,
     offers: BTreeMap<String, usize>,
     needs: Vec<String>,
+    /// Whether objects that do not say how they were compiled are taken for ours: other compilers' than `vkcc`.
+    trusts: bool,
+    /// What it offers, if it offers nothing else: `--export=NAME`.
+    exported: BTreeSet<String>,
 }
 
 impl Parts {
@@ -142,11 +162,24 @@ impl Parts {
         let mut whole = false;
         for item in items {
             match item {
-                Item::Linker(words) => match words.first().map(String::as_str) {
-                    Some("--whole-archive") => whole = true,
-                    Some("--no-whole-archive") => whole = false,
-                    _ => {}
-                },
+                Item::Linker(words) => {
+                    let mut words = words.iter().map(String::as_str);
+                    match (words.next(), words.next()) {
+                        (Some("--whole-archive"), _) => whole = true,
+                        (Some("--no-whole-archive"), _) => whole = false,
+                        // What is wanted though no object of the command line needs it.
+                        (Some("-u"), Some(name)) => self.wanted.push_back(name.to_owned()),
+                        (Some(word), _) => {
+                            if let Some(name) = word.strip_prefix("--undefined=") {
+                                self.wanted.push_back(name.to_owned());
+                            } else if let Some(name) = word.strip_prefix("--export=") {
+                                self.wanted.push_back(name.to_owned());
+                                self.exported.insert(name.to_owned());
+                            }
+                        }
+                        _ => {}
+                    }
+                }
                 Item::Library(name) => self.needs.push(name.clone()),
                 Item::Source(path, _) | Item::Object(path) => {
                     let path = Path::new(path);
@@ -218,6 +251,10 @@ impl Parts {
                 .filter(|name| !self.defined.contains(*name))
                 .cloned(),
         );
+        let mut bytes = bytes;
+        if self.trusts && bytes.starts_with(b"\0asm") && !crate::model::is_marked(&bytes) {
+            bytes.extend(crate::model::section());
+        }
         self.taken.push((name, bytes));
     }
 }

@@ -4,6 +4,7 @@
 //! pip is not asked to install them: it would run on this machine's Python and write its paths and times.
 
 mod compile;
+mod extensions;
 mod wheel;
 
 use std::{
@@ -17,7 +18,7 @@ pub(super) use compile::{Compiled, compile, interpreter};
 use polybuild_fetch::{Extract, ExtractError, extract};
 use polybuild_recipe::{LockedWheel, Pins, Python, Recipe};
 
-use super::{Context, cached, sources::Sources};
+use super::{Context, cached, inputs::Inputs};
 use crate::{
     exit,
     failure::{Failure, IoContext, Result},
@@ -31,31 +32,68 @@ pub(super) struct Packages {
     pub(super) identity: String,
 }
 
+/// A wheel, and what becomes of it.
+struct Wheel {
+    locked: LockedWheel,
+    file: PathBuf,
+    kind: Kind,
+}
+
+#[derive(PartialEq, Eq)]
+enum Kind {
+    /// It is installed, and holds no machine code.
+    Pure,
+    /// It is installed, and what its stubs stand for is linked into Python.
+    Extension,
+    /// It is kept as it is in this folder of the image, for pip.
+    Kept(String),
+}
+
+impl Wheel {
+    fn pure(locked: &LockedWheel, file: &Path) -> Wheel {
+        Wheel {
+            locked: locked.clone(),
+            file: file.to_owned(),
+            kind: Kind::Pure,
+        }
+    }
+}
+
 /// Whether an image has Python packages.
 pub(super) fn any(recipe: &Recipe, lock: &Pins) -> bool {
-    recipe.python.is_some() && lock.wheels().next().is_some()
+    recipe.python.is_some() && (lock.wheels().next().is_some() || !recipe.extensions.is_empty())
 }
 
 /// Lays out the packages; `None` if there are none.
 pub(super) fn install(
     cx: &Context<'_>,
     recipe: &Recipe,
-    sources: &Sources,
+    inputs: &Inputs,
 ) -> Result<Option<Packages>> {
-    let Some(python) = recipe
-        .python
-        .as_ref()
-        .filter(|_| !sources.wheels.is_empty())
-    else {
+    let Some(python) = recipe.python.as_ref() else {
         return Ok(None);
     };
+    let locked = inputs.sources.wheels.iter();
+    let mut wheels: Vec<Wheel> = locked
+        .map(|(locked, file)| Wheel::pure(locked, file))
+        .collect();
+    wheels.extend(extensions::made(recipe, inputs)?);
+    if wheels.is_empty() {
+        return Ok(None);
+    }
     let mut parts = vec![
         "Python packages 1".to_owned(),
         python.version.clone(),
         python.prefix.clone(),
     ];
-    for (wheel, _) in &sources.wheels {
-        parts.push(format!("{} {}", wheel.name, wheel.sha256));
+    for wheel in &wheels {
+        let Wheel { locked, kind, .. } = wheel;
+        parts.push(format!("{} {}", locked.name, locked.sha256));
+        match kind {
+            Kind::Pure => {}
+            Kind::Extension => parts.push("an extension".to_owned()),
+            Kind::Kept(folder) => parts.push(format!("kept in {folder}")),
+        }
     }
     let key = cached::key(&parts.iter().map(String::as_str).collect::<Vec<_>>());
     let entry = cx.cache.join("packages").join(key.hex());
@@ -69,15 +107,14 @@ pub(super) fn install(
         None => {
             let stage = cx.ui.stage("Installing", "Python packages");
             let scratch = Scratch::folder_in(&cx.cache.join("tmp"))?;
-            lay_out(cx, &sources.wheels, python, scratch.path())?;
+            lay_out(cx, &wheels, python, scratch.path())?;
             if cx.rebuild {
                 cached::set_aside(&entry, &scratch.path().join("before"))?;
             }
             let tree = cached::put(cx.ui, scratch.path(), &entry, what)?;
-            let names: Vec<String> = sources
-                .wheels
+            let names: Vec<String> = wheels
                 .iter()
-                .map(|(wheel, _)| format!("{} {}", wheel.name, wheel.version))
+                .map(|wheel| format!("{} {}", wheel.locked.name, wheel.locked.version))
                 .collect();
             stage.finish(&names.join(", "));
             tree
@@ -109,18 +146,26 @@ fn check_programs(recipe: &Recipe, tree: &Path) -> Result<()> {
 }
 
 /// Unpacks all wheels below `scratch`, and puts what becomes of them where [`cached::put`] takes it.
-fn lay_out(
-    cx: &Context<'_>,
-    wheels: &[(LockedWheel, PathBuf)],
-    python: &Python,
-    scratch: &Path,
-) -> Result<()> {
+fn lay_out(cx: &Context<'_>, wheels: &[Wheel], python: &Python, scratch: &Path) -> Result<()> {
     let tree = cached::tree(scratch);
     fs::create_dir_all(&tree).doing("creating", &tree)?;
     let unpacked = scratch.join("unpacked");
     fs::create_dir_all(&unpacked).doing("creating", &unpacked)?;
     let mut owners: BTreeMap<String, &str> = BTreeMap::new();
-    for (wheel, file) in wheels {
+    for Wheel {
+        locked: wheel,
+        file,
+        kind,
+    } in wheels
+    {
+        if let Kind::Kept(folder) = kind {
+            let to = tree.join(folder.trim_start_matches('/'));
+            fs::create_dir_all(&to).doing("creating", &to)?;
+            let to = to.join(&wheel.file);
+            fs::copy(file, &to).doing("copying", &to)?;
+            fs::set_permissions(&to, fs::Permissions::from_mode(0o644)).doing("copying", &to)?;
+            continue;
+        }
         let folder = unpacked.join(&wheel.name);
         extract(file, &folder, &Extract::default()).map_err(|error| {
             let status = match error {
@@ -129,7 +174,7 @@ fn lay_out(
             };
             Failure::new(status, &error).while_doing(&format!("unpacking {}", wheel.file))
         })?;
-        for (path, placed) in wheel::lay_out(&folder, wheel, python)? {
+        for (path, placed) in wheel::lay_out(&folder, wheel, python, *kind == Kind::Extension)? {
             let bytes = placed.bytes()?;
             let to = tree.join(path.trim_start_matches('/'));
             if let Some(parent) = to.parent() {

@@ -50,9 +50,14 @@ impl Placed {
 const INSTALLER: &[u8] = b"polybuild\n";
 
 /// Lays out the wheel that was unpacked into `folder`.
-pub(super) fn lay_out(folder: &Path, wheel: &LockedWheel, python: &Python) -> Result<Layout> {
+pub(super) fn lay_out(
+    folder: &Path,
+    wheel: &LockedWheel,
+    python: &Python,
+    is_extension: bool,
+) -> Result<Layout> {
     let info = info_folder(folder, wheel)?;
-    check_kind(&folder.join(&info), wheel)?;
+    check_kind(&folder.join(&info), wheel, is_extension)?;
     let site = python.site_packages();
     let data = format!("{}.data", info.trim_end_matches(".dist-info"));
     let mut layout = Layout::new();
@@ -163,7 +168,7 @@ fn info_folder(folder: &Path, wheel: &LockedWheel) -> Result<String> {
 }
 
 /// Whether it is a wheel of pure Python that this installer understands.
-fn check_kind(info: &Path, wheel: &LockedWheel) -> Result<()> {
+fn check_kind(info: &Path, wheel: &LockedWheel, is_extension: bool) -> Result<()> {
     let bytes = fs::read(info.join("WHEEL"))
         .map_err(|error| wrong(wheel, &format!("its file WHEEL cannot be read: {error}")))?;
     let text = String::from_utf8_lossy(&bytes);
@@ -183,6 +188,10 @@ fn check_kind(info: &Path, wheel: &LockedWheel) -> Result<()> {
             wheel,
             "it is of another version of the format than 1",
         ));
+    }
+    // What we have built holds stubs, and nothing that the build-python or this machine could run.
+    if is_extension {
+        return Ok(());
     }
     let pure = values("Root-Is-Purelib")
         .iter()
@@ -318,6 +327,7 @@ mod tests {
             platform: "linux".into(),
             machine: "wasm32".into(),
             compile: Vec::new(),
+            wheels: None,
         }
     }
 
@@ -351,7 +361,7 @@ mod tests {
         }
 
         fn lay_out(&self) -> Result<Layout> {
-            lay_out(self.0.path(), &wheel(), &python())
+            lay_out(self.0.path(), &wheel(), &python(), false)
         }
 
         #[track_caller]
