@@ -111,7 +111,7 @@ fn programs_use_them_as_if_they_were_their_own() {
     let folder = tempfile::tempdir().unwrap();
     made(folder.path());
     let root = root(folder.path());
-    let alone = well(enter(&root, "/bin/alone", &[], &[]));
+    let alone = well(enter(&root, "/bin/alone", NONE, NONE));
     assert_eq!(alone.stdout, looked("/bin/alone"));
     // The last one is a program of one copy, which is executed by one with libraries, and so on.
     let said = well(enter(&root, "/bin/program", &["/bin/warm"], &[]));

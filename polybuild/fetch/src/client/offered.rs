@@ -95,7 +95,7 @@ mod tests {
             let mut entry = archive.by_index(at).unwrap();
             let mut text = String::new();
             io::Read::read_to_string(&mut entry, &mut text).unwrap();
-            files.insert(entry.name().to_owned(), text);
+            files.insert(entry.name().unwrap().into_owned(), text);
         }
         let metadata = &files["two_words-1.0.dist-info/METADATA"];
         assert!(
