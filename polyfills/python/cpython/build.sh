@@ -110,7 +110,7 @@ quietly env CONFIG_SITE="$here/config.site" MODULE_BUILDTYPE=static PKG_CONFIG=f
     --with-build-python="$here/bin/build-python" --without-ensurepip --with-computed-gotos=no \
     --with-system-expat --with-system-libmpdec --enable-ipv6 --with-dbmliborder=gdbm:ndbm \
     --enable-loadable-sqlite-extensions --with-openssl=../deps \
-    OPT="-DNDEBUG $PYTHON_OPT -fno-wrapv-pointer -DTHREAD_STACK_SIZE=0x400000"
+    OPT="-DNDEBUG $PYTHON_OPT -fno-wrapv-pointer -DTHREAD_STACK_SIZE=0x600000"
 
 # All modules of the tests are loaded as shared objects, as natively: some tests load them under other names.
 first=$(sed -n '/^_test/{=;q;}' Modules/Setup.stdlib)

@@ -99,6 +99,8 @@ fn root(folder: &Path) -> PathBuf {
     root
 }
 
+const NONE: &[&str] = &[];
+
 /// What the program says of itself.
 fn looked(name: &str) -> String {
     format!(
@@ -114,13 +116,13 @@ fn programs_use_them_as_if_they_were_their_own() {
     let alone = well(enter(&root, "/bin/alone", NONE, NONE));
     assert_eq!(alone.stdout, looked("/bin/alone"));
     // The last one is a program of one copy, which is executed by one with libraries, and so on.
-    let said = well(enter(&root, "/bin/program", &["/bin/warm"], &[]));
+    let said = well(enter(&root, "/bin/program", &["/bin/warm"], NONE));
     let warm = format!("resumed with 99\n{}", looked("warm"));
     assert_eq!(said.stdout, looked("/bin/program") + &warm);
     assert_eq!(said.stderr, "first: hello\nfirst: hello\n");
-    let said = well(enter(&root, "/bin/alone", &["/bin/program"], &[]));
+    let said = well(enter(&root, "/bin/alone", &["/bin/program"], NONE));
     assert_eq!(said.stdout, looked("/bin/alone") + &looked("/bin/program"));
-    let said = enter(&root, "/bin/program", &["trap"], &[]);
+    let said = enter(&root, "/bin/program", &["trap"], NONE);
     assert!(
         said.stderr.contains("0: first_trap (function"),
         "{}",
@@ -135,7 +137,7 @@ fn a_library_is_built_anew_without_its_programs() {
     made(folder);
     let before = root(folder);
     assert_eq!(
-        well(enter(&before, "/bin/program", &["version"], &[])).stdout,
+        well(enter(&before, "/bin/program", &["version"], NONE)).stdout,
         "42\n"
     );
     let inspected = well(run(polybuild().arg("inspect").arg(folder.join("image"))));
@@ -150,11 +152,11 @@ fn a_library_is_built_anew_without_its_programs() {
     well(vkcc(folder, &format!("-DFIX=1 {FIRST}")));
     let after = root(folder);
     assert_eq!(
-        well(enter(&after, "/bin/program", &["version"], &[])).stdout,
+        well(enter(&after, "/bin/program", &["version"], NONE)).stdout,
         "43\n"
     );
     assert_eq!(fs::read(folder.join("program.wasm")).unwrap(), program);
-    let warm = well(enter(&after, "/bin/warm", &[], &[]));
+    let warm = well(enter(&after, "/bin/warm", NONE, NONE));
     assert!(
         warm.stdout.starts_with("resumed with 99\nwarm: 43 "),
         "{}",

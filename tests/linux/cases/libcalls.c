@@ -32,5 +32,7 @@ int main(void)
     say("there are names: %d", names != 0);
     if (names) if_freenameindex(names);
 
+    int stopped = W_STOPCODE(SIGSTOP), ended = W_EXITCODE(3, 0);
+    say("codes: %d %d %d", WIFSTOPPED(stopped) && WSTOPSIG(stopped) == SIGSTOP, WIFEXITED(ended), WEXITSTATUS(ended));
     say("no device: %d", NODEV == (dev_t)-1);
 }
