@@ -146,6 +146,8 @@ fn index() -> Index {
             process: None,
             imports: vec![],
             personality: Default::default(),
+            is_library: false,
+            libraries: vec![],
         }],
         entries,
         programs: vec![],
