@@ -18,8 +18,8 @@ pub(super) struct Library {
     pub(super) needs: Vec<(String, String)>,
     /// Functions that it offers, in the order of their slots.
     pub(super) functions: Vec<(String, FuncType)>,
-    /// Functions of the program that it calls.
-    pub(super) imports: Vec<String>,
+    /// Functions of the program that it calls. System calls of its own are among them, under [`call_of`] their names.
+    pub(super) imports: Vec<(String, FuncType)>,
     /// Whether one of its functions is to be called before all others.
     pub(super) start: bool,
 }
@@ -28,6 +28,18 @@ pub(super) struct Library {
 pub(super) fn start_of(name: &str) -> String {
     format!("__library_start.{name}")
 }
+
+/// The program's function that makes a system call for its libraries: what they import is the program's.
+pub(super) fn call_of(name: &str) -> String {
+    format!("{CALL}{name}")
+}
+
+/// The system call that such a function makes.
+pub(super) fn called(name: &str) -> Option<&str> {
+    name.strip_prefix(CALL)
+}
+
+const CALL: &str = "__library_call.";
 
 impl Library {
     /// Whether a file is one.
@@ -57,7 +69,7 @@ impl Library {
     }
 
     fn of(bytes: &[u8]) -> wasmparser::Result<Option<Library>> {
-        let (mut types, mut of) = (Vec::new(), Vec::new());
+        let (mut types, mut of) = (Vec::<Option<FuncType>>::new(), Vec::new());
         let (mut imports, mut functions, mut text) = (Vec::new(), Vec::new(), String::new());
         for payload in Parser::new(0).parse_all(bytes) {
             match payload? {
@@ -76,7 +88,8 @@ impl Library {
                         let import = import?;
                         if let TypeRef::Func(ty) | TypeRef::FuncExact(ty) = import.ty {
                             of.push(ty);
-                            imports.push(import.name.to_owned());
+                            let ty = types.get(ty as usize).cloned().flatten();
+                            imports.extend(ty.map(|ty| (import.name.to_owned(), ty)));
                         }
                     }
                 }

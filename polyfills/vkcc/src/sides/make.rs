@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use vkernel_abi::library as abi;
+use vkernel_abi::{library as abi, wali};
 use wasm_encoder::{
     CustomSection, Elements, EntityType, ExportKind, GlobalType, MemoryType, RawSection, RefType,
     Section as _, TableType,
@@ -21,7 +21,7 @@ use wasm_encoder::{
 use wasmparser::{ExternalKind, FuncType, Parser, Payload, TypeRef};
 
 use super::{
-    library::{Library, identity, start_of},
+    library::{Library, call_of, identity, start_of},
     trampolines,
 };
 use crate::{
@@ -484,7 +484,10 @@ fn dressed(
                         }),
                         other => other,
                     };
-                    imports.import(import.module, import.name, ty);
+                    match import.module {
+                        wali::MODULE => imports.import(abi::ENV, &call_of(import.name), ty),
+                        module => imports.import(module, import.name, ty),
+                    };
                 }
                 let stack = GlobalType {
                     val_type: wasm_encoder::ValType::I32,

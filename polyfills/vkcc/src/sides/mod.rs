@@ -12,14 +12,14 @@ mod make;
 mod trampolines;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
 use vkernel_abi::library as abi;
 use wasm_encoder::{CustomSection, RawSection, Section as _};
-use wasmparser::{Parser, Payload};
+use wasmparser::{FuncType, Parser, Payload};
 
 use crate::{
     command::{Command, Item},
@@ -160,18 +160,28 @@ impl Sides {
         folder: &Path,
     ) -> Result<Vec<Item>> {
         let starts: Vec<&Library> = self.used().filter(|library| library.start).collect();
-        if starts.is_empty() {
-            return Ok(Vec::new());
+        let calls: BTreeMap<&str, &FuncType> = self
+            .used()
+            .flat_map(|library| &library.imports)
+            .filter_map(|(name, ty)| Some((library::called(name)?, ty)))
+            .collect();
+        let mut objects = Vec::new();
+        if !starts.is_empty() {
+            objects.push(trampolines::starts(environment, variant, &starts, folder)?);
         }
-        let object = trampolines::starts(environment, variant, &starts, folder)?;
-        Ok(vec![Item::Object(object.to_string_lossy().into_owned())])
+        if !calls.is_empty() {
+            objects.push(trampolines::calls(environment, variant, &calls, folder)?);
+        }
+        let item = |object: PathBuf| Item::Object(object.to_string_lossy().into_owned());
+        Ok(objects.into_iter().map(item).collect())
     }
 
     /// What the linker is told: where the program's data begin, and what libraries take from the program.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let end = self.used().map(|library| library.memory.end).max();
         let Some(end) = end else { return Vec::new() };
-        let names: BTreeSet<&String> = self.used().flat_map(|library| &library.imports).collect();
+        let imports = self.used().flat_map(|library| &library.imports);
+        let names: BTreeSet<&String> = imports.map(|(name, _)| name).collect();
         let exports = names.into_iter().map(|name| format!("--export={name}"));
         [format!("--global-base={end}")]
             .into_iter()

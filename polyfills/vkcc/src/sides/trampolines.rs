@@ -2,14 +2,16 @@
 //! library's slot. The linker takes those that the program calls.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
 };
 
+use vkernel_abi::wali;
 use wasmparser::{FuncType, ValType};
 
-use super::library::{Library, start_of};
+use super::library::{Library, call_of, start_of};
 use crate::{
     command::{Command, Stage},
     compile::{self, Job},
@@ -79,6 +81,32 @@ pub(super) fn starts(
     Ok(object)
 }
 
+/// An object with functions that make system calls for libraries.
+pub(super) fn calls(
+    environment: &Environment,
+    variant: Variant,
+    calls: &BTreeMap<&str, &FuncType>,
+    folder: &Path,
+) -> Result<PathBuf> {
+    let mut out = String::new();
+    for (name, ty) in calls {
+        let (ty_text, gets, function) = (text(ty), gets(ty), call_of(name));
+        let import = format!("__library_import.{name}");
+        // Writing to a string does not fail.
+        let _ = write!(
+            out,
+            "\t.functype {import} {ty_text}\n\t.import_module {import}, {}\n\t.import_name {import}, {name}\n\
+             \t.section .text.{function},\"\",@\n\t.globl {function}\n\t.type {function},@function\n\
+             {function}:\n\t.functype {function} {ty_text}\n{gets}\tcall {import}\n\tend_function\n",
+            wali::MODULE
+        );
+    }
+    let (source, object) = (folder.join("calls-for.s"), folder.join("calls-for.o"));
+    fs::write(&source, out).doing("writing", &source)?;
+    compiled(environment, variant, &source, &object)?;
+    Ok(object)
+}
+
 /// Compiles a file of ours.
 pub(super) fn compiled(
     environment: &Environment,
@@ -125,9 +153,7 @@ fn assembler(library: &Library) -> String {
     let mut out = String::from("\t.tabletype __indirect_function_table, funcref\n");
     for ((name, ty), slot) in library.functions.iter().zip(library.slots.clone()) {
         let ty_text = text(ty);
-        let gets: String = (0..ty.params().len())
-            .map(|at| format!("\tlocal.get {at}\n"))
-            .collect();
+        let gets = gets(ty);
         // Not for `--export-dynamic`, which would keep them all.
         let _ = write!(
             out,
@@ -137,6 +163,12 @@ fn assembler(library: &Library) -> String {
         );
     }
     out
+}
+
+/// All parameters, on the stack.
+fn gets(ty: &FuncType) -> String {
+    let all = 0..ty.params().len();
+    all.map(|at| format!("\tlocal.get {at}\n")).collect()
 }
 
 fn text(ty: &FuncType) -> String {
