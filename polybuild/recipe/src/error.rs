@@ -255,14 +255,15 @@ impl ProblemKind {
             ProblemKind::NoSuchRecipe { name, known, .. }
                 if name.starts_with("python-extensions/") =>
             {
-                let known = known
+                let how = "say how it is built: `requires = [\"setuptools==80.9.0\"]`, what its build needs";
+                let known: Vec<&str> = known
                     .iter()
-                    .filter_map(|name| name.strip_prefix("python-extensions/"));
-                Some(format!(
-                    "say how it is built: `requires = [\"setuptools==80.9.0\"]`, what its build needs. Known by \
-                     their names are: {}",
-                    known.collect::<Vec<_>>().join(", ")
-                ))
+                    .filter_map(|name| name.strip_prefix("python-extensions/"))
+                    .collect();
+                Some(match known.is_empty() {
+                    true => how.to_owned(),
+                    false => format!("{how}. Known by their names are: {}", known.join(", ")),
+                })
             }
             ProblemKind::NoSuchRecipe { known, .. } if known.is_empty() => Some(
                 "write NAME/TAG as its folder is called, or a path that ends in `.toml`".into(),

@@ -13,6 +13,7 @@ import shutil
 import sys
 import sysconfig
 import tomllib
+import traceback
 import zipfile
 
 HERE = pathlib.Path.cwd()
@@ -133,7 +134,14 @@ def build():
     settings = config_settings()
     if name == "mesonpy":
         settings = cross_file(settings)
-    file = found.build_wheel(str(out), settings)
+    try:
+        file = found.build_wheel(str(out), settings)
+    except BaseException as error:
+        traceback.print_exc()
+        said = HERE / "compiler-error"
+        if said.exists() and said.read_text().strip():
+            fail(f"it does not compile. The compiler's first error:\n{said.read_text().strip()}")
+        fail(f"the build backend failed: {type(error).__name__}: {error}")
     os.chdir(HERE)
     return out / file
 

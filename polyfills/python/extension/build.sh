@@ -55,11 +55,18 @@ exec "$here/host/lib/ld-linux-x86-64.so.2" --library-path "$here/host/lib" --arg
 EOF
 chmod +x bin/python3
 
-# What shared objects stand for is kept, whatever the build does with the folder that it makes them in.
+# What shared objects stand for is kept, whatever the build does with the folder that it makes them in; and so is the
+# first error of the compiler's last failure, which build systems bury.
 for name in vkcc vkc++; do
     cat >"bin/$name" <<EOF
 #!/bin/sh
-"$(command -v $name)" "\$@" || exit
+said="$here/said.\$\$"
+"$(command -v $name)" "\$@" 2>"\$said"
+status=\$?
+cat "\$said" >&2
+if [ "\$status" != 0 ]; then grep -m1 -e error "\$said" >"$here/compiler-error" || true; fi
+rm -f "\$said"
+[ "\$status" = 0 ] || exit "\$status"
 shared=
 output=
 for word; do

@@ -15,6 +15,9 @@ for extension in extensions/*/; do
         if [ -f "$library" ]; then loadable="$loadable -mloadable=$library"; fi
     done
 done
+# Extensions have methods and getters of other types than those by which they are called: elsewhere a parameter too many
+# does no harm (-mcast-calls).
+#
 # Words of options, not names with blanks.
 # shellcheck disable=SC2046,SC2086
-vkc++ -pthread $folders -o python.wasm python/python.o $(cat python/libraries) $loadable
+vkc++ -pthread -mcast-calls $folders -o python.wasm python/python.o $(cat python/libraries) $loadable

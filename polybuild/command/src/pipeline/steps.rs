@@ -145,7 +145,14 @@ fn run_step(
                  folders; put the system's own first in PATH if it needs more",
                 tool.display()
             )),
-            _ => failure,
+            _ => match step.id.strip_prefix("extension-") {
+                Some(name) => failure.hint(format!(
+                    "it is the extension of Python whose `package` is {name} in the recipe: `patches` change its source, \
+                     `requires` and `libraries` are what it is built with, `EXTENSION_CFLAGS` in its `env` is for the \
+                     compiler; a step has no network (docs/extensions.md)"
+                )),
+                None => failure,
+            },
         });
     }
     let results = cached::tree(scratch.path());

@@ -4,12 +4,12 @@ ffi.cdef("""
     typedef struct { int x; double y; char name[8]; } thing;
     size_t strlen(const char *);
     double pow(double, double);
-    int abs(int);
+    int strcmp(const char *, const char *);
     void qsort(void *, size_t, size_t, int (*)(const void *, const void *));
     int snprintf(char *, size_t, const char *, ...);
 """)
 c = ffi.dlopen(None)
-print(c.strlen(b"hello"), c.abs(-7), c.pow(2.0, 10.0))
+print(c.strlen(b"hello"), c.strcmp(b"a", b"a"), c.pow(2.0, 10.0))
 t = ffi.new("thing *", {"x": 3, "y": 2.5, "name": b"abc"})
 print(t.x, t.y, ffi.string(t.name), ffi.offsetof("thing", "y"), ffi.sizeof("thing"))
 numbers = ffi.new("int[]", [5, 3, 9, 1, 7])
