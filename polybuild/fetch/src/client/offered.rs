@@ -98,7 +98,10 @@ mod tests {
             files.insert(entry.name().to_owned(), text);
         }
         let metadata = &files["two_words-1.0.dist-info/METADATA"];
-        assert!(metadata.contains("Requires-Dist: idna>=2.0\n"), "{metadata}");
+        assert!(
+            metadata.contains("Requires-Dist: idna>=2.0\n"),
+            "{metadata}"
+        );
         assert_eq!(files.len(), 3);
     }
 }

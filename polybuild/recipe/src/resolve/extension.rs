@@ -6,13 +6,12 @@
 use std::collections::BTreeMap;
 
 use super::{
-    layer::{Item, Layer, Link, Target},
+    layer::{Item, Known, Layer, Link, Target},
     lower::Lower,
 };
 use crate::{
     Build, Command, Component, Extension, Output, ProblemKind, PypiKind, Ref, Source, SourceUrl,
-    ToolSet, normal_package_name, requirement,
-    value,
+    ToolSet, normal_package_name, requirement, value,
     written::{At, ExtensionTable},
 };
 
@@ -25,15 +24,6 @@ const MADE: &str = "extension";
 /// The step that links, and what it makes.
 const LINKED: &str = "python-with-extensions";
 const MODULE: &str = "python.wasm";
-
-/// An extension of which the recipe says nothing but its name.
-#[derive(Clone, Debug)]
-pub(super) struct Known {
-    pub(super) name: String,
-    pub(super) version: String,
-    /// The recipe that says how it is built.
-    pub(super) recipe: At<String>,
-}
 
 /// What all extensions of a file come to.
 #[derive(Default)]
@@ -209,10 +199,7 @@ impl Lower<'_> {
                 file: PypiKind::pure("3.13"),
             };
             let id = format!("{name}-build-{required}");
-            inputs.insert(
-                format!("requires/{required}"),
-                source(&id, url, Vec::new()),
-            );
+            inputs.insert(format!("requires/{required}"), source(&id, url, Vec::new()));
         }
         for (library, from) in &table.libraries {
             let library = self.relative_path(library, "the name of a library");

@@ -387,7 +387,10 @@ impl Lower<'_> {
         }
     }
 
-    pub(super) fn inputs(&mut self, written: &BTreeMap<At<String>, At<String>>) -> BTreeMap<String, Ref> {
+    pub(super) fn inputs(
+        &mut self,
+        written: &BTreeMap<At<String>, At<String>>,
+    ) -> BTreeMap<String, Ref> {
         let inputs = written.iter();
         inputs
             .map(|(to, from)| {

@@ -46,9 +46,16 @@ fn one(extension: &Extension, inputs: &Inputs) -> Result<Wheel> {
     let [path] = found.as_slice() else {
         return Err(wrong(format!("has {} wheels, and not one", found.len())));
     };
-    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let file = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let mut parts = file.split('-');
-    let (name, version) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let (name, version) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    );
     if normal_package_name(name) != extension.name || version != extension.version {
         return Err(wrong(format!(
             "holds {file}, and the recipe says {} {}",

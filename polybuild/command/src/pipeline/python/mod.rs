@@ -74,7 +74,9 @@ pub(super) fn install(
         return Ok(None);
     };
     let locked = inputs.sources.wheels.iter();
-    let mut wheels: Vec<Wheel> = locked.map(|(locked, file)| Wheel::pure(locked, file)).collect();
+    let mut wheels: Vec<Wheel> = locked
+        .map(|(locked, file)| Wheel::pure(locked, file))
+        .collect();
     wheels.extend(extensions::made(recipe, inputs)?);
     if wheels.is_empty() {
         return Ok(None);
@@ -144,18 +146,18 @@ fn check_programs(recipe: &Recipe, tree: &Path) -> Result<()> {
 }
 
 /// Unpacks all wheels below `scratch`, and puts what becomes of them where [`cached::put`] takes it.
-fn lay_out(
-    cx: &Context<'_>,
-    wheels: &[Wheel],
-    python: &Python,
-    scratch: &Path,
-) -> Result<()> {
+fn lay_out(cx: &Context<'_>, wheels: &[Wheel], python: &Python, scratch: &Path) -> Result<()> {
     let tree = cached::tree(scratch);
     fs::create_dir_all(&tree).doing("creating", &tree)?;
     let unpacked = scratch.join("unpacked");
     fs::create_dir_all(&unpacked).doing("creating", &unpacked)?;
     let mut owners: BTreeMap<String, &str> = BTreeMap::new();
-    for Wheel { locked: wheel, file, kind } in wheels {
+    for Wheel {
+        locked: wheel,
+        file,
+        kind,
+    } in wheels
+    {
         if let Kind::Kept(folder) = kind {
             let to = tree.join(folder.trim_start_matches('/'));
             fs::create_dir_all(&to).doing("creating", &to)?;
