@@ -60,7 +60,7 @@ pub fn python_image() -> PathBuf {
 
 /// The folder of the image of Python that is compiled from source.
 pub fn python_from_source() -> PathBuf {
-    built("python-3.13", "base-images/python/3.13/recipe.toml")
+    built("vkernel-python-3.13", "base-images/python/3.13/recipe.toml")
 }
 
 /// An image in `out`.

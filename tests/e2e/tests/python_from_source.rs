@@ -2,7 +2,7 @@
 //! start of the same; that everything can be found again that was laid out by the snapshot's hash secret; and attacks,
 //! as other programs are attacked (escapes: `escape.rs`).
 //!
-//! Needs root and `out/python-3.13`.
+//! Needs root and `out/vkernel-python-3.13`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
