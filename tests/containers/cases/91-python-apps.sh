@@ -66,7 +66,10 @@ fastapi_service() {
     contains "$(get $FASTAPI_PORT /openapi.json)" '"title":"Items"'
     ends_well fastapi "service: goodbye" "Finished server process"
 }
-real_case "python apps: fastapi and uvicorn" fastapi_service
+# Its extension in Rust takes ten minutes to build, with Rust's standard library: by hand, or where it is built already.
+if [[ -n ${SLOW:-}${EXAMPLES_DIR:-} ]]; then
+    real_case "python apps: fastapi and uvicorn" fastapi_service
+fi
 
 DJANGO_PORT=18403
 django_site() {
