@@ -10,8 +10,8 @@ import sys
 # What is changed: what for, then for each file that may have it the text, and what takes its place.
 CHANGES = [
     ("the platform's name", [
-        ("configure", "#elif defined(__wasm32__)\n#  if defined(__EMSCRIPTEN__)\n",
-         "#elif defined(__wasm32__)\n#  if defined(__linux__)\n\twasm32-linux-musl\n#  elif defined(__EMSCRIPTEN__)\n"),
+        ("configure", "#   error unknown platform triplet\n#  endif\n# else\n",
+         "#   error unknown platform triplet\n#  endif\n# elif defined(__wasm32__)\n        wasm32-linux-musl\n# else\n"),
         ("Misc/platform_triplet.c", "#   error unknown platform triplet\n#  endif\n# else\n",
          "#   error unknown platform triplet\n#  endif\n# elif defined(__wasm32__)\n"
          "PLATFORM_TRIPLET=wasm32-linux-LIBC\n# else\n"),

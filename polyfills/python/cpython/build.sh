@@ -145,6 +145,10 @@ quietly make -j2 pybuilddir.txt LDFLAGS="$flags"
 data=$(cat pybuilddir.txt)/_sysconfigdata*.py
 sed -i "s|$here|/src|g" $data
 cp $data Lib/
+# Debian's 3.11 asks for it by a name that does not have the system's.
+if grep -q "'_sysconfigdata_{sys.abiflags}_{multiarch}'" Lib/sysconfig.py 2>/dev/null; then
+    cp $data "Lib/_sysconfigdata__$(sed -n 's/^MULTIARCH=[[:space:]]*//p' Makefile).py"
+fi
 cd ..
 
 say "collecting"

@@ -1,5 +1,4 @@
 /* about: How many threads /proc/self/stat counts: alone, with others, in a child, when the first has ended. */
-/* calls: clone futex openat read */
 /* flags: -pthread */
 #include "../check.h"
 #include <pthread.h>
