@@ -58,7 +58,8 @@ fn app(extensions: &str) -> Result<Recipe, RecipeError> {
         "recipes/python-extensions/markupsafe/recipe.toml",
         KNOWN,
     );
-    let head = "[recipe]\nname = \"app\"\nversion = \"1\"\nkind = \"app\"\nuses = [\"python/3.13\"]\n";
+    let head =
+        "[recipe]\nname = \"app\"\nversion = \"1\"\nkind = \"app\"\nuses = [\"python/3.13\"]\n";
     write(folder, "app/recipe.toml", &format!("{head}{extensions}"));
     load(&folder.join("app/recipe.toml"))
 }

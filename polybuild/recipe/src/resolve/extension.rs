@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    layer::{Item, Layer, Link, Target},
+    layer::{Item, Known, Layer, Link, Target},
     lower::Lower,
 };
 use crate::{
@@ -26,15 +26,6 @@ const MADE: &str = "extension";
 /// The step that links, and what it makes.
 const LINKED: &str = "python-with-extensions";
 const MODULE: &str = "python.wasm";
-
-/// An extension of which the recipe says nothing but its name.
-#[derive(Clone, Debug)]
-pub(super) struct Known {
-    pub(super) name: String,
-    pub(super) version: String,
-    /// The recipe that says how it is built.
-    pub(super) recipe: At<String>,
-}
 
 /// What all extensions of a file come to.
 #[derive(Default)]

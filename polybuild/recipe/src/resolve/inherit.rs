@@ -249,7 +249,7 @@ struct Under {
     files: Vec<layer::Item<crate::ImageFile>>,
     trees: Vec<layer::Item<crate::Tree>>,
     components: Vec<layer::Item<crate::Component>>,
-    extensions: Vec<layer::Item<crate::Extension>>,
+    extensions: Vec<layer::Item<Extension>>,
     /// Names of the extensions that the recipe in `from` has.
     had: Vec<String>,
     python: PythonLayer,

@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 
 use megabinary_format::Limits;
 
-use super::extension::Known;
-
 use crate::{
     Build, Component, Extension, ImageFile, Kind, LocalPath, Module, Place, Preload, Program,
     Python, Source, Toolchain, Tree,
     error::{Problem, ProblemKind},
+    written::At,
 };
 
 /// A lowered recipe, or several merged.
@@ -38,6 +37,15 @@ pub(super) struct Layer {
     pub(super) policy: PolicyLayer,
     /// Every file of the machine that this recipe file names: not those of the layers under it.
     pub(super) locals: Vec<LocalPath>,
+}
+
+/// An extension of which the recipe says nothing but its name.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) name: String,
+    pub(super) version: String,
+    /// The recipe that says how it is built.
+    pub(super) recipe: At<String>,
 }
 
 /// Something declared by name.
