@@ -79,7 +79,7 @@ django_site() {
         example/django:1.0.0)
     "${start[@]}"
     eventually answers $DJANGO_PORT /
-    equals "$(get $DJANGO_PORT / -d 'text=milk & <bread>' -o /dev/null -w '%{http_code}')" 302
+    equals "$(get $DJANGO_PORT / --data-urlencode 'text=milk & <bread>' -o /dev/null -w '%{http_code}')" 302
     equals "$(get $DJANGO_PORT / -d 'text=' -o /dev/null -w '%{http_code}')" 400
     contains "$(get $DJANGO_PORT /admin/ -L)" "Django administration"
     # Processes write to one database at a time, and nothing is lost.
