@@ -7,7 +7,7 @@
 #                  makefile calls the build-python; it makes no part of the image but byte code. Where Debian
 #                  has none it is compiled first, by the machine's compiler
 #   headers/       the kernel's: many of os, socket and fcntl's names are there if these are
-#   libraries/*    the libraries: `include/` and `threads/lib/` or `shared/lib/`
+#   libraries/*    the libraries: `include/` and `threads/lib/`
 #
 # and makes
 #
@@ -59,17 +59,13 @@ chmod +x bin/build-python
 bin/build-python -c 'import sys; print("build-python", sys.version)'
 [ ! -f port/adapt.py ] || bin/build-python port/adapt.py cpython
 
-# One folder with all libraries.
+# One folder with all libraries. Their shared forms are left: reading what is known of OpenSSL takes two milliseconds of
+# each start that has it as a module, of which nearly none uses it.
 mkdir -p deps/include deps/lib
 cp -R headers/. deps/include/
 for package in libraries/*; do
     cp -R "$package/include/." deps/include/
-    # Shared ones, where there are.
-    if [ -d "$package/shared/lib" ]; then
-        cp "$package"/shared/lib/*.so deps/lib/
-    else
-        cp "$package"/threads/lib/*.a deps/lib/
-    fi
+    cp "$package"/threads/lib/*.a deps/lib/
 done
 
 # What configure cannot find out, because it runs no program of the target:
