@@ -133,6 +133,7 @@ pub(crate) fn extension(name: &str) -> Option<&'static str> {
     let wanted = format!("recipes/python-extensions/{name}{RECIPE}");
     let (.., bytes) = given().iter().find(|(path, ..)| *path == wanted)?;
     let lines = std::str::from_utf8(bytes).ok()?.lines();
-    let package = lines.filter_map(|line| line.strip_prefix("package = \"")?.strip_suffix('"'));
-    package.last()
+    lines
+        .rev()
+        .find_map(|line| line.strip_prefix("package = \"")?.strip_suffix('"'))
 }

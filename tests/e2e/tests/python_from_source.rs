@@ -63,6 +63,13 @@ print(sys.implementation, sys.hash_info, sys.tracebacklimit if hasattr(sys, 'tra
 print([vars(sys.modules['__main__']).get(n) for n in ('__name__', '__file__', '__doc__', '__spec__', '__package__')])
 ";
 
+/// Options, environment, and what is run.
+type How = (
+    &'static [&'static str],
+    &'static [(&'static str, &'static str)],
+    &'static [&'static str],
+);
+
 #[test]
 fn what_a_start_decides_is_as_in_a_cold_start() {
     let root = Root::python_from_source();
@@ -70,8 +77,8 @@ fn what_a_start_decides_is_as_in_a_cold_start() {
     root.write("/w/now", "");
     root.write("/w/zone/__main__.py", STATE);
     root.write("/w/lib/sitecustomize.py", "import sys; sys.custom = 1\n");
-    let script: &[&str] = &["/w/state.py", "a", "b c"];
-    let starts: &[(&[&str], &[(&str, &str)], &[&str])] = &[
+    let script: &'static [&'static str] = &["/w/state.py", "a", "b c"];
+    let starts: &[How] = &[
         (&[], &[], script),
         (&["-c"], &[], &[STATE, "x"]),
         (&[], &[], &["/w/zone"]),

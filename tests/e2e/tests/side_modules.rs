@@ -3,7 +3,11 @@
 //! is refused.
 //!
 //! Needs root (programs with Linux system calls run in a root of their own), `out/musl-1.2.5` and `tests/install`.
-#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed unwrap is a failed test"
+)]
 
 use std::{
     fs,

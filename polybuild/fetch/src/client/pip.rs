@@ -102,7 +102,6 @@ pub(crate) fn resolve(
     )?;
     let constraints = given
         .iter()
-        .map(|(name, version)| (name, version))
         .chain(wanted.extensions.iter().map(|e| (&e.name, &e.version)))
         .map(|(name, version)| format!("{name}=={version}\n"));
     write(".constraints.txt", &constraints.collect::<String>())?;

@@ -164,13 +164,13 @@ pub(super) fn connect(
         deliver::all(&mut caller.as_context_mut()).map(drop)
     });
     let function = Val::FuncRef(Some(function));
-    call.set(&mut *store, function.clone())
+    call.set(&mut *store, function)
         .map_err(EngineError::wasmtime("connecting the safepoints"))?;
     for (library, _) in libraries {
         library
             .get_global(&mut *store, CALL)
             .ok_or_else(|| EngineError::missing(name, CALL))?
-            .set(&mut *store, function.clone())
+            .set(&mut *store, function)
             .map_err(EngineError::wasmtime("connecting the safepoints"))?;
     }
     let page = match instance.get_memory(&mut *store, PAGE) {
