@@ -1,4 +1,5 @@
 //! `[[extension]]`: what it comes to, and what is wrong with one.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::{fs, path::Path};
 
