@@ -205,7 +205,11 @@ fn libraries_that_are_none() {
         "the import `wali.SYS_getpid`",
     );
     check("65536 shared", "65536", "the import `env.memory`");
-    check("(mut i32))\n", "i32)\n", "the import `env.__stack_pointer`");
+    check(
+        "(global (mut i32)))",
+        "(global i32))",
+        "the import `env.__stack_pointer`",
+    );
     check(
         "(call $malloc (local.get 0))",
         "(table.set (i32.const 0) (ref.null func)) (local.get 0)",
