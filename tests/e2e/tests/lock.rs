@@ -200,7 +200,7 @@ fn what_the_recipe_pins_by_its_digest_is_locked_without_its_server() {
     assert_eq!(said.status, 0, "{}", said.stderr);
     let after = inputs(dir);
     assert_eq!(after[..2], before);
-    assert_eq!(after[2].sha256.to_string(), digest);
+    assert_eq!(after[2].sha256.to_string(), format!("sha256:{digest}"));
     assert!(
         !Lock::read(&dir.join("recipe.lock"))
             .unwrap()
@@ -214,5 +214,8 @@ fn what_the_recipe_pins_by_its_digest_is_locked_without_its_server() {
     write(dir, "recipe.toml", &pinned.replace("abab", "cdcd"));
     assert_eq!(lock(dir, "2.0.0", &["--check"]).status, 3);
     assert_eq!(lock(dir, "2.0.0", &["--keep"]).status, 0);
-    assert_eq!(inputs(dir)[2].sha256.to_string(), "cd".repeat(32));
+    assert_eq!(
+        inputs(dir)[2].sha256.to_string(),
+        format!("sha256:{}", "cd".repeat(32))
+    );
 }
