@@ -49,7 +49,7 @@ HEALTHCHECK --interval=2s --start-period=2s CMD ["python3", "-c", \
     "import urllib.request as r; r.urlopen('http://127.0.0.1:$DERIVED_PORT/', timeout=5)"]
 CMD ["gunicorn", "--bind=127.0.0.1:$DERIVED_PORT", "--workers=3", "--threads=4", "--keep-alive=30", "service:app"]
 END
-    DOCKER_BUILDKIT=1 CALL_TIMEOUT=600 limited docker build --no-cache --network none -t python-derived "$context"
+    DOCKER_BUILDKIT=1 CALL_TIMEOUT=600 docker build --no-cache --network none -t python-derived "$context"
     docker save -o "$WORK/python-derived.tar" python-derived
 }
 real_case "python derived: pip from a local index, as root, a user and in a venv" derived_build

@@ -114,7 +114,8 @@ pub fn build(cx: &Context<'_>, recipe: &Recipe, lock: &Pins, output: &Path) -> R
         None => python::Compiled::default(),
     };
     // Memory at the snapshot points is part of the megabinary.
-    let linked = snapshot::take(cx, recipe, linked, &code, &files, &inputs)?;
+    let packed = packages.as_ref().map(|packages| (packages, &compiled));
+    let linked = snapshot::take(cx, recipe, linked, &code, &files, &inputs, packed)?;
     // From here on it can only be read: signed, in both forms. Nothing fetched runs any more, and
     // nothing that ran is left.
     let (signed, portable) = {

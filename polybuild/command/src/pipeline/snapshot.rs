@@ -18,7 +18,13 @@ use polybuild_recipe::{ImageFile, Recipe, Snapshot};
 use vkernel_abi::snapshot;
 
 use super::{
-    Context, cached, code, copy::beneath, inputs::Inputs, modules::EmbeddedFile, pack, root,
+    Context, cached, code,
+    copy::{beneath, copy},
+    inputs::Inputs,
+    modules::EmbeddedFile,
+    pack,
+    python::{Compiled, Packages},
+    root,
 };
 use crate::{
     confine::{self, Job, Words},
@@ -37,6 +43,7 @@ pub(super) fn take(
     code: &[Vec<u8>],
     embedded: &[EmbeddedFile],
     inputs: &Inputs,
+    packages: Option<(&Packages, &Compiled)>,
 ) -> Result<Megabinary> {
     let position = |name: &str| linked.modules().iter().position(|m| m.name == name);
     let wanted: Vec<(usize, &str, &Snapshot)> = recipe
@@ -52,14 +59,23 @@ pub(super) fn take(
             .iter()
             .filter(|file| settings.files.contains(&file.path))
             .collect();
+        // What is imported before the snapshot point may be a package's. Others are not looked at, so that they do
+        // not decide what the snapshot is.
+        let packages =
+            packages.filter(|_| settings.preload.is_some() && !settings.files.is_empty());
+        let mut files = root::identity(&seen, inputs)?;
+        if let Some((packages, _)) = packages {
+            files.push_str(&packages.identity);
+        }
         let cached = cx
             .cache
             .join("snapshots")
-            .join(key(cx, &linked, at, settings, &root::identity(&seen, inputs)?)?.hex());
+            .join(key(cx, &linked, at, settings, &files)?.hex());
         let dump = match cached_dump(cx, &cached) {
             Some(dump) => dump,
             None => {
-                let paths: Vec<&str> = seen.iter().map(|file| file.path.as_str()).collect();
+                let mut paths: Vec<&str> = seen.iter().map(|file| file.path.as_str()).collect();
+                paths.extend(packages.map(|_| "packages"));
                 let dir = match cold.entry(paths) {
                     btree_map::Entry::Occupied(dir) => dir.into_mut(),
                     btree_map::Entry::Vacant(none) => {
@@ -67,6 +83,12 @@ pub(super) fn take(
                         let root = dir.path().join(WORK).join("root");
                         for file in &seen {
                             root::put(file, inputs, &root, true)?;
+                        }
+                        if let Some((packages, compiled)) = packages {
+                            let trees = [Some(&packages.tree), compiled.packages.as_ref()];
+                            for tree in trees.into_iter().flatten() {
+                                copy(tree, &root, Path::new(""))?;
+                            }
                         }
                         none.insert(dir)
                     }

@@ -16,6 +16,18 @@ use super::{
 };
 use crate::fs::{identity, path};
 
+/// Calls that make a name, and fail where there is one.
+const MAKE: &[&str] = &[
+    "link",
+    "linkat",
+    "mkdir",
+    "mkdirat",
+    "mknod",
+    "mknodat",
+    "symlink",
+    "symlinkat",
+];
+
 /// What a call is about to do with an object or a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
@@ -183,6 +195,12 @@ impl Paths {
         }
         let entry = statat(folder, path::trim_end(name), AtFlags::SYMLINK_NOFOLLOW).ok();
         let id = entry.map(|stat| identity(&stat));
+        // Nothing is made where something is: the host kernel says EEXIST. What is guarded cannot have gone until then,
+        // since no guest can remove it.
+        let stays = act == Act::Name && entry.is_some() && MAKE.contains(&operation);
+        if !self.has_proc && stays {
+            return Ok(());
+        }
         if !self.has_proc {
             // Without real paths: by what the names lead to.
             return self.judge_identity(operation, name, id, act);
@@ -195,7 +213,7 @@ impl Paths {
         }
         let real = path::join(&above, name);
         guard.look(operation, &real)?;
-        if act == Act::Look {
+        if act == Act::Look || stays {
             return Ok(());
         }
         guard.change(operation, &real)?;
