@@ -94,7 +94,13 @@ pub(super) fn take(
                     }
                 };
                 let stage = cx.ui.stage("Snapshotting", name);
-                let bytes = run(cx, dir.path(), name, settings)?;
+                let mut settings = settings.clone();
+                if let (Some(preload), Some(python), Some(_)) =
+                    (&mut settings.preload, &recipe.python, packages)
+                {
+                    preload.path.push(python.site_packages());
+                }
+                let bytes = run(cx, dir.path(), name, &settings)?;
                 let dump = decode(&bytes, name)?;
                 code::store(&cached, &bytes)?;
                 stage.finish(&format!("{} of memory", size(dump.stored())));
