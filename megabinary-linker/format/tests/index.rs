@@ -203,7 +203,12 @@ fn with_library(index: &mut Index) {
         .entries
         .iter_mut()
         .for_each(|e| e.kind = EntryKind::Env);
-    let [program, library] = [0, 1].map(|_| index.modules[0].clone());
+    let [program, mut library] = [0, 1].map(|_| index.modules[0].clone());
+    // The code segment behind the first.
+    if let Some(code) = &mut library.code {
+        code.offset += 0x1000;
+        code.vaddr += 0x1000;
+    }
     index.modules = vec![
         Module {
             imports: vec!["wali.SYS_read".into()],
