@@ -66,7 +66,7 @@ fastapi_service() {
     contains "$(get $FASTAPI_PORT /openapi.json)" '"title":"Items"'
     ends_well fastapi "service: goodbye" "Finished server process"
 }
-# Its extension in Rust takes ten minutes to build, with Rust's standard library: by hand, or where it is built already.
+# By hand, or where it is built already: its extension in Rust needs Rust's standard library compiled first.
 if [[ -n ${SLOW:-}${EXAMPLES_DIR:-} ]]; then
     real_case "python apps: fastapi and uvicorn" fastapi_service
 fi
