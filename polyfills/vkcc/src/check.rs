@@ -96,7 +96,7 @@ fn offered((name, function): &(String, bool), threads: bool) -> bool {
     else {
         return false;
     };
-    wali::syscall(field).is_some() || wali::STARTUP.iter().any(|known| known.name == field)
+    wali::syscall(field).is_some() || wali::FUNCTIONS.iter().any(|known| known.name == field)
 }
 
 #[cfg(test)]

@@ -122,7 +122,7 @@ fn offered(field: &str, ty: &FuncType) -> bool {
             let results: Option<Vec<_>> = ty.results().iter().map(word).collect();
             words && results.is_some_and(|results| call.takes(ty.params().len(), &results))
         }
-        None => wali::startup(field).is_some_and(|known| same(known, ty)),
+        None => wali::function(field).is_some_and(|known| same(known, ty)),
     }
 }
 

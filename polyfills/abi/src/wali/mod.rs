@@ -29,9 +29,17 @@ pub const CHECKPOINT: &str = "__signal_checkpoint";
 /// ordinary run, and 0 is answered. While the builder takes the snapshot, it does not come back.
 pub const SNAPSHOT_POINT: &str = "__snapshot_point";
 
-/// Functions by which a C library starts its program and its threads
-/// (`polyfills/sysroot/README.md`).
-pub const STARTUP: &[Function] = &[
+/// SHA-256's compression of whole blocks by the instructions that processors have for it and WebAssembly has
+/// not: `(state, data, blocks)`. `state` is eight words (FIPS 180-4, 6.2), `data` has `blocks` times 64 bytes;
+/// at most [`SHA256_MOST_BLOCKS`] at once. 0, or `-EINVAL`, `-EFAULT`; then the state is as it was.
+pub const SHA256_BLOCKS: &str = "__sha256_blocks";
+
+/// More than these, 64 KiB, are EINVAL: signals are looked at between calls.
+pub const SHA256_MOST_BLOCKS: u32 = 1024;
+
+/// Functions that are no system calls: those by which a C library starts its program and its threads, and
+/// what processors do faster than WebAssembly can (`polyfills/sysroot/README.md`).
+pub const FUNCTIONS: &[Function] = &[
     f("__cl_get_argc", &[], Some(Type::I32)),
     f("__cl_get_argv_len", &[Type::I32], Some(Type::I32)),
     f("__cl_copy_argv", &[Type::I32, Type::I32], Some(Type::I32)),
@@ -45,10 +53,15 @@ pub const STARTUP: &[Function] = &[
     ),
     f(CHECKPOINT, &[], None),
     f(SNAPSHOT_POINT, &[], Some(Type::I32)),
+    f(
+        SHA256_BLOCKS,
+        &[Type::I32, Type::I32, Type::I32],
+        Some(Type::I32),
+    ),
 ];
 
 /// The same, of other toolchains.
-pub const FOREIGN_STARTUP: &[Function] = &[
+pub const FOREIGN_FUNCTIONS: &[Function] = &[
     f("__init", &[], Some(Type::I32)),
     f("__deinit", &[], Some(Type::I32)),
     f("__proc_exit", &[Type::I32], None),
@@ -99,8 +112,8 @@ pub fn syscall(field: &str) -> Option<&'static Syscall> {
 }
 
 /// The function of the personality that is no system call and has this name.
-pub fn startup(field: &str) -> Option<&'static Function> {
-    let mut all = STARTUP.iter().chain(FOREIGN_STARTUP);
+pub fn function(field: &str) -> Option<&'static Function> {
+    let mut all = FUNCTIONS.iter().chain(FOREIGN_FUNCTIONS);
     all.find(|function| function.name == field)
 }
 

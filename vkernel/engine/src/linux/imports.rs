@@ -1,5 +1,5 @@
-//! Links a module's imports: system calls by the kernel crate's table, and the few functions by
-//! which a C library starts (`polyfills/sysroot/README.md`).
+//! Links a module's imports: system calls by the kernel crate's table, and the few functions
+//! that are none: those by which a C library starts, and SHA-256 (`polyfills/sysroot/README.md`).
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use rustix::io::Errno;
 use vkernel_abi::wali::{self, Syscall};
 use vkernel_kernel::linux::{
-    AnyShape, Args, Cx, Import, ReadOrWrite, Shape, Stop, answer, is_error,
+    AnyShape, Args, Cx, Import, ReadOrWrite, Shape, Stop, answer, digest, is_error,
 };
 use wasmtime::{AsContextMut, Caller, FuncType, Linker, Module, ValRaw, ValType};
 
@@ -29,7 +29,7 @@ pub(super) fn add(
         let (from, field) = (import.module(), import.name());
         let linked = match wali::syscall(field) {
             Some(call) => system_call(linker, (from, field), ty, call, taking),
-            None => startup(linker, from, field),
+            None => function(linker, from, field),
         };
         linked.map_err(EngineError::wasmtime("linking the personality"))?;
     }
@@ -201,7 +201,7 @@ fn strings<'a>(
     })
 }
 
-fn startup(linker: &mut Linker<Guest>, from: &str, field: &str) -> wasmtime::Result<()> {
+fn function(linker: &mut Linker<Guest>, from: &str, field: &str) -> wasmtime::Result<()> {
     let environment = field.contains("env");
     match field {
         "__cl_get_argc" | "__get_env_count" => {
@@ -254,6 +254,20 @@ fn startup(linker: &mut Linker<Guest>, from: &str, field: &str) -> wasmtime::Res
             linker.func_wrap(from, field, |mut caller: Caller<'_, Guest>| {
                 deliver::all(&mut caller.as_context_mut()).map(drop)
             })?;
+        }
+        wali::SHA256_BLOCKS => {
+            linker.func_wrap(
+                from,
+                field,
+                |caller: Caller<'_, Guest>, state: i32, data: i32, blocks: i32| {
+                    let memory = caller.data().running()?.process.space.memory();
+                    let [state, data, blocks] = [state, data, blocks].map(i32::cast_unsigned);
+                    Ok(match digest::sha256_blocks(&memory, state, data, blocks) {
+                        Ok(()) => 0,
+                        Err(errno) => answer(errno) as i32,
+                    })
+                },
+            )?;
         }
         wali::SNAPSHOT_POINT => {
             linker.func_wrap(

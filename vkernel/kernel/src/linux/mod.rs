@@ -18,6 +18,7 @@
 mod answer;
 mod calls;
 mod context;
+pub mod digest;
 mod memory;
 mod policy;
 mod process;
