@@ -93,6 +93,13 @@ if grep -q '"rehash.h"' cpython/Objects/dictobject.c; then
     bin/build-python port/text.py port/_vkernel.py >cpython/Programs/vkernel_py.h
 fi
 
+# How often each line runs (profile/make), where that is known of this version: the compiler then knows what to inline
+# and what to keep together. It finds lines by the tables of debug information, which the linker leaves out.
+profile=
+if [ -f "port/profile/$version.txt" ]; then
+    profile="-gline-tables-only -fprofile-sample-use=$here/port/profile/$version.txt"
+fi
+
 cd cpython
 say "configuring"
 # A thread's stack is larger than musl's own default: recursion ends with RecursionError, not with the stack.
@@ -106,7 +113,7 @@ quietly env CONFIG_SITE="$here/config.site" MODULE_BUILDTYPE=static PKG_CONFIG=f
     --with-build-python="$here/bin/build-python" --without-ensurepip --with-computed-gotos=no \
     --with-system-expat --with-system-libmpdec --enable-ipv6 --with-dbmliborder=gdbm:ndbm \
     --enable-loadable-sqlite-extensions --with-openssl=../deps \
-    OPT="-DNDEBUG $PYTHON_OPT -fno-wrapv-pointer -DTHREAD_STACK_SIZE=0x600000"
+    OPT="-DNDEBUG $PYTHON_OPT -fno-wrapv-pointer -DTHREAD_STACK_SIZE=0x600000 $profile"
 
 # All modules of the tests are loaded as shared objects, as natively: some tests load them under other names.
 first=$(sed -n '/^_test/{=;q;}' Modules/Setup.stdlib)
@@ -175,7 +182,7 @@ cp cpython/Lib/_sysconfigdata*.py config/
 cat >cpython/link.mk <<'EOF'
 include Makefile
 link-again:
-	$(LINKCC) $(PY_CORE_LDFLAGS) -r -o ../link/python.o Programs/python.o $(LINK_PYTHON_OBJS) $(filter %.a,$(MODLIBS))
+	$(LINKCC) $(PY_CORE_LDFLAGS) -r -Wl,--strip-debug -o ../link/python.o Programs/python.o $(LINK_PYTHON_OBJS) $(filter %.a,$(MODLIBS))
 	echo '$(LINKFORSHARED) $(LIBS) $(filter-out %.a,$(MODLIBS)) $(SYSLIBS)' >../link/libraries
 EOF
 (cd cpython && quietly make -f link.mk link-again LDFLAGS="$flags")
