@@ -255,11 +255,92 @@ set_interned_aside(void)
     _Py_INTERP_CACHED_OBJECT(interpreter, interned_strings) = needed(PyDict_New());
 }
 
-/* Takes hashes from strings, and marks tables of strings; other tables stay in the list. */
+/* Whether an object's hash is the same with every secret. */
+static int
+has_fixed_hash(PyObject *key)
+{
+    if (PyTuple_CheckExact(key)) {
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); i++) {
+            if (!has_fixed_hash(PyTuple_GET_ITEM(key, i))) {
+                return 0;
+            }
+        }
+        return 1;
+    }
+    if (PyWeakref_CheckRefExact(key)) {
+        PyObject *thing = PyWeakref_GET_OBJECT(key);
+        return thing != Py_None && has_fixed_hash(thing);
+    }
+    hashfunc hash = Py_TYPE(key)->tp_hash;
+    return hash == PyObject_GenericHash || hash == PyType_Type.tp_hash || hash == PyLong_Type.tp_hash
+        || hash == PyFloat_Type.tp_hash || hash == Py_TYPE(Py_None)->tp_hash;
+}
+
+/* Whether an object's hash is computed without anything that is written in Python. */
+static int
+has_plain_hash(PyObject *key)
+{
+    if (PyUnicode_CheckExact(key) || PyBytes_CheckExact(key) || has_fixed_hash(key)) {
+        return 1;
+    }
+    if (PyTuple_CheckExact(key)) {
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); i++) {
+            if (!has_plain_hash(PyTuple_GET_ITEM(key, i))) {
+                return 0;
+            }
+        }
+        return 1;
+    }
+    if (PyFrozenSet_CheckExact(key)) {
+        Py_ssize_t at = 0;
+        PyObject *member;
+        Py_hash_t hash;
+        while (_PySet_NextEntry(key, &at, &member, &hash)) {
+            if (!has_plain_hash(member)) {
+                return 0;
+            }
+        }
+        return 1;
+    }
+    return 0;
+}
+
+/* What is true of all members of a set. */
+static int
+of_all_members(PySetObject *set, int (*is_true)(PyObject *))
+{
+    Py_ssize_t at = 0;
+    PyObject *member;
+    Py_hash_t hash;
+    while (_PySet_NextEntry((PyObject *)set, &at, &member, &hash)) {
+        if (!is_true(member)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int
+have_fixed_hashes(PyDictKeysObject *keys)
+{
+    PyDictKeyEntry *entry = DK_ENTRIES(keys);
+    for (Py_ssize_t i = 0; i < keys->dk_nentries; i++, entry++) {
+        if (entry->me_key != NULL && !has_fixed_hash(entry->me_key)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Room for the members of the largest set that is laid out anew. */
+static setentry *scratch;
+
+/* Takes hashes from strings, and marks tables of strings and sets. What Python has to be asked about stays in the
+ * lists. */
 static void
 forget_hashes(void)
 {
-    struct things *strings = &all[VKERNEL_STRING], *keys = &all[VKERNEL_KEYS];
+    struct things *strings = &all[VKERNEL_STRING], *keys = &all[VKERNEL_KEYS], *sets = &all[VKERNEL_SET];
     for (size_t i = 0; i < strings->count; i++) {
         ((PyASCIIObject *)strings->list[i])->hash = -1;
     }
@@ -270,11 +351,36 @@ forget_hashes(void)
         if (DK_IS_UNICODE(table)) {
             memset(table->dk_indices, VKERNEL_STALE_BYTE, (size_t)1 << table->dk_log2_index_bytes);
         }
-        else {
+        else if (!have_fixed_hashes(table)) {
             keys->list[kept++] = table;
         }
     }
     keys->count = kept;
+    kept = 0;
+    size_t marks = 0, largest = 0;
+    void **marked = needed(malloc((sets->count + 1) * sizeof *marked));
+    for (size_t i = 0; i < sets->count; i++) {
+        PySetObject *set = sets->list[i];
+        if (of_all_members(set, has_fixed_hash)) {
+            continue;
+        }
+        if (of_all_members(set, has_plain_hash)) {
+            marked[marks++] = set;
+        }
+        else {
+            sets->list[kept++] = set;
+        }
+        if (largest <= (size_t)set->mask) {
+            largest = (size_t)set->mask + 1;
+        }
+    }
+    sets->count = kept;
+    scratch = needed(malloc((largest + 1) * sizeof *scratch));
+    /* Only now, since sets that are members of others have been looked through. */
+    for (size_t i = 0; i < marks; i++) {
+        ((PySetObject *)marked[i])->finger = VKERNEL_STALE_FINGER;
+    }
+    free(marked);
 }
 
 void
@@ -328,6 +434,17 @@ place_key(PyDictKeysObject *keys, Py_hash_t hash, Py_ssize_t index)
     }
 }
 
+/* A string's hash, which is not kept: nothing is written to its page. */
+static Py_hash_t
+hash_of(PyObject *string)
+{
+    Py_hash_t kept = ((PyASCIIObject *)string)->hash;
+    if (kept != -1) {
+        return kept;
+    }
+    return _Py_HashBytes(PyUnicode_DATA(string), PyUnicode_GET_LENGTH(string) * PyUnicode_KIND(string));
+}
+
 void
 _PyVkernel_lay_out(PyDictKeysObject *keys)
 {
@@ -335,7 +452,7 @@ _PyVkernel_lay_out(PyDictKeysObject *keys)
     PyDictUnicodeEntry *entry = DK_UNICODE_ENTRIES(keys);
     for (Py_ssize_t i = 0; i < keys->dk_nentries; i++, entry++) {
         if (entry->me_key != NULL) {
-            place_key(keys, PyObject_Hash(entry->me_key), i);
+            place_key(keys, hash_of(entry->me_key), i);
         }
     }
 }
@@ -357,13 +474,9 @@ static Py_hash_t
 new_hash(PyObject *key, Py_hash_t old)
 {
     if (PyUnicode_CheckExact(key)) {
-        return PyObject_Hash(key);
+        return hash_of(key);
     }
-    if (PyLong_CheckExact(key) || PyFloat_CheckExact(key) || PyType_CheckExact(key) || PyBool_Check(key)
-        || PyFunction_Check(key) || PyModule_CheckExact(key) || key == Py_None) {
-        return old;
-    }
-    return -1;
+    return has_fixed_hash(key) ? old : -1;
 }
 
 /* Puts a key's hash in the place of the one that is kept; see renew_keys(). */
@@ -406,24 +519,18 @@ place_member(PySetObject *set, setentry member)
 static void
 rehash_set(PySetObject *set)
 {
-    size_t size = (size_t)set->mask + 1;
-    setentry few[64];
-    setentry *entries = size <= 64 ? few : needed(malloc(size * sizeof *entries));
-    size_t count = 0;
+    size_t size = (size_t)set->mask + 1, count = 0;
     for (size_t i = 0; i < size; i++) {
         /* What was removed has the hash -1. */
         if (set->table[i].key != NULL && set->table[i].hash != -1) {
-            entries[count++] = set->table[i];
+            scratch[count++] = set->table[i];
         }
     }
-    memset(set->table, 0, size * sizeof *entries);
+    memset(set->table, 0, size * sizeof *scratch);
     for (size_t i = 0; i < count; i++) {
-        place_member(set, entries[i]);
+        place_member(set, scratch[i]);
     }
     set->fill = set->used = (Py_ssize_t)count;
-    if (entries != few) {
-        free(entries);
-    }
 }
 
 /* The table of built-in modules, by file name and name. */
@@ -481,6 +588,14 @@ renew_members(PySetObject *set, int ask)
         }
     }
     return left;
+}
+
+void
+_PyVkernel_lay_out_set(PySetObject *set)
+{
+    set->finger = 0;
+    renew_members(set, 1);
+    rehash_set(set);
 }
 
 int

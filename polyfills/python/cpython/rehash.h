@@ -3,10 +3,10 @@
  * A snapshot has a secret, and everybody who has the image knows it. So each process that starts from it gets a
  * secret of its own, and what was laid out by the old one has to be laid out anew. That is done when it is needed:
  * in the snapshot no string keeps a hash, and the tables of dictionaries whose keys are strings hold an index
- * (VKERNEL_IS_STALE) on which the first look into each of them lays it out. The interned strings of the snapshot are
- * found by a table of their own, in an order that no secret decides: nothing is ever added to it, so that
- * nobody can make it slow. The rest, which is little, is renewed at the start: other dictionaries, sets, the table of built-in
- * modules. While the snapshot is prepared, the functions that make such things tell (patch 05); bytes, frozen sets and
+ * (VKERNEL_IS_STALE) on which the first look into each of them lays it out; sets are marked too (VKERNEL_FRESH). The
+ * interned strings of the snapshot are found by a table of their own, in an order that no secret decides: nothing is
+ * ever added to it, so that nobody can make it slow. What no secret decides, as where keys are types or numbers, stays.
+ * The rest, which is little, is renewed at the start: other dictionaries and sets, the table of built-in modules. While the snapshot is prepared, the functions that make such things tell (patch 05); bytes, frozen sets and
  * weak references keep no hash meanwhile.
  *
  * Invariants: what is recorded is alive; of what keeps a hash that depends on the secret, nothing is missing. */
@@ -64,6 +64,15 @@ void _PyVkernel_recorded(void);
 
 /* Lays a table of strings out by the hashes that they have now. */
 void _PyVkernel_lay_out(PyDictKeysObject *);
+
+/* Lays a set out by the hashes that its members have now. It calls nothing that is written in Python. */
+void _PyVkernel_lay_out_set(PySetObject *);
+
+/* Before the table of a set is looked into, and before one goes through it. A set that is not laid out has
+ * a place for set.pop() to go on from that no other has. */
+#define VKERNEL_STALE_FINGER (-1)
+#define VKERNEL_FRESH(set) \
+    do { if (__builtin_expect((set)->finger < 0, 0)) { _PyVkernel_lay_out_set(set); } } while (0)
 
 /* The interned string of the snapshot that is equal to this one, or NULL. Borrowed; it lives for ever. */
 PyObject *_PyVkernel_interned(PyObject *string);
