@@ -404,7 +404,11 @@ mod tests {
         );
         assert_eq!(made.purl.as_deref(), Some("pkg:cargo/zmij@1.0.0%2Bx"));
         assert_eq!(made.sha256, Some(Digest::of(b"x")));
-        assert!(made.source.unwrap().starts_with("cargo-lock:orjson/Cargo.lock, sha256:"));
+        assert!(
+            made.source
+                .unwrap()
+                .starts_with("cargo-lock:orjson/Cargo.lock, sha256:")
+        );
         assert!(!made.build_only);
     }
 
