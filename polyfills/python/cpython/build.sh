@@ -93,6 +93,10 @@ if grep -q '"rehash.h"' cpython/Objects/dictobject.c; then
     bin/build-python port/text.py port/_vkernel.py >cpython/Programs/vkernel_py.h
 fi
 
+if grep -q _vkernel_pip cpython/Lib/site.py; then
+    cp port/pip.py cpython/Lib/_vkernel_pip.py
+fi
+
 # How often each line runs (profile/make), where that is known of this version: the compiler then knows what to inline
 # and what to keep together. It finds lines by the tables of debug information, which the linker leaves out.
 profile=

@@ -1,4 +1,5 @@
-# Apps in Python as people write them: a service in Flask, one in FastAPI, a site in Django, a script that shells out.
+# Apps in Python as people write them: a service in Flask, one in FastAPI, a site in Django, a script that shells out, a
+# report by numpy.
 # Ports are the host's: these tests have no bridge.
 
 # app_image NAME: builds an example, unless DIR says where it is built, and loads it.
@@ -118,3 +119,24 @@ agent_script() {
     contains "$(sed -n 6p <<<"$said")" "not understood: KeyError('run')"
 }
 real_case "python apps: a script that shells out" agent_script
+
+numpy_report() {
+    app_image report-numpy
+    local said
+    said=$(docker run --rm --network none example/report-numpy:1.0.0)
+    equals "$said" "100 lines, hour from 0 to 99
+               mean      std      min   median      max    trend   period
+tide         -0.000    1.061   -1.497   -0.000    1.497   -0.004   12.500
+wind          5.009    1.472    2.540    4.934    7.334   -0.021   50.000
+level         4.101    1.082    2.219    4.083    5.960   -0.006   12.500
+correlation
+tide          1.000   -0.028    0.965
+wind         -0.028    1.000    0.227
+level         0.965    0.227    1.000
+level is about 3.163 + 0.992 tide + 0.187 wind"
+    said=$(docker run -i --rm --network none example/report-numpy:1.0.0 - < <(echo t,x; for n in {0..9}; do echo "$n,$((n * n))"; done))
+    contains "$said" "10 lines, t from 0 to 9"
+    exits_with 1 "there are 1 lines, and a trend takes 8" \
+        docker run -i --rm --network none example/report-numpy:1.0.0 - < <(printf 'a,b\n1,2\n')
+}
+real_case "python apps: a report by numpy" numpy_report

@@ -54,6 +54,29 @@ END
 }
 real_case "python derived: pip from a local index, as root, a user and in a venv" derived_build
 
+# Wheels with machine code are not taken; pip says so, also in a venv, and what to do.
+derived_machine_code() {
+    local index=$WORK/machine-code
+    mkdir -p "$index"
+    # pip looks at their names, and opens none.
+    : >"$index/fast_thing-1.2-cp313-cp313-manylinux_2_17_x86_64.whl"
+    : >"$index/fast_thing-1.10-cp313-cp313-manylinux_2_17_x86_64.whl"
+    local pip=(docker run --rm --network none -v "$index:/index:ro" vkernel/python:3.13)
+    local words=(install --no-index --find-links=/index fast-thing) said
+    said=$(exits 1 "${pip[@]}" pip "${words[@]}")
+    contains "$said" "No matching distribution found for fast-thing"
+    contains "$said" "fast-thing 1.10 has no wheel for this Python"
+    contains "$said" "[[extension]]"
+    contains "$said" "(gap python-machine-code)"
+    exits_with 1 "(gap python-machine-code)" "${pip[@]}" \
+        sh -c "python3 -m venv /tmp/v && /tmp/v/bin/pip ${words[*]}"
+    # Nothing is said of what nobody has, and programs that are not pip have nothing of it.
+    said=$(exits 1 "${pip[@]}" pip install --no-index --find-links=/index nothing)
+    [[ $said != *python-machine-code* ]]
+    equals "$("${pip[@]}" python3 -c 'import sys; print("_vkernel_pip" in sys.modules)')" False
+}
+real_case "python derived: pip says where machine code cannot be taken" derived_machine_code
+
 # Ten thousand requests by ten connections that are kept; each must be answered, by some worker, for the user.
 derived_requests() {
     CALL_TIMEOUT=300 limited python3 - "$DERIVED_PORT" <<'END'

@@ -1,10 +1,14 @@
 //! Pass: the bill of materials, from the recipe, its lock file and the list of what a launcher is made
-//! of. Nothing is built for it.
+//! of. Nothing is built for it. An image's has also the crates that lock files in its sources name: which these are is
+//! known when the sources are there.
 //!
 //! Invariant: of a source package without the distribution's patches nothing names the
 //! distribution's revision, because scanners would then take its fixes to be there.
 
+use std::collections::BTreeMap;
+
 use megabinary_format::{Digest, Target};
+use polybuild_fetch::LockedCrate;
 use polybuild_oci::{
     Epoch,
     sbom::{self, Subject},
@@ -15,7 +19,7 @@ use polybuild_recipe::{
 };
 use vkernel_abi::personality::Personality;
 
-use super::epoch;
+use super::{epoch, sources::Sources};
 use crate::{
     failure::{Failure, Result},
     launchers::{self, Launcher},
@@ -25,6 +29,7 @@ use crate::{
 pub(super) fn of_image(
     recipe: &Recipe,
     lock: &Pins,
+    crates: Vec<sbom::Component>,
     launcher: &Launcher,
     megabinary: Option<&Digest>,
     created: Epoch,
@@ -36,6 +41,7 @@ pub(super) fn of_image(
         megabinary,
     };
     let mut all = components(recipe, lock);
+    all.extend(crates);
     all.extend(launcher.crates.lines().filter_map(of_launcher));
     sbom::spdx(&subject, &all, created).map_err(Failure::internal)
 }
@@ -46,7 +52,7 @@ pub fn of_recipe(recipe: &Recipe, lock: &Pins, target: Target, seconds: u64) -> 
     // Before anything is built it is not known whether some module makes Linux system calls: that
     // launcher then, which has what the other has.
     let launcher = launchers::launcher(target, Personality::Linux)?;
-    of_image(recipe, lock, launcher, None, created)
+    of_image(recipe, lock, Vec::new(), launcher, None, created)
 }
 
 /// A source that is upstream's, without the fixes of the distribution that it came from.
@@ -123,6 +129,37 @@ fn of_wheel(wheel: &LockedWheel) -> sbom::Component {
         purl: Some(format!("pkg:pypi/{name}@{}", encoded(version))),
         sha256: Some(*sha256),
         source: Some(format!("{file}, {sha256}")),
+        ..plain(name.clone())
+    }
+}
+
+/// The crates that lock files in sources name, each once.
+pub(super) fn crates(sources: &Sources) -> Vec<sbom::Component> {
+    let mut all = BTreeMap::new();
+    for (source, one) in sources.crates() {
+        all.entry((&one.name, &one.version))
+            .or_insert_with(|| of_crate(source, one));
+    }
+    all.into_values().collect()
+}
+
+/// A crate that a lock file names.
+fn of_crate(source: &Source, one: &LockedCrate) -> sbom::Component {
+    let LockedCrate {
+        name,
+        version,
+        sha256,
+        ..
+    } = one;
+    sbom::Component {
+        version: version.clone(),
+        purl: Some(format!("pkg:cargo/{name}@{}", encoded(version))),
+        sha256: Some(*sha256),
+        source: Some(format!("{}, {sha256}", source.url)),
+        comment: Some(
+            "named by a lock file: cargo leaves out what is of another platform, of tests, or not asked for"
+                .to_owned(),
+        ),
         ..plain(name.clone())
     }
 }
@@ -342,6 +379,37 @@ mod tests {
             "6.5",
             "pkg:deb/debian/ncurses-base@6.5?arch=amd64&distro=trixie",
         );
+    }
+
+    #[test]
+    fn what_a_lock_file_names() {
+        let source = Source {
+            id: "orjson-crates".into(),
+            url: "cargo-lock:orjson/Cargo.lock".parse().unwrap(),
+            local: None,
+            sha256: None,
+            extract: true,
+            strip_components: 1,
+            patches: Vec::new(),
+            series: None,
+        };
+        let made = of_crate(
+            &source,
+            &LockedCrate {
+                name: "zmij".into(),
+                version: "1.0.0+x".into(),
+                sha256: Digest::of(b"x"),
+                path: "zmij.crate".into(),
+            },
+        );
+        assert_eq!(made.purl.as_deref(), Some("pkg:cargo/zmij@1.0.0%2Bx"));
+        assert_eq!(made.sha256, Some(Digest::of(b"x")));
+        assert!(
+            made.source
+                .unwrap()
+                .starts_with("cargo-lock:orjson/Cargo.lock, sha256:")
+        );
+        assert!(!made.build_only);
     }
 
     #[test]

@@ -61,7 +61,15 @@ pub(super) fn assemble(
     files::write_whole(&dir.join(names::PORTABLE), portable, 0o644)?;
     let epoch = epoch(cx.epoch)?;
     let megabinary = Digest::of(signed.bytes());
-    let sbom = bill::of_image(recipe, lock, contents.launcher, Some(&megabinary), epoch)?;
+    let crates = bill::crates(&contents.inputs.sources);
+    let sbom = bill::of_image(
+        recipe,
+        lock,
+        crates,
+        contents.launcher,
+        Some(&megabinary),
+        epoch,
+    )?;
     files::write_whole(&dir.join(names::SBOM), &sbom, 0o644)?;
 
     // Blobs go where the layout will have them anyway: on the same file system.

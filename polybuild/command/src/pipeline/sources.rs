@@ -103,6 +103,19 @@ impl Sources {
         Ok(tree.get().map(PathBuf::as_path))
     }
 
+    /// Crates that lock files in sources name, each with the source that stands for all of its file.
+    pub(super) fn crates(&self) -> impl Iterator<Item = (&Source, &LockedCrate)> {
+        self.arrived.values().flat_map(|arrived| {
+            let (source, crates) = match &arrived.place {
+                Place::Crates { source, crates, .. } => (Some(&**source), crates.as_slice()),
+                _ => (None, [].as_slice()),
+            };
+            source
+                .into_iter()
+                .flat_map(move |source| crates.iter().map(move |one| (source, one)))
+        })
+    }
+
     /// A text that changes whenever the source's content does.
     pub(super) fn identity(&self, id: &str) -> Option<&str> {
         self.arrived
