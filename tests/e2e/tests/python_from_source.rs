@@ -237,6 +237,112 @@ print('good')
     }
 }
 
+/// The first thing that is done with a set of the snapshot, each with another one. What is in it is known from the
+/// collector, which looks into no table; equal strings are not the same.
+const FIRST_LOOKS: &str = "
+import gc, pickle, sys
+turn = int(sys.argv[1])
+def equal(key):
+    return ''.join(list(key)) if type(key) is str else tuple(map(equal, key)) if type(key) is tuple else key
+def discarded(s, others):
+    s.discard(others[0]); gone = others[0] not in s; s.add(others[0]); return gone and len(s) == len(others)
+def popped(s, others):
+    one = s.pop(); gone = one not in s; s.add(one); return gone and s == set(others)
+def added(s, others):
+    s.add(others[-1]); return len(s) == len(others)
+def updated(s, others):
+    s.symmetric_difference_update(set(others)); empty = not s; s.update(others); return empty and s == set(others)
+looks = [
+    lambda s, others: all(other in s for other in others) and 'not there' not in s,
+    lambda s, others: s == set(others) and not s != frozenset(others),
+    lambda s, others: set(others) == s and set(others) <= s <= set(others),
+    lambda s, others: s & set(others) == set(others) and not s - set(others),
+    lambda s, others: not set(others) - s and not set(others) ^ s,
+    lambda s, others: not s.isdisjoint(others) and s.issuperset(others),
+    lambda s, others: not set(others).isdisjoint(s) and len(s | set(others)) == len(others),
+    lambda s, others: hash(frozenset(s)) == hash(frozenset(others)),
+    lambda s, others: type(s) is set or hash(s) == hash(frozenset(others)),
+    lambda s, others: s.copy() == set(others) and len(set(others).union(s)) == len(others),
+    lambda s, others: pickle.loads(pickle.dumps(s)) == set(others),
+    lambda s, others: {s: 1}[frozenset(others)] if type(s) is frozenset else sorted(map(repr, s)) == sorted(map(repr, others)),
+    lambda s, others: dict.fromkeys(s).keys() == set(others) and len(s) == len(others),
+    lambda s, others: all(one in s for one in s),
+    lambda s, others: type(s) is frozenset or discarded(s, others),
+    lambda s, others: type(s) is frozenset or popped(s, others),
+    lambda s, others: type(s) is frozenset or added(s, others),
+    lambda s, others: type(s) is frozenset or updated(s, others),
+]
+sets = {id(t): t for t in gc.get_objects() if type(t) in (set, frozenset)}
+for thing in gc.get_objects():
+    code = getattr(thing, '__code__', None)
+    for constant in getattr(code, 'co_consts', ()):
+        if type(constant) is frozenset:
+            sets[id(constant)] = constant
+looked = 0
+for s in sets.values():
+    members = gc.get_referents(s)
+    if members and all(type(m) in (str, tuple, int, bytes) for m in members):
+        if any(type(m) is str for m in members):
+            looked += 1
+            assert looks[(looked + turn) % len(looks)](s, list(map(equal, members))), (looked, s)
+print(looked > 30, looked)
+";
+
+#[test]
+fn a_set_of_the_snapshot_is_laid_out_before_anything_is_done_with_it() {
+    let root = Root::python_from_source();
+    root.write("/w/looks.py", FIRST_LOOKS);
+    for turn in 0..18 {
+        let said = says(&mut root.python3(&["/w/looks.py", &turn.to_string()]));
+        assert!(said.starts_with("True "), "turn {turn}: {said}");
+    }
+}
+
+/// OpenSSL's SHA-256 is the processor's, by the vkernel; `_sha2` is compiled for WebAssembly.
+#[test]
+fn sha256_by_the_vkernel_is_that_of_the_guest() {
+    let root = Root::python_from_source();
+    let code = "
+import _hashlib, _sha2, ctypes, hashlib, os, threading
+data = os.urandom(300_000)
+for size in [0, 1, 55, 56, 63, 64, 65, 127, 128, 4095, 4096, 4097, 65535, 65536, 65537, 131072, 299_999]:
+    for start in (0, 1, 7):
+        part = data[start:start + size]
+        for ours, other in ((_hashlib.openssl_sha256, _sha2.sha256), (_hashlib.openssl_sha224, _sha2.sha224)):
+            assert ours(part).digest() == other(part).digest(), (start, size)
+whole, pieces = _hashlib.openssl_sha256(data), _hashlib.openssl_sha256()
+for at in range(0, len(data), 1000):
+    pieces.update(data[at:at + 1000])
+assert whole.digest() == pieces.digest() == _sha2.sha256(data).digest()
+# What another thread changes meanwhile changes the result, and nothing else.
+shared = bytearray(2_000_000)
+def change():
+    for at in range(0, len(shared), 3):
+        shared[at] = 255
+thread = threading.Thread(target=change); thread.start()
+while thread.is_alive():
+    _hashlib.openssl_sha256(shared)
+assert _hashlib.openssl_sha256(shared).digest() == _sha2.sha256(shared).digest()
+print('good')
+";
+    assert_eq!(says(&mut root.python3(&["-c", code])), "good\n");
+    // Addresses where nothing is: as any other access to them.
+    for arguments in [
+        "0, 4096, 1",
+        "4096, 0, 1",
+        "state, 0xfffffff0, 1024",
+        "0xffffffe8, state, 1",
+    ] {
+        let code = format!(
+            "import ctypes; state = ctypes.addressof(ctypes.create_string_buffer(64)); \
+             blocks = ctypes.CDLL(None).vkernel_sha256_blocks; blocks.restype = None; \
+             blocks(*map(ctypes.c_uint32, ({arguments})))"
+        );
+        let said = run(&mut root.python3(&["-c", &code]));
+        assert_eq!(said.status, 128 + 11, "{arguments}: {said:?}");
+    }
+}
+
 #[test]
 fn signals_ignored_by_the_parent_stay_ignored() {
     let root = Root::python_from_source();
