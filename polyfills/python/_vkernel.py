@@ -563,7 +563,7 @@ def prepare(argv, environment):
     if warnoptions:
         _find_and_load("warnings", None)._processoptions(warnoptions)
     # What sitecustomize may look at.
-    sys.orig_argv = [word.decode("utf-8", "surrogateescape") for word in argv]
+    sys.orig_argv = list(argv)
     renew_site(get(b"PYTHONPATH") if use_environment else None, user_site)
     return True
 
