@@ -52,7 +52,7 @@ fn imports_are_found_by_field() {
     assert_eq!(syscall("SYS_openat").map(|c| c.number), Some(257));
     assert_eq!(syscall("openat"), None);
     assert_eq!(syscall("SYS_"), None);
-    assert!(startup("__cl_get_argc").is_some() && startup("SYS_read").is_none());
+    assert!(function("__cl_get_argc").is_some() && function("SYS_read").is_none());
 }
 
 /// Calls whose names say that they take a path have one: what is answered later is judged.
