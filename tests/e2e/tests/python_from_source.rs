@@ -272,12 +272,21 @@ looks = [
     lambda s, others: type(s) is frozenset or added(s, others),
     lambda s, others: type(s) is frozenset or updated(s, others),
 ]
-sets = {id(t): t for t in gc.get_objects() if type(t) in (set, frozenset)}
-for thing in gc.get_objects():
-    code = getattr(thing, '__code__', None)
-    for constant in getattr(code, 'co_consts', ()):
-        if type(constant) is frozenset:
-            sets[id(constant)] = constant
+import ast, collections, contextlib, copy, dataclasses, enum, functools, inspect, io, json, os, re, string, tokenize, types, typing
+sets, seen = {}, set()
+stack = [vars(module) for module in list(sys.modules.values())] + gc.get_objects()
+while stack:
+    thing = stack.pop()
+    if id(thing) in seen:
+        continue
+    seen.add(id(thing))
+    if type(thing) in (set, frozenset):
+        sets[id(thing)] = thing
+    elif type(thing) in (dict, tuple, list, type, types.FunctionType, types.CodeType, types.MappingProxyType, staticmethod,
+                         classmethod, property, enum.EnumType, types.BuiltinMethodType, types.MethodWrapperType):
+        stack.extend(gc.get_referents(thing))
+        if type(thing) is types.CodeType:
+            stack.extend(thing.co_consts)
 looked = 0
 for s in sets.values():
     members = gc.get_referents(s)
