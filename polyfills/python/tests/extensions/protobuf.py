@@ -34,4 +34,5 @@ many = Item(parts=[Item(name=str(n), codes=range(n % 9)) for n in range(5000)])
 print(len(many.SerializeToString()), sum(sum(p.codes) for p in Item.FromString(many.SerializeToString()).parts))
 s = struct_pb2.Struct()
 s.update({"a": [1, None, "x"], "b": {"c": True}})
-print(json_format.MessageToDict(s), timestamp_pb2.Timestamp(seconds=1767225600).ToJsonString())
+# The order of a map is nobody's promise.
+print(json_format.MessageToJson(s, indent=None, sort_keys=True), timestamp_pb2.Timestamp(seconds=1767225600).ToJsonString())
