@@ -554,6 +554,8 @@ def prepare(argv, environment):
     except OSError:
         pass
 
+    # A sitecustomize may look at it; CPython sets it again.
+    sys.orig_argv = argv
     sys.executable = sys._base_executable = executable
     buffered = not unbuffered
     sys.stdin = sys.__stdin__ = stream(0, False, "<stdin>", encoding, errors, buffered)
