@@ -16,7 +16,7 @@ impl Progress for Silent {
     fn warning(&self, _: &str, _: &str) {}
 }
 
-/// A package that uses one crate, as its lock file has it; a build script that must not run.
+/// A package that uses one crate, if a feature is asked for, as its lock file has it; a build script that must not run.
 fn package(folder: &Path, sum: &str) {
     fs::create_dir_all(folder.join("src")).unwrap();
     let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
@@ -27,7 +27,8 @@ fn package(folder: &Path, sum: &str) {
     );
     write(
         "Cargo.toml",
-        "[package]\nname = \"own\"\nversion = \"1.0.0\"\nedition = \"2021\"\n[dependencies]\nitoa = \"1\"\n",
+        "[package]\nname = \"own\"\nversion = \"1.0.0\"\nedition = \"2021\"\n[dependencies]\n\
+         itoa = { version = \"1\", optional = true }\n",
     );
     write(
         "Cargo.lock",

@@ -117,7 +117,14 @@ pub(crate) fn fetch_locked(
         Path::new(NEUTRAL),
         words(&["fetch", "--quiet", "--locked"]),
     )?;
-    let args = words(&["metadata", "--format-version=1", "--offline", "--locked"]);
+    // A lock file has the crates of all features, and metadata those of the features that are asked for.
+    let args = words(&[
+        "metadata",
+        "--format-version=1",
+        "--offline",
+        "--locked",
+        "--all-features",
+    ]);
     let metadata = metadata(job, args)?;
     wanted
         .iter()
